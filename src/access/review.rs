@@ -1,0 +1,42 @@
+//! Questions to the API server, and its verdicts.
+
+use super::Identity;
+
+/// A review to ask. The key of the cache is the whole question (a token only as its keyed hash).
+#[derive(Clone, PartialEq, Eq)]
+pub enum Question {
+    /// TokenReview of a bearer token.
+    Token(Secret),
+    /// SubjectAccessReview; the value is the `spec` as JSON. `cacheable` is false above 10 000 bytes of request text.
+    Access {
+        /// The JSON `spec`.
+        spec: String,
+        /// May be cached.
+        cacheable: bool,
+    },
+}
+
+/// A bearer token: never printed, wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub zeroize::Zeroizing<String>);
+
+/// The API server's word, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The token belongs to somebody.
+    Known(Identity),
+    /// The token is not valid; the text is the API server's.
+    Unknown(String),
+    /// Allowed.
+    Allowed,
+    /// Not allowed; the reason may be empty.
+    Denied(String),
+    /// The review could not be done; the text is for the body of a 500 (`SubjectAccessReview`) or the log of a 401.
+    Failed(String),
+}
+
+/// Called once with the verdict, on the reviewer's thread.
+pub type Reply = Box<dyn FnOnce(Verdict) + Send>;
+
+/// Asks a review off the serving thread. Returns `false`, without calling the reply, when the queue is full.
+pub type Ask = dyn Fn(Question, Reply) -> bool + Send + Sync;

@@ -1,0 +1,72 @@
+//! Requests to answers: what the Metrics API, discovery, OpenAPI, health and self-metrics endpoints say.
+//!
+//! Pure: a request head, the store and the time go in, an [`answer::Answer`] comes out. Who may ask is decided in
+//! `access`, between [`request::RequestInfo`] and [`answer()`].
+
+pub mod answer;
+pub mod request;
+pub mod self_metrics;
+
+use crate::store::Store;
+use crate::units::UnixNanos;
+use crate::wire::selector::LabelSelector;
+use answer::Answer;
+use request::{Head, RequestInfo};
+use self_metrics::SelfMetrics;
+use std::time::Duration;
+
+/// What the API needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `--node-selector`: limits node lists (not gets).
+    pub node_selector: LabelSelector,
+    /// `host:port` for `serverAddressByClientCIDRs` (the reference prints `:4443`).
+    pub server_address: String,
+    /// gzip may be used (`--gzip`).
+    pub gzip: bool,
+    /// The resolution, for `metric-collection-timely` and the tick buckets.
+    pub resolution: Duration,
+}
+
+/// The state of the process that health checks and self metrics report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vitals {
+    /// Time since the current (or last) tick started; `None` before the first.
+    pub tick_age: Option<Duration>,
+    /// SIGTERM arrived.
+    pub stopping: bool,
+    /// Readiness does not wait for pods (host-only mode without pods).
+    pub pods_optional: bool,
+    /// Resident memory in bytes.
+    pub rss: u64,
+    /// CPU time used, in nanoseconds.
+    pub cpu_nanos: u64,
+    /// When the process started.
+    pub started_at: UnixNanos,
+}
+
+/// Everything an answer may depend on.
+pub struct Context<'a> {
+    /// Configuration.
+    pub settings: &'a Settings,
+    /// Self metrics (atomics inside).
+    pub metrics: &'a SelfMetrics,
+    /// Process state.
+    pub vitals: Vitals,
+    /// Wall clock.
+    pub now: UnixNanos,
+    /// The sample table.
+    pub store: &'a Store,
+}
+
+/// Answers that come before authentication: a bad `timeout` parameter (400, 504).
+#[must_use]
+pub fn before_authentication(_head: &Head<'_>, _info: &RequestInfo<'_>) -> Option<Answer> {
+    todo!()
+}
+
+/// Answers an authorized request. Lists come back as a body that is encoded piece by piece.
+#[must_use]
+pub fn answer(_context: &Context<'_>, _head: &Head<'_>, _info: &RequestInfo<'_>) -> Answer {
+    todo!()
+}

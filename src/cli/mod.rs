@@ -1,0 +1,1 @@
+//! The command line: argv rewriting, the flag table, configuration files, `check`.

@@ -1,0 +1,1 @@
+//! The API server: kubeconfig, client, list and watch into the inventory, reviews.

@@ -1,0 +1,3 @@
+//! The operating system: clock, log, signals, systemd, memory settings, and this machine as a source of samples.
+
+pub mod clock;

@@ -1,0 +1,26 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod limits;
+pub mod units;
+
+pub mod wire;
+
+pub mod store;
+
+pub mod api;
+
+pub mod access;
+
+pub mod host;
+
+pub mod net;
+
+pub mod poller;
+
+pub mod cluster;
+
+pub mod serve;
+
+pub mod cli;
+
+pub mod run;

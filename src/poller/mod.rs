@@ -1,0 +1,1 @@
+//! One thread that reads every node in turn: schedule, address choice, scrape.

@@ -1,0 +1,33 @@
+//! Where batches come from: a kubelet, or this machine. Two implementations, never mixed into one rate.
+
+use super::Target;
+use super::batch::{Batch, Dropped};
+
+/// A completed reading of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Bytes read.
+    pub len: u64,
+    /// What decoding left out.
+    pub dropped: Dropped,
+}
+
+/// Why a node could not be read: a counter label, one sentence with what was tried, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceError {
+    /// One of a fixed set, for `toplet_scrape_errors_total{reason}`: `dns`, `refused`, `timeout`, `tls`, `unauthorized`,
+    /// `forbidden`, `not_found`, `status`, `redirect`, `too_large`, `body`, `no_address`, `io`.
+    pub reason: &'static str,
+    /// What happened, with the address tried.
+    pub message: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+/// Reads one node into a batch.
+pub trait Source {
+    /// Fills `batch` (calls `begin`, `feed` and `finish`).
+    /// # Errors
+    /// Why nothing could be read; the batch is then of no use.
+    fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError>;
+}

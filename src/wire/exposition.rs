@@ -1,0 +1,1 @@
+//! The Prometheus text exposition, as kubelets write it at `/metrics/resource`.

@@ -1,0 +1,1 @@
+//! Protocol buffers: a borrowing field reader and length-exact writers.
