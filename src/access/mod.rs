@@ -1,5 +1,6 @@
 //! Who may ask: identities, policy, reviews and their caches. Pure: reviews are asked for as values and answered later.
 
+pub mod cache;
 pub mod review;
 
 use crate::api::answer::Answer;
@@ -70,6 +71,22 @@ pub enum Mode {
     HostClientCertificate,
 }
 
+/// The peer of one connection: its certificate chain, and what was found out about it under one configuration.
+///
+/// Make one for each connection and hand it to every request on it: chains are then verified once for each connection
+/// and each change of [`Trust`], and again after a minute. Nothing of an identity outlives its `Trust`.
+pub struct Peer {
+    chain: Vec<Vec<u8>>,
+}
+
+impl Peer {
+    /// A peer with its certificates (DER, leaf first); empty when it sent none.
+    #[must_use]
+    pub fn new(chain: Vec<Vec<u8>>) -> Peer {
+        Peer { chain }
+    }
+}
+
 /// The state of one request's authentication, impersonation and authorization: a machine that asks for reviews.
 pub struct Check {}
 
@@ -84,15 +101,21 @@ pub enum Step {
 }
 
 impl Check {
-    /// Begins with the peer's certificate chain (DER, leaf first; empty without one) and the request.
+    /// Begins with the peer and the request. Never blocks: reviews come back as [`Step::Ask`].
     pub fn start(
         _trust: &Trust,
         _policy: &Policy,
-        _peer: &[Vec<u8>],
+        _peer: &mut Peer,
         _head: &Head<'_>,
         _info: &RequestInfo<'_>,
         _now: UnixNanos,
     ) -> (Check, Step) {
+        todo!()
+    }
+    /// Text of a `Warning` header that belongs on the answer to this request, also on an allowed one; answers of
+    /// [`Step::Refused`] carry it already.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
         todo!()
     }
     /// Goes on with a verdict.
