@@ -3,6 +3,8 @@
 //! Nothing else in the program holds a bare number that bounds memory, time or count. Where a flag can raise a limit,
 //! the constant here is the flag's default. Beyond a limit something is refused, counted and said once; nothing grows.
 
+use std::time::Duration;
+
 // ---- wire: bytes from kubelets and the API server -------------------------------------------------------------------
 
 // ---- store: the sample table ----------------------------------------------------------------------------------------
@@ -19,5 +21,67 @@ pub const CHUNK_LEN_MAX: usize = 16 * 1024;
 // ---- cluster: the API server ----------------------------------------------------------------------------------------
 
 // ---- serve: connections ---------------------------------------------------------------------------------------------
+
+/// Connections at once (default of the cap). Each costs about 13 KiB in rest, so 1.7 MiB when all are open. When full,
+/// the longest waiting connection of the busiest peer makes room; when none waits, the newcomer is closed.
+pub const CONNECTIONS_MAX: usize = 128;
+/// Requests at once beyond authorization (`--max-requests-inflight`); further ones get 429, `system:masters` excepted.
+pub const REQUESTS_MAX: usize = 400;
+/// Time for the TLS handshake in all; then the connection is closed.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Time for a request's head (and what it sends of a body) in all, from its first byte; upstream's `ReadHeaderTimeout`.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(32);
+/// Time between requests; the aggregator closes its idle connections after 90 s itself.
+pub const IDLE_TIME_MAX: Duration = Duration::from_secs(90);
+/// Time in which the peer must take one piece of an answer (16 KiB).
+pub const PIECE_TIME_MAX: Duration = Duration::from_secs(20);
+/// Time in which the peer must take the whole answer; the aggregator gives up after 60 s.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
+/// Time in which a peer that was refused may read why before the connection is reset.
+pub const LINGER_TIME_MAX: Duration = Duration::from_millis(500);
+/// Time for requests in flight after the listener closed; then they are cut (upstream's 60 s).
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
+/// Age from which a connection that has not sent its first request makes room for a newcomer.
+pub const WAITING_TIME_MIN: Duration = Duration::from_secs(1);
+/// Pause after the operating system refused a connection (out of descriptors), so that the loop does not spin.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes of a request head, like Go's default; beyond it 431.
+pub const HEAD_LEN_MAX: usize = 1024 * 1024;
+/// Bytes of a head (and of parsed header lines) that each connection may use on its own account.
+pub const HEAD_LEN_OWN: usize = 8 * 1024;
+/// Bytes that all connections together may use beyond `HEAD_LEN_OWN` each; when it is used up, 431.
+pub const HEAD_LEN_SHARED: usize = 2 * 1024 * 1024;
+/// Header lines of one request; a user in 1000 groups has about 1020. Beyond it 431.
+pub const HEADER_COUNT_MAX: usize = 4096;
+/// Bytes of the read buffer that an idle connection keeps.
+pub const READ_LEN_IDLE: usize = 512;
+/// Bytes of a request body that are read and thrown away; beyond it the connection closes after the answer.
+pub const BODY_LEN_MAX: usize = 64 * 1024;
+/// Bytes of an Audit-Id that is echoed; a longer one is replaced.
+pub const AUDIT_ID_LEN_MAX: usize = 1024;
+/// Bytes from which a body is compressed when the client accepts gzip; upstream's threshold.
+pub const GZIP_LEN_MIN: usize = 128 * 1024;
+/// Compressors at once; further answers go out as they are.
+pub const GZIP_COUNT_MAX: usize = 2;
+
+/// TLS sessions kept for resumption; the oldest goes first.
+pub const TLS_SESSIONS_MAX: usize = 32;
+/// Bytes of one kept session, the client's chain included; a larger one is not kept, its client handshakes in full.
+pub const TLS_SESSION_LEN_MAX: usize = 4 * 1024;
+/// Bytes of a client's certificate chain; a larger one fails the handshake.
+pub const CLIENT_CHAIN_LEN_MAX: usize = 16 * 1024;
+/// Bytes of plaintext that TLS may queue for a slow reader: one record.
+pub const TLS_QUEUE_LEN_MAX: usize = 17 * 1024;
+/// Bytes of a certificate or key file; a larger one is an error.
+pub const PEM_LEN_MAX: usize = 1024 * 1024;
+/// Time between two looks at the certificate files.
+pub const CERTIFICATE_CHECK_PERIOD: Duration = Duration::from_secs(10);
+/// Life of certificates made here; well below the 825 days some clients accept at most.
+pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Life of the certificate authority made here: a `caBundle` stays valid for that long.
+pub const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// Rest of a certificate's life at which it is made anew.
+pub const CERTIFICATE_RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 // ---- cli and host ---------------------------------------------------------------------------------------------------

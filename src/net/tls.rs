@@ -1,0 +1,313 @@
+//! TLS of the server side: one configuration for the life of the process, and the crypto provider both sides share.
+//!
+//! A client certificate is asked for, never required, and any is let through the handshake, as long as the peer proves
+//! that it holds the key: whom it stands for is judged for every request in `access`, so a change of trust, an expired
+//! certificate or a resumed session never leaves an old identity behind. The serving pair is looked up for every
+//! handshake (`certificate`), so a reload needs no new configuration either. Refused: TLS below 1.2, an ALPN offer
+//! without `http/1.1`, certificate chains beyond `limits::CLIENT_CHAIN_LEN_MAX`. Memory: at most
+//! `limits::TLS_SESSIONS_MAX` sessions of `limits::TLS_SESSION_LEN_MAX` bytes.
+//! Flag values and their meaning are those of Kubernetes' `k8s.io/component-base/cli/flag` (Go's names).
+
+use crate::limits;
+use rustls::DigitallySignedStruct;
+use rustls::SignatureScheme;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
+use rustls::{CipherSuite, DistinguishedName, Error, SupportedProtocolVersion};
+use std::sync::{Arc, OnceLock};
+
+pub use rustls::ServerConfig;
+
+/// The cryptography both sides use: ring, small and at home on every architecture.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())).clone()
+}
+
+/// Fills `out` with random bytes of the operating system; zeros are left where it has none.
+pub fn random(out: &mut [u8]) {
+    if provider().secure_random.fill(out).is_err() {
+        log::error!("The operating system gives no random bytes; Audit-Ids are not unique until it does");
+    }
+}
+
+/// Lowest protocol version, `--tls-min-version`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinVersion {
+    /// TLS 1.2, and whatever lower version was asked for: older ones are not spoken.
+    #[default]
+    Tls12,
+    /// TLS 1.3 only.
+    Tls13,
+}
+
+/// What flags say about the protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// `--tls-min-version`.
+    pub min_version: MinVersion,
+    /// `--tls-cipher-suites`: Go names, in any order; empty means all. Bears on TLS 1.2 only, as in Go.
+    pub cipher_suites: Vec<String>,
+}
+
+/// Reads `--tls-min-version`.
+/// # Errors
+/// The value is none of Kubernetes' names.
+pub fn min_version(text: &str) -> Result<MinVersion, String> {
+    match text {
+        "" | "VersionTLS10" | "VersionTLS11" | "VersionTLS12" => Ok(MinVersion::Tls12),
+        "VersionTLS13" => Ok(MinVersion::Tls13),
+        _ => Err(format!(
+            "--tls-min-version: unknown version {text:?}; use VersionTLS12 or VersionTLS13 (10 and 11 mean 12)"
+        )),
+    }
+}
+
+/// One row of Go's list of cipher suites.
+struct GoSuite(&'static str, Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// TLS 1.2, ours.
+    Spoken(CipherSuite),
+    /// TLS 1.3: always on, named for completeness.
+    Tls13,
+    /// Known to Go, too weak for us.
+    Weak,
+}
+
+const fn spoken(name: &'static str, suite: CipherSuite) -> GoSuite {
+    GoSuite(name, Kind::Spoken(suite))
+}
+
+use CipherSuite as S;
+#[rustfmt::skip]
+static GO_SUITES: [GoSuite; 27] = [
+    spoken("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", S::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    spoken("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", S::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    spoken("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", S::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    spoken("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", S::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    spoken("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305", S::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    spoken("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", S::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    spoken("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", S::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+    spoken("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", S::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+    GoSuite("TLS_AES_128_GCM_SHA256", Kind::Tls13),
+    GoSuite("TLS_AES_256_GCM_SHA384", Kind::Tls13),
+    GoSuite("TLS_CHACHA20_POLY1305_SHA256", Kind::Tls13),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", Kind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", Kind::Weak),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_RC4_128_SHA", Kind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_RC4_128_SHA", Kind::Weak),
+    GoSuite("TLS_RSA_WITH_3DES_EDE_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_128_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_128_CBC_SHA256", Kind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_128_GCM_SHA256", Kind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_256_CBC_SHA", Kind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_256_GCM_SHA384", Kind::Weak),
+    GoSuite("TLS_RSA_WITH_RC4_128_SHA", Kind::Weak),
+];
+
+/// The TLS 1.2 suites that `names` allow; weak ones are warned about and left out.
+fn allowed_suites(names: &[String]) -> Result<Vec<CipherSuite>, String> {
+    let mut allowed = Vec::new();
+    for name in names {
+        match GO_SUITES.iter().find(|suite| suite.0 == name).map(|suite| suite.1) {
+            Some(Kind::Spoken(suite)) => allowed.push(suite),
+            Some(Kind::Tls13) => {}
+            Some(Kind::Weak) => log::warn!(
+                "--tls-cipher-suites: {name} is insecure and not offered; leave it out of the list to silence this"
+            ),
+            None => return Err(unknown_suite(name)),
+        }
+    }
+    Ok(allowed)
+}
+
+fn unknown_suite(name: &str) -> String {
+    let valid: Vec<&str> = GO_SUITES.iter().filter(|s| s.1 != Kind::Weak).map(|s| s.0).collect();
+    format!("--tls-cipher-suites: unknown cipher suite {name:?}; valid names: {}", valid.join(", "))
+}
+
+/// The server's configuration; `certificates` is asked for a pair at every handshake.
+/// # Errors
+/// An unknown cipher suite, or a list that leaves TLS 1.2 with none although it is allowed.
+pub fn server_config(
+    settings: &TlsSettings,
+    certificates: Arc<dyn ResolvesServerCert>,
+) -> Result<Arc<ServerConfig>, String> {
+    static TLS12_AND_13: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+    static TLS13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
+    let allowed = allowed_suites(&settings.cipher_suites)?;
+    let mut provider = CryptoProvider::clone(&provider());
+    if !settings.cipher_suites.is_empty() {
+        provider.cipher_suites.retain(|s| s.tls13().is_some() || allowed.contains(&s.suite()));
+    }
+    let tls12_left = provider.cipher_suites.iter().any(|suite| suite.tls13().is_none());
+    let versions: &[_] = match settings.min_version {
+        MinVersion::Tls12 if tls12_left => &TLS12_AND_13,
+        // A list of TLS 1.3 or weak suites only leaves nothing to speak TLS 1.2 with: Go would fail such handshakes too.
+        MinVersion::Tls12 | MinVersion::Tls13 => &TLS13,
+    };
+    let verifier = Arc::new(AnyClient(provider.signature_verification_algorithms));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| format!("TLS configuration: {error}"))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(limits::TLS_SESSIONS_MAX)));
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
+
+/// Lets any client certificate through whose key the peer holds.
+#[derive(Debug)]
+struct AnyClient(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for AnyClient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    // Empty, as a Go server without ClientCAs sends it: clients then send whichever certificate they have.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let len = intermediates.iter().fold(leaf.len(), |sum, next| sum.saturating_add(next.len()));
+        if len > limits::CLIENT_CHAIN_LEN_MAX {
+            return Err(Error::General("the client certificate chain is too large".into()));
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(message, leaf, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, leaf, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// Sessions to resume. Each holds its client's chain, so large ones are not kept: a flood of them costs no memory.
+#[derive(Debug)]
+struct Sessions(Arc<ServerSessionMemoryCache>);
+
+impl StoresServerSessions for Sessions {
+    fn put(&self, key: Vec<u8>, mut value: Vec<u8>) -> bool {
+        value.shrink_to_fit();
+        value.len() <= limits::TLS_SESSION_LEN_MAX && self.0.put(key, value)
+    }
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.take(key)
+    }
+    fn can_cache(&self) -> bool {
+        self.0.can_cache()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct NoPair;
+    impl ResolvesServerCert for NoPair {
+        fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            None
+        }
+    }
+
+    fn config(names: &[&str], min_version: MinVersion) -> Result<Arc<ServerConfig>, String> {
+        let cipher_suites = names.iter().map(ToString::to_string).collect();
+        server_config(&TlsSettings { min_version, cipher_suites }, Arc::new(NoPair))
+    }
+
+    #[test]
+    fn both_spellings_of_chacha_are_known() {
+        let both = ["TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"];
+        for name in both {
+            let config = config(&[name], MinVersion::Tls12).unwrap();
+            let tls12: Vec<_> =
+                config.crypto_provider().cipher_suites.iter().filter(|s| s.tls13().is_none()).collect();
+            assert_eq!(tls12.len(), 1, "{name}");
+            assert_eq!(tls12[0].suite(), CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256);
+        }
+    }
+
+    #[test]
+    fn tls13_suites_stay_whatever_the_list_says() {
+        let config = config(&["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], MinVersion::Tls12).unwrap();
+        assert_eq!(config.crypto_provider().cipher_suites.iter().filter(|s| s.tls13().is_some()).count(), 3);
+    }
+
+    #[test]
+    fn an_unknown_suite_is_an_error_that_lists_the_valid_ones() {
+        let error = config(&["TLS_FANCY"], MinVersion::Tls12).unwrap_err();
+        assert!(error.contains("\"TLS_FANCY\"") && error.contains("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"));
+    }
+
+    #[test]
+    fn weak_suites_alone_leave_tls13() {
+        assert!(config(&["TLS_RSA_WITH_RC4_128_SHA"], MinVersion::Tls12).is_ok());
+    }
+
+    #[test]
+    fn min_versions_are_kubernetes_names() {
+        assert_eq!(min_version(""), Ok(MinVersion::Tls12));
+        assert_eq!(min_version("VersionTLS10"), Ok(MinVersion::Tls12));
+        assert_eq!(min_version("VersionTLS13"), Ok(MinVersion::Tls13));
+        assert!(min_version("1.3").unwrap_err().contains("VersionTLS13"));
+    }
+
+    #[test]
+    fn large_sessions_are_not_kept() {
+        let sessions = Sessions(ServerSessionMemoryCache::new(8));
+        assert!(sessions.put(vec![1], vec![0; limits::TLS_SESSION_LEN_MAX]));
+        assert!(!sessions.put(vec![2], vec![0; limits::TLS_SESSION_LEN_MAX + 1]));
+        assert!(sessions.get(&[1]).is_some());
+        assert!(sessions.get(&[2]).is_none());
+    }
+
+    #[test]
+    fn a_chain_beyond_the_limit_fails_the_handshake() {
+        let verifier = AnyClient(provider().signature_verification_algorithms);
+        let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+        let cert = |len: usize| CertificateDer::from(vec![0u8; len]);
+        assert!(verifier.verify_client_cert(&cert(limits::CLIENT_CHAIN_LEN_MAX), &[], now).is_ok());
+        assert!(verifier.verify_client_cert(&cert(limits::CLIENT_CHAIN_LEN_MAX), &[cert(1)], now).is_err());
+    }
+}
