@@ -1,1 +1,188 @@
 //! Kubernetes quantities in canonical form.
+//!
+//! CPU is decimal with scale 10^-9: the largest of `n u m - k M G` that leaves an integer. Memory is binary, `Ki` to
+//! `Ei`, and decimal below 1024. Nothing is rounded, with one exception taken from the reference: a value above
+//! `i64::MAX` loses its last decimal digit. Source: `k8s.io/apimachinery` `resource.Quantity` and metrics-server's use.
+//! No allocation: [`Text`] is on the stack, so that lengths are known before anything is written.
+
+use super::text::Text;
+use crate::units::{Bytes, Nanocores};
+
+/// Powers of 1000 from nanocores on; 2^64 nanocores are 18 G cores.
+const DECIMAL_NANO: [&str; 7] = ["n", "u", "m", "", "k", "M", "G"];
+/// Powers of 1000 of bytes, needed below 1024 only.
+const DECIMAL: [&str; 2] = ["", "k"];
+/// Powers of 1024; 2^64 bytes are 16 Ei.
+const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+/// A CPU rate in canonical form.
+#[must_use]
+pub fn cpu_text(cpu: Nanocores) -> Text {
+    canonical(cpu.0, 1000, &DECIMAL_NANO)
+}
+
+/// An amount of memory in canonical form.
+#[must_use]
+pub fn bytes_text(bytes: Bytes) -> Text {
+    if bytes.0 < 1024 { canonical(bytes.0, 1000, &DECIMAL) } else { canonical(bytes.0, 1024, &BINARY) }
+}
+
+/// Appends a CPU rate.
+pub fn cpu(cpu: Nanocores, out: &mut Vec<u8>) {
+    out.extend_from_slice(cpu_text(cpu).as_bytes());
+}
+
+/// Appends an amount of memory.
+pub fn bytes(bytes: Bytes, out: &mut Vec<u8>) {
+    out.extend_from_slice(bytes_text(bytes).as_bytes());
+}
+
+/// The largest suffix that leaves an integer.
+fn canonical(value: u64, base: u64, suffixes: &[&str]) -> Text {
+    let mut text = Text::new();
+    if value == 0 {
+        text.push_front(b'0');
+        return text;
+    }
+    // The reference keeps quantities in an int64 and, beyond it, a tenth with the scale of ten.
+    let mut left = if i64::try_from(value).is_ok() { value } else { value / 10 * 10 };
+    let mut power = 0;
+    while left.is_multiple_of(base) && power + 1 < suffixes.len() {
+        left /= base;
+        power += 1;
+    }
+    text.push_str_front(suffixes.get(power).copied().unwrap_or(""));
+    text.push_number_front(left, 1);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cpu_of(nanocores: u64) -> String {
+        cpu_text(Nanocores(nanocores)).as_str().to_owned()
+    }
+
+    fn bytes_of(bytes: u64) -> String {
+        bytes_text(Bytes(bytes)).as_str().to_owned()
+    }
+
+    #[test]
+    fn cpu_takes_the_largest_suffix_that_leaves_an_integer() {
+        for (nanocores, text) in [
+            (0, "0"),
+            (1, "1n"),
+            (106_743_251, "106743251n"),
+            (499_973_557, "499973557n"),
+            (20_000, "20u"),
+            (1_200_000, "1200u"),
+            (1_500_000, "1500u"),
+            (100_000_000, "100m"),
+            (500_000_000, "500m"),
+            (2_500_000_000, "2500m"),
+            (1_000_000_000, "1"),
+            (2_000_000_000, "2"),
+            (10_000_000_000, "10"),
+            (1_000_000_000_000, "1k"),
+            (1_000_000_000_000_000, "1M"),
+            (9_000_000_000_000_000_000, "9G"),
+        ] {
+            assert_eq!(cpu_of(nanocores), text);
+        }
+    }
+
+    #[test]
+    fn k27_memory_is_decimal_below_1024_and_binary_above() {
+        for (bytes, text) in [
+            (0, "0"),
+            (600, "600"),
+            (1000, "1k"),
+            (1023, "1023"),
+            (1024, "1Ki"),
+            (1500, "1500"),
+            (2000, "2000"),
+            (12_533_760, "12240Ki"),
+            (1_616_273_408, "1578392Ki"),
+            (1_073_745_920, "1048580Ki"),
+            (5 << 20, "5Mi"),
+            (20_971_521, "20971521"),
+            (1 << 30, "1Gi"),
+            (1 << 31, "2Gi"),
+            (1 << 60, "1Ei"),
+            (7 << 60, "7Ei"),
+        ] {
+            assert_eq!(bytes_of(bytes), text);
+        }
+    }
+
+    const MAX: u64 = i64::MAX as u64;
+
+    #[test]
+    fn e26_a_value_ten_above_i64_is_a_tenth_scaled_by_ten() {
+        assert_eq!(bytes_of(MAX + 10), "9223372036854775810");
+        assert_eq!(cpu_of(MAX + 10), "9223372036854775810n");
+    }
+
+    #[test]
+    fn e27_a_value_twenty_above_i64_is_a_tenth_scaled_by_ten() {
+        assert_eq!(bytes_of(MAX + 20), "9223372036854775820");
+    }
+
+    #[test]
+    fn e28_a_value_below_i64_max_is_exact() {
+        assert_eq!(bytes_of(MAX - 10), "9223372036854775797");
+        assert_eq!(cpu_of(MAX - 100), "9223372036854775707n");
+        assert_eq!(cpu_of(MAX), "9223372036854775807n");
+    }
+
+    #[test]
+    fn k26_nanocores_keep_every_digit() {
+        assert_eq!(cpu_of(106_743_251), "106743251n");
+    }
+
+    #[test]
+    fn appending_and_length_agree() {
+        let mut out = b"x".to_vec();
+        cpu(Nanocores(1_200_000), &mut out);
+        bytes(Bytes(5 << 20), &mut out);
+        assert_eq!(out, b"x1200u5Mi");
+        assert_eq!(cpu_text(Nanocores(1_200_000)).len(), 5);
+    }
+
+    /// Reads a canonical text back by its definition: digits times the suffix's power.
+    fn value_of(text: &str, scale: u128, decimal: bool) -> u128 {
+        let digits_len = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, suffix) = text.split_at(digits_len);
+        let unit: u128 = match (suffix, decimal) {
+            ("n", true) => 1,
+            ("u", true) => 1_000,
+            ("m", true) => 1_000_000,
+            ("", _) => scale,
+            ("k", _) => 1000 * scale,
+            ("M", true) => 1_000_000 * scale,
+            ("G", true) => 1_000_000_000 * scale,
+            ("Ki", false) => 1 << 10,
+            ("Mi", false) => 1 << 20,
+            ("Gi", false) => 1 << 30,
+            ("Ti", false) => 1 << 40,
+            ("Pi", false) => 1 << 50,
+            ("Ei", false) => 1 << 60,
+            other => panic!("suffix {other:?}"),
+        };
+        digits.parse::<u128>().unwrap() * unit
+    }
+
+    #[test]
+    fn every_value_reads_back_and_has_the_shortest_digits() {
+        let mut lcg = crate::wire::tests::Lcg(7);
+        for _ in 0..20_000 {
+            let value = lcg.next() >> (lcg.next() % 64);
+            let value = if lcg.next() % 3 == 0 { value / 1000 * 1000 } else { value } >> 1;
+            let text = cpu_of(value);
+            assert_eq!(value_of(&text, 1_000_000_000, true), u128::from(value), "{text}");
+            assert!(value == 0 || !text.trim_end_matches(char::is_alphabetic).ends_with("000"), "{text}");
+            assert_eq!(value_of(&bytes_of(value), 1, false), u128::from(value));
+        }
+    }
+}

@@ -1,1 +1,369 @@
 //! RFC 3339 times and Go durations, as Kubernetes prints and reads them.
+//!
+//! Times are UTC in whole seconds, truncated; every instant of 64-bit nanoseconds has a four-digit year, so a time is
+//! always 20 bytes. Durations follow Go's `Duration.String` and `ParseDuration`, error texts included. No allocation
+//! but for an error's text.
+
+use super::text::Text;
+use crate::units::{UnixNanos, Window};
+
+/// Length of every time.
+pub const RFC3339_LEN: usize = 20;
+
+/// A time as `2026-08-04T09:26:35Z`.
+#[must_use]
+pub fn rfc3339_text(at: UnixNanos) -> Text {
+    let seconds = at.seconds();
+    let (year, month, day) = date_of(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400).unsigned_abs();
+    let mut text = Text::new();
+    text.push_front(b'Z');
+    text.push_number_front(second % 60, 2);
+    text.push_front(b':');
+    text.push_number_front(second / 60 % 60, 2);
+    text.push_front(b':');
+    text.push_number_front(second / 3600, 2);
+    text.push_front(b'T');
+    text.push_number_front(day, 2);
+    text.push_front(b'-');
+    text.push_number_front(month, 2);
+    text.push_front(b'-');
+    text.push_number_front(year, 4);
+    text
+}
+
+/// Appends a time.
+pub fn rfc3339(at: UnixNanos, out: &mut Vec<u8>) {
+    out.extend_from_slice(rfc3339_text(at).as_bytes());
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are counted from
+/// March, so that the leap day is a year's last, and in eras of 400 years, which all have the same length.
+fn date_of(day: i64) -> (u64, u64, u64) {
+    let from_year_0 = day + 719_468;
+    let day_of_era = from_year_0.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + from_year_0.div_euclid(146_097) * 400 + i64::from(month <= 2);
+    (year.unsigned_abs(), month.unsigned_abs(), day.unsigned_abs())
+}
+
+/// A duration as Go prints it: `0s`, `500µs`, `15.05s`, `1m0.5s`, `1h0m0s`.
+#[must_use]
+pub fn duration_text(duration: Window) -> Text {
+    let mut text = Text::new();
+    let nanos = duration.0.unsigned_abs();
+    if nanos == 0 {
+        text.push_str_front("0s");
+        return text;
+    }
+    match nanos {
+        0..1_000 => push_units(&mut text, nanos, 1, "ns"),
+        1_000..1_000_000 => push_units(&mut text, nanos, 1_000, "µs"),
+        1_000_000..1_000_000_000 => push_units(&mut text, nanos, 1_000_000, "ms"),
+        _ => push_clock(&mut text, nanos),
+    }
+    if duration.0 < 0 {
+        text.push_front(b'-');
+    }
+    text
+}
+
+/// Appends a duration.
+pub fn duration(duration: Window, out: &mut Vec<u8>) {
+    out.extend_from_slice(duration_text(duration).as_bytes());
+}
+
+/// A number of units with its fraction, trailing zeros left out.
+fn push_units(text: &mut Text, nanos: u64, unit: u64, name: &str) {
+    text.push_str_front(name);
+    let mut fraction = nanos % unit;
+    let mut width = unit.ilog10() as usize;
+    if fraction > 0 {
+        while fraction.is_multiple_of(10) {
+            fraction /= 10;
+            width -= 1;
+        }
+        text.push_number_front(fraction, width);
+        text.push_front(b'.');
+    }
+    text.push_number_front(nanos / unit, 1);
+}
+
+/// A second or more: hours and minutes only when there are any.
+fn push_clock(text: &mut Text, nanos: u64) {
+    const MINUTE: u64 = 60 * 1_000_000_000;
+    push_units(text, nanos % MINUTE, 1_000_000_000, "s");
+    let minutes = nanos / MINUTE;
+    if minutes > 0 {
+        text.push_front(b'm');
+        text.push_number_front(minutes % 60, 1);
+    }
+    if minutes >= 60 {
+        text.push_front(b'h');
+        text.push_number_front(minutes / 60, 1);
+    }
+}
+
+/// Reads a Go duration (`15s`, `1m0s`, `1.5h`, `-2ms`, `0`) as nanoseconds.
+/// # Errors
+/// Go's text, such as `time: unknown unit "x" in duration "1x"`.
+pub fn parse_duration(text: &str) -> Result<i64, String> {
+    let invalid = || format!("time: invalid duration {}", quoted(text));
+    let (negative, mut rest) = match text.as_bytes().first() {
+        Some(b'-') => (true, text.get(1..).unwrap_or("")),
+        Some(b'+') => (false, text.get(1..).unwrap_or("")),
+        _ => (false, text),
+    };
+    if rest == "0" {
+        return Ok(0);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut sum: u64 = 0;
+    while !rest.is_empty() {
+        let number = Number::read(rest).ok_or_else(invalid)?;
+        rest = rest.get(number.len..).unwrap_or("");
+        let unit_len = rest.bytes().take_while(|b| *b != b'.' && !b.is_ascii_digit()).count();
+        let name = rest.get(..unit_len).unwrap_or("");
+        rest = rest.get(unit_len..).unwrap_or("");
+        if name.is_empty() {
+            return Err(format!("time: missing unit in duration {}", quoted(text)));
+        }
+        let unit = unit_nanos(name)
+            .ok_or_else(|| format!("time: unknown unit {} in duration {}", quoted(name), quoted(text)))?;
+        sum = number.times(unit).and_then(|nanos| sum.checked_add(nanos)).ok_or_else(invalid)?;
+        if sum > i64::MIN.unsigned_abs() {
+            return Err(invalid());
+        }
+    }
+    if negative { Ok(0_i64.wrapping_sub_unsigned(sum)) } else { i64::try_from(sum).map_err(|_| invalid()) }
+}
+
+/// A decimal number: whole part, fraction and its scale.
+struct Number {
+    whole: u64,
+    fraction: u64,
+    scale: f64,
+    len: usize,
+}
+
+impl Number {
+    /// Reads digits, a point and digits; at least one digit.
+    fn read(text: &str) -> Option<Number> {
+        let mut number = Number { whole: 0, fraction: 0, scale: 1.0, len: 0 };
+        let mut digits = 0;
+        let mut bytes = text.bytes().peekable();
+        while let Some(byte) = bytes.next_if(u8::is_ascii_digit) {
+            number.whole = number.whole.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+            if number.whole > i64::MIN.unsigned_abs() {
+                return None;
+            }
+            digits += 1;
+        }
+        number.len = digits;
+        if bytes.next_if_eq(&b'.').is_some() {
+            number.len += 1;
+            let mut full = false;
+            while let Some(byte) = bytes.next_if(u8::is_ascii_digit) {
+                digits += 1;
+                number.len += 1;
+                // Digits beyond 63 bits are read and have no effect.
+                let more = number.fraction.checked_mul(10).and_then(|f| f.checked_add(u64::from(byte - b'0')));
+                match more {
+                    Some(more) if !full && i64::try_from(more).is_ok() => {
+                        number.fraction = more;
+                        number.scale *= 10.0;
+                    }
+                    _ => full = true,
+                }
+            }
+        }
+        (digits > 0).then_some(number)
+    }
+
+    /// The number in nanoseconds; the fraction goes through a double, as in Go.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn times(&self, unit: u64) -> Option<u64> {
+        let whole = self.whole.checked_mul(unit).filter(|n| *n <= i64::MIN.unsigned_abs())?;
+        let fraction = (self.fraction as f64 * (unit as f64 / self.scale)) as u64;
+        whole.checked_add(fraction).filter(|n| *n <= i64::MIN.unsigned_abs())
+    }
+}
+
+/// Nanoseconds of a unit; both micro signs are read.
+fn unit_nanos(name: &str) -> Option<u64> {
+    Some(match name {
+        "ns" => 1,
+        "us" | "µs" | "μs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    })
+}
+
+/// Go's quoting in these errors: quotes and backslashes escaped, bytes outside printable ASCII as `\xNN`.
+fn quoted(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                out.push('\\');
+                out.push(char::from(byte));
+            }
+            b' '..=0x7f => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tests::Lcg;
+
+    fn time_of(seconds: i64) -> String {
+        rfc3339_text(UnixNanos(seconds * 1_000_000_000)).as_str().to_owned()
+    }
+
+    fn duration_of(nanos: i64) -> String {
+        duration_text(Window(nanos)).as_str().to_owned()
+    }
+
+    #[test]
+    fn times_are_whole_seconds_in_utc() {
+        for (nanos, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_633_253_809_720_000_000, "2021-10-03T09:36:49Z"),
+            (1_633_252_712_000_000_000, "2021-10-03T09:18:32Z"),
+            (951_782_400_000_000_000, "2000-02-29T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (i64::MAX, "2262-04-11T23:47:16Z"),
+            (i64::MIN, "1677-09-21T00:12:43Z"),
+        ] {
+            let text_of = rfc3339_text(UnixNanos(nanos));
+            assert_eq!(text_of.as_str(), text);
+            assert_eq!(text_of.len(), RFC3339_LEN);
+        }
+    }
+
+    #[test]
+    fn times_agree_with_counting_days_one_by_one() {
+        let (mut year, mut month, mut day) = (1970_u32, 1_u32, 1_u32);
+        for count in 0..106_000_i64 {
+            assert_eq!(time_of(count * 86_400 + 3_661), format!("{year:04}-{month:02}-{day:02}T01:01:01Z"));
+            let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+            let month_len = match month {
+                2 => 28 + u32::from(leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            day += 1;
+            if day > month_len {
+                (day, month) = (1, month + 1);
+            }
+            if month > 12 {
+                (month, year) = (1, year + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn k28_durations_are_printed_as_go_does() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (500_000, "500µs"),
+            (1_100, "1.1µs"),
+            (2_200_000, "2.2ms"),
+            (10_000_000, "10ms"),
+            (900_000_000, "900ms"),
+            (3_300_000_000, "3.3s"),
+            (15_000_000_000, "15s"),
+            (15_050_000_000, "15.05s"),
+            (15_034_000_000, "15.034s"),
+            (60_000_000_000, "1m0s"),
+            (60_500_000_000, "1m0.5s"),
+            (75_500_000_000, "1m15.5s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (245_000_000_000 + 1_000_000, "4m5.001s"),
+            (18_367_001_000_000, "5h6m7.001s"),
+            (i64::MAX, "2562047h47m16.854775807s"),
+            (i64::MIN, "-2562047h47m16.854775808s"),
+            (-1_000_000_000, "-1s"),
+        ] {
+            assert_eq!(duration_of(nanos), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        for (text, nanos) in [
+            ("0", 0),
+            ("+0", 0),
+            ("0s", 0),
+            ("15s", 15_000_000_000),
+            ("1m0s", 60_000_000_000),
+            ("1.5h", 5_400_000_000_000),
+            (".5s", 500_000_000),
+            ("5.s", 5_000_000_000),
+            ("-1.5h", -5_400_000_000_000),
+            ("100.00100s", 100_001_000_000),
+            ("12µs", 12_000),
+            ("12μs", 12_000),
+            ("10s3ms", 10_003_000_000),
+            ("52763797000ns", 52_763_797_000),
+            ("0.3333333333333333333h", 1_200_000_000_000),
+            ("9007199254740993ns", 9_007_199_254_740_993),
+            ("9223372036854775807ns", i64::MAX),
+            ("-9223372036854775808ns", i64::MIN),
+            ("-2562047h47m16.854775808s", i64::MIN),
+            ("0.100000000000000000000h", 360_000_000_000),
+        ] {
+            assert_eq!(parse_duration(text), Ok(nanos), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_durations_give_gos_texts() {
+        for (text, error) in [
+            ("", "time: invalid duration \"\""),
+            ("abc", "time: invalid duration \"abc\""),
+            ("10", "time: missing unit in duration \"10\""),
+            ("1x", "time: unknown unit \"x\" in duration \"1x\""),
+            ("1d2h", "time: unknown unit \"d\" in duration \"1d2h\""),
+            ("-", "time: invalid duration \"-\""),
+            (".", "time: invalid duration \".\""),
+            (".s", "time: invalid duration \".s\""),
+            ("3000000h", "time: invalid duration \"3000000h\""),
+            ("9223372036854775808ns", "time: invalid duration \"9223372036854775808ns\""),
+            ("-9223372036854775809ns", "time: invalid duration \"-9223372036854775809ns\""),
+            ("99999999999999999999h", "time: invalid duration \"99999999999999999999h\""),
+            ("1\"s", "time: unknown unit \"\\\"s\" in duration \"1\\\"s\""),
+            ("1é", "time: unknown unit \"\\xc3\\xa9\" in duration \"1\\xc3\\xa9\""),
+        ] {
+            assert_eq!(parse_duration(text), Err(error.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        let mut lcg = Lcg(3);
+        for _ in 0..20_000 {
+            let nanos = (lcg.next() >> (lcg.next() % 64)).cast_signed();
+            // Go reads a fraction through a double; nine digits of it are exact.
+            assert_eq!(parse_duration(&duration_of(nanos)), Ok(nanos), "{}", duration_of(nanos));
+        }
+    }
+}
