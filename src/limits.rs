@@ -7,7 +7,25 @@ use std::time::Duration;
 
 // ---- wire: bytes from kubelets and the API server -------------------------------------------------------------------
 
+/// Bytes of one line of an exposition. Three Kubernetes names make 380; a HELP text is shorter still. A longer line is
+/// dropped and counted.
+pub const EXPOSITION_LINE_LEN_MAX: usize = 4 * 1024;
+
+/// Bytes of one Kubernetes object: what etcd takes at most (1.5 MiB), with room. In a list a larger object is skipped
+/// and counted; in a watch it ends the stream.
+pub const OBJECT_LEN_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of scratch for objects cut by a piece's end that are kept; what a rare larger object took is given back.
+pub const OBJECT_SCRATCH_LEN_KEPT: usize = 32 * 1024;
+
 // ---- store: the sample table ----------------------------------------------------------------------------------------
+
+/// Containers one node may report: 16 times a kubelet's default of 110 pods with four containers each. A node with
+/// more is refused as a whole: its answer is not a kubelet's.
+pub const NODE_CONTAINERS_MAX: usize = 8 * 1024;
+
+/// Bytes of names one node may report: 128 for each container. Beyond it the node is refused as a whole.
+pub const NODE_TEXT_LEN_MAX: usize = 1024 * 1024;
 
 // ---- api: requests and answers --------------------------------------------------------------------------------------
 

@@ -23,33 +23,8 @@ pub struct Capacity {
     pub text_len: u32,
 }
 
-/// A node as the API server (or the host source) describes it. Borrowed: the store interns what it keeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeRecord<'a> {
-    /// `metadata.name`.
-    pub name: &'a str,
-    /// `metadata.labels`, any order.
-    pub labels: Vec<(&'a str, &'a str)>,
-    /// `status.addresses` in order: type and address.
-    pub addresses: Vec<(&'a str, &'a str)>,
-    /// `status.daemonEndpoints.kubeletEndpoint.Port`; 0 when absent.
-    pub kubelet_port: u16,
-    /// Annotation `metrics.k8s.io/resource-metrics-path`; empty when absent.
-    pub metrics_path: &'a str,
-    /// Condition `Ready` is `True`.
-    pub ready: bool,
-}
-
-/// A running pod's metadata.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PodRecord<'a> {
-    /// `metadata.namespace`.
-    pub namespace: &'a str,
-    /// `metadata.name`.
-    pub name: &'a str,
-    /// `metadata.labels`, any order.
-    pub labels: Vec<(&'a str, &'a str)>,
-}
+/// A node, a running pod: the store takes them as the wire decodes them.
+pub use crate::wire::kube_objects::{NodeObject as NodeRecord, PodObject as PodRecord};
 
 /// Which half of the inventory a list replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

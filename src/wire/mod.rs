@@ -2,6 +2,7 @@
 
 pub mod exposition;
 pub mod kube_objects;
+pub mod kube_stream;
 pub mod protobuf;
 pub mod quantity;
 pub mod selector;
