@@ -36,6 +36,60 @@ pub const CHUNK_LEN_MAX: usize = 16 * 1024;
 
 // ---- net and poller: kubelets ---------------------------------------------------------------------------------------
 
+/// Stack of a helper thread: TLS handshake and HTTP client need about 60 KiB; untouched pages cost nothing. The debug
+/// build keeps more on the stack.
+pub const STACK_LEN: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 128 * 1024 };
+/// Bytes of input buffer of an outgoing connection, and of an answer's header; a larger header is refused.
+pub const FETCH_INPUT_LEN: usize = 8 * 1024;
+/// Bytes of output buffer of an outgoing connection: the longest header line (a token) must fit.
+pub const FETCH_OUTPUT_LEN: usize = 4 * 1024;
+/// Bytes TLS may hold back for sending; requests are small.
+pub const FETCH_TLS_BUFFER_LEN: usize = 16 * 1024;
+/// Time for a TCP connection: a dead node must not cost a whole scrape timeout.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for a name lookup.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Name lookups that may hang at once; beyond it a lookup fails at once, until the resolver answers.
+pub const LOOKUPS_MAX: u32 = 8;
+/// Addresses of one name that are tried (the HTTP library's own maximum).
+pub const ADDRESSES_MAX: usize = 16;
+/// Connections kept open between scrapes, about 16 KiB each; beyond it the longest unused is closed, and that node costs
+/// a TLS handshake at its next scrape.
+pub const IDLE_CONNECTIONS_MAX: usize = 128;
+/// Time a connection may be unused; kubelets close theirs after 90 s.
+pub const IDLE_CONNECTION_AGE_MAX: Duration = Duration::from_secs(80);
+/// Silence after which the kernel probes a connection, the time between probes, and how many may stay unanswered: a
+/// peer that lost power is noticed within a minute.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_PROBES: u32 = 3;
+/// Bytes of a token, key, certificate or bundle file; a larger one is refused.
+pub const CREDENTIAL_LEN_MAX: u64 = 1024 * 1024;
+/// Age at which a token file is read again; Kubernetes rotates it long before the old token expires.
+pub const TOKEN_AGE_MAX: Duration = Duration::from_secs(60);
+/// Time between two looks at certificate files.
+pub const CREDENTIAL_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// The longest `Retry-After` that is honoured.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// Letters of foreign text that a log line or an error text repeats.
+pub const LOGGED_LEN_MAX: usize = 200;
+/// Bytes of one kubelet's answer: some ten thousand containers. Beyond it the scrape fails.
+pub const KUBELET_BODY_LEN_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of a kubelet's answer decoded at a time.
+pub const KUBELET_PIECE_LEN: usize = 8 * 1024;
+/// Threads that scrape at once, however slow the nodes are.
+pub const SCRAPERS_MAX: usize = 16;
+/// Time between the first two scrapes of a node: container samples are taken at scrape time, so pods have a rate then.
+pub const SECOND_SCRAPE_AFTER: Duration = Duration::from_secs(2);
+/// Time from the first scrape of a node to one that must see its own sample advance: it moves every 10 s.
+pub const NODE_SCRAPE_AFTER: Duration = Duration::from_millis(10_500);
+/// Failures of a node that was never read before it is tried only once a round.
+pub const EARLY_TRIES: u32 = 3;
+/// The longest time a failing node is left alone (or the resolution, when that is longer).
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
 // ---- cluster: the API server ----------------------------------------------------------------------------------------
 
 // ---- serve: connections ---------------------------------------------------------------------------------------------

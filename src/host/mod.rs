@@ -1,3 +1,4 @@
 //! The operating system: clock, log, signals, systemd, memory settings, and this machine as a source of samples.
 
 pub mod clock;
+pub mod socket;

@@ -1,1 +1,261 @@
 //! One thread that reads every node in turn: schedule, address choice, scrape.
+//!
+//! More threads help only while a round does not fit into half the resolution, and end when nothing is due. The store is
+//! locked for a commit, never during a scrape. A node that fails costs itself alone: its points are dropped, it comes
+//! last, and one line says why, when that changes. The source is a parameter: kubelets, or this machine.
+
+pub mod address;
+pub mod schedule;
+pub mod scrape;
+
+use crate::api::self_metrics::SelfMetrics;
+use crate::host::clock;
+use crate::limits;
+use crate::store::batch::{Batch, Dropped};
+use crate::store::source::{Source, SourceError};
+use crate::store::{Commit, Refused, Store, Target};
+use crate::wire::selector::LabelSelector;
+use schedule::{Change, Next, Outcome, Schedule};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Makes a source; called on the thread that will use it.
+pub type Sources = Box<dyn Fn() -> Box<dyn Source> + Send + Sync>;
+
+/// The poller's threads. Cloning shares them.
+#[derive(Clone)]
+pub struct Poller(Arc<Shared>);
+
+struct Shared {
+    store: Arc<Mutex<Store>>,
+    metrics: Arc<SelfMetrics>,
+    selector: LabelSelector,
+    sources: Sources,
+    schedule: Mutex<Schedule>,
+    wake: Condvar,
+    changed: AtomicBool,
+    stopped: AtomicBool,
+    running: AtomicUsize,
+    progress: Mutex<Option<Instant>>,
+    refusals: Refusals,
+}
+
+impl Poller {
+    /// Starts the first thread. It scrapes as soon as the store's node inventory is synced; `selector` is
+    /// `--node-selector`, `resolution` `--metric-resolution`.
+    ///
+    /// # Errors
+    /// The operating system gives no thread.
+    pub fn start(
+        resolution: Duration,
+        selector: LabelSelector,
+        store: Arc<Mutex<Store>>,
+        metrics: Arc<SelfMetrics>,
+        sources: Sources,
+    ) -> std::io::Result<Poller> {
+        let shared = Arc::new(Shared {
+            store,
+            metrics,
+            selector,
+            sources,
+            schedule: Mutex::new(Schedule::new(resolution)),
+            wake: Condvar::new(),
+            changed: AtomicBool::new(true),
+            stopped: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            progress: Mutex::new(None),
+            refusals: Refusals::default(),
+        });
+        spawn(&shared, true)?;
+        Ok(Poller(shared))
+    }
+
+    /// The node inventory changed: new nodes are scraped at once.
+    pub fn inventory_changed(&self) {
+        self.0.changed.store(true, Ordering::Release);
+        // Under the lock, so that a thread about to wait cannot miss it.
+        let _schedule = lock(&self.0.schedule);
+        self.0.wake.notify_all();
+    }
+
+    /// Time since the poller last began a round or ended a scrape; `None` before the first round.
+    #[must_use]
+    pub fn tick_age(&self, now: Instant) -> Option<Duration> {
+        lock(&self.0.progress).map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Asks the threads to end; a scrape under way ends at its timeout.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        let _schedule = lock(&self.0.schedule);
+        self.0.wake.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn(shared: &Arc<Shared>, first: bool) -> std::io::Result<()> {
+    shared.running.fetch_add(1, Ordering::Relaxed);
+    let mine = shared.clone();
+    let builder = std::thread::Builder::new().name("poller".to_owned()).stack_size(limits::STACK_LEN);
+    let spawned = builder.spawn(move || {
+        mine.work(first);
+        mine.running.fetch_sub(1, Ordering::Relaxed);
+    });
+    if spawned.is_err() {
+        shared.running.fetch_sub(1, Ordering::Relaxed);
+    }
+    spawned.map(drop)
+}
+
+impl Shared {
+    /// The life of one thread: the first stays, others end when nothing is due.
+    fn work(self: &Arc<Shared>, first: bool) {
+        let mut source = (self.sources)();
+        let mut batch = Batch::new();
+        while !self.stopped.load(Ordering::Acquire) {
+            if first && self.changed.swap(false, Ordering::AcqRel) {
+                self.take_inventory();
+            }
+            let mut schedule = lock(&self.schedule);
+            let now = clock::mono();
+            if schedule.begin_round(now) {
+                *lock(&self.progress) = Some(now);
+            }
+            match schedule.next(now) {
+                Next::Scrape(target) => {
+                    let help =
+                        schedule.due(now) > 0 && self.running.load(Ordering::Relaxed) < schedule.workers();
+                    drop(schedule);
+                    if help && let Err(e) = spawn(self, false) {
+                        log::debug!("no further scraping thread: {e}");
+                    }
+                    self.scrape(source.as_mut(), &mut batch, &target);
+                }
+                Next::Sleep(_) if !first => return,
+                Next::Sleep(until) => self.sleep(schedule, until),
+            }
+        }
+    }
+
+    fn sleep(&self, schedule: MutexGuard<'_, Schedule>, until: Instant) {
+        if self.changed.load(Ordering::Acquire) || self.stopped.load(Ordering::Acquire) {
+            return;
+        }
+        let left = until.saturating_duration_since(clock::mono());
+        drop(self.wake.wait_timeout(schedule, left));
+    }
+
+    /// Hands the selected nodes to the schedule; nodes that are no longer selected lose their points.
+    fn take_inventory(&self) {
+        let mut targets = {
+            let mut store = lock(&self.store);
+            if !store.readiness().nodes_synced {
+                return;
+            }
+            let all = store.targets();
+            let (selected, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|t| self.selected(&store, t));
+            for target in &rest {
+                store.fail(&target.name);
+            }
+            selected
+        };
+        targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        self.metrics.retain_nodes(&targets.iter().map(|t| t.name.as_str()).collect::<Vec<_>>());
+        lock(&self.schedule).replace(targets, clock::mono());
+    }
+
+    fn selected(&self, store: &Store, target: &Target) -> bool {
+        store.node(&target.name).is_some_and(|node| self.selector.matches(|key| node.labels.value(key)))
+    }
+
+    fn scrape(&self, source: &mut dyn Source, batch: &mut Batch, target: &Target) {
+        let started = clock::mono();
+        let read = source.read(target, batch).and_then(|reading| {
+            let (commit, settled) = {
+                let mut store = lock(&self.store);
+                let commit = store.commit(&target.name, batch);
+                (commit, store.node(&target.name).is_some_and(|node| node.usage.is_some()))
+            };
+            self.metrics.dropped(&reading.dropped);
+            self.refusals.say(commit.first_refusal);
+            useful(&commit, &reading.dropped).map(|()| settled)
+        });
+        if read.is_err() {
+            lock(&self.store).fail(&target.name);
+        }
+        let now = clock::mono();
+        let took = now.saturating_duration_since(started);
+        let reason = read.as_ref().err().map(|e| e.reason);
+        self.metrics.scrape(&target.name, took, clock::wall(), reason);
+        let outcome = match &read {
+            Ok(settled) => Outcome::Read { settled: *settled },
+            Err(e) => Outcome::Failed(e.reason),
+        };
+        let change = {
+            let mut schedule = lock(&self.schedule);
+            let change = schedule.done(&target.name, now, took, outcome);
+            if let Some(took) = schedule.end_round(now) {
+                self.metrics.tick(took);
+            }
+            // The first thread may sleep towards a later due time than this node's next one.
+            self.wake.notify_all();
+            change
+        };
+        *lock(&self.progress) = Some(now);
+        say(target, change, read.err());
+    }
+}
+
+/// An answer of nothing but bad lines is a failure: something else listens there.
+fn useful(commit: &Commit, dropped: &Dropped) -> Result<(), SourceError> {
+    if commit.node || commit.pods > 0 || dropped.bad_lines == 0 {
+        return Ok(());
+    }
+    let (line, why) = dropped.first.unwrap_or((1, "not a sample"));
+    Err(SourceError {
+        reason: "body",
+        message: format!("the answer holds no usable sample; line {line}: {why}"),
+        hint: "does the node's address and port point at its kubelet?",
+    })
+}
+
+/// One line when a node begins to fail, fails for another reason, or answers again.
+fn say(target: &Target, change: Change, error: Option<SourceError>) {
+    let name = &target.name;
+    match (change, error) {
+        (Change::Recovered, _) => log::info!("node {name}: can be scraped again"),
+        // A node that is not ready is expected to fail.
+        (Change::Failing, Some(e)) if !target.ready => {
+            log::debug!("node {name} (not ready): scrape failed: {}", e.message);
+        }
+        (Change::Failing, Some(e)) => log::warn!("node {name}: scrape failed: {}; {}", e.message, e.hint),
+        _ => {}
+    }
+}
+
+/// Says once for each capacity that it is used up, and how to raise it.
+#[derive(Default)]
+pub struct Refusals([AtomicBool; 4]);
+
+impl Refusals {
+    /// Says so, unless it was said before.
+    pub fn say(&self, refused: Option<Refused>) {
+        let Some(refused) = refused else { return };
+        let (index, what, flag) = match refused {
+            Refused::Nodes => (0, "nodes", "--max-nodes"),
+            Refused::Pods => (1, "pods", "--max-pods"),
+            Refused::Containers => (2, "containers", "--max-containers"),
+            Refused::Text => (3, "text (names and labels)", "--max-pods"),
+        };
+        if self.0.get(index).is_some_and(|said| !said.swap(true, Ordering::Relaxed)) {
+            log::warn!("the store is full of {what}: some objects are not served; raise {flag}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! What outgoing requests present and whom they believe: token, client certificate, certificate authorities.
+//!
+//! Everything may live in a file that Kubernetes replaces while we run (a mounted service account, a rotated
+//! certificate). Files are looked at by modification time, inode and length; a set that cannot be read or does not fit
+//! together leaves the last good one in force. A client key that does not match its certificate is refused here, since
+//! the HTTP library would panic on it. Tokens and keys are wiped when dropped and never printed.
+
+use crate::host::clock;
+use crate::limits;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use zeroize::Zeroizing;
+
+/// Bytes that are given as such, or kept in a file that may be replaced.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Material {
+    /// The bytes themselves.
+    Inline(Zeroizing<Vec<u8>>),
+    /// A file, read when first needed and again when it changes.
+    File(PathBuf),
+}
+
+/// Whom to believe when a server shows its certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Roots {
+    /// Certificates that chain to one of these authorities (PEM bundle).
+    Pem(Material),
+    /// Anybody: `--kubelet-insecure-tls` or a kubeconfig's `insecure-skip-tls-verify`.
+    Anybody,
+    /// Nobody: only plain `http` URLs can be asked.
+    Nobody,
+}
+
+/// Who we are.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Whom to believe.
+    pub roots: Roots,
+    /// Client certificate chain and private key, both PEM.
+    pub pair: Option<(Material, Material)>,
+    /// Bearer token.
+    pub token: Option<Material>,
+    /// The name to verify instead of the URL's host (`tls-server-name`).
+    pub server_name: Option<String>,
+    /// The token may travel over plain `http`: only where the kubeconfig itself names an `http` server.
+    pub token_in_clear: bool,
+}
+
+impl Credentials {
+    /// Nothing to present, and nobody to believe.
+    #[must_use]
+    pub const fn none() -> Credentials {
+        Credentials {
+            roots: Roots::Nobody,
+            pair: None,
+            token: None,
+            server_name: None,
+            token_in_clear: false,
+        }
+    }
+
+    /// The state of the files behind the TLS settings; equal stamps mean nothing changed.
+    pub(super) fn stamps(&self) -> Vec<Stamp> {
+        let roots = if let Roots::Pem(m) = &self.roots { Some(m) } else { None };
+        let pair = self.pair.iter().flat_map(|(certificate, key)| [certificate, key]);
+        roots.into_iter().chain(pair).map(Material::stamp).collect()
+    }
+
+    /// The TLS side of a client, from the files as they are now.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn tls(&self) -> Result<Arc<ClientConfig>, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| e.to_string())?;
+        let builder = match &self.roots {
+            Roots::Anybody => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnybody(provider)))
+            }
+            Roots::Pem(material) => builder.with_root_certificates(roots(material)?),
+            Roots::Nobody => builder.with_root_certificates(RootCertStore::empty()),
+        };
+        let mut config = match &self.pair {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates(certificate)?;
+                let pem = key.read()?;
+                let der = PrivateKeyDer::from_pem_slice(&pem)
+                    .map_err(|e| format!("{}: no usable private key in PEM form: {e}", key.name()))?;
+                builder.with_client_auth_cert(chain, der).map_err(|e| {
+                    format!("client certificate {} and key {}: {e}", certificate.name(), key.name())
+                })?
+            }
+        };
+        // Connections are kept; tickets would hold a second copy of every server's chain.
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+/// A file's state: modification time (seconds, nanoseconds), inode, length. `None` when it cannot be seen.
+pub(super) type Stamp = Option<(i64, i64, u64, u64)>;
+
+impl Material {
+    /// From bytes.
+    #[must_use]
+    pub fn inline(bytes: impl Into<Vec<u8>>) -> Material {
+        Material::Inline(Zeroizing::new(bytes.into()))
+    }
+
+    fn stamp(&self) -> Stamp {
+        let Material::File(path) = self else { return None };
+        let m = std::fs::metadata(path).ok()?;
+        Some((m.mtime(), m.mtime_nsec(), m.ino(), m.len()))
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Material::Inline(_) => "(inline)".to_owned(),
+            Material::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// The bytes; at most `limits::CREDENTIAL_LEN_MAX`.
+    ///
+    /// # Errors
+    /// The file, and why it cannot be read.
+    pub fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        match self {
+            Material::Inline(bytes) => Ok(bytes.clone()),
+            Material::File(path) => read_file(path),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    use std::io::Read;
+    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = std::fs::File::open(path).map_err(fail)?;
+    file.take(limits::CREDENTIAL_LEN_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > limits::CREDENTIAL_LEN_MAX {
+        return Err(format!("{}: larger than {} bytes", path.display(), limits::CREDENTIAL_LEN_MAX));
+    }
+    Ok(bytes)
+}
+
+fn certificates(material: &Material) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = material.read()?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.map_err(|e| format!("{}: {e}", material.name()))?;
+    if all.is_empty() { Err(format!("{}: no certificate in PEM form", material.name())) } else { Ok(all) }
+}
+
+fn roots(material: &Material) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(certificates(material)?);
+    if added == 0 { Err(format!("{}: no usable certificate authority", material.name())) } else { Ok(store) }
+}
+
+/// The bearer token: read again at most each minute and after a 401; a file that cannot be read leaves the last one.
+pub(super) struct TokenReader {
+    source: Option<Material>,
+    last: Mutex<Option<(Zeroizing<String>, Instant)>>,
+}
+
+impl TokenReader {
+    pub(super) fn new(source: Option<Material>) -> TokenReader {
+        TokenReader { source, last: Mutex::new(None) }
+    }
+
+    /// The token to send now; `None` when there is none to send.
+    pub(super) fn current(&self, now: Instant) -> Option<Zeroizing<String>> {
+        let source = self.source.as_ref()?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((token, read_at)) = last.as_ref()
+            && (matches!(source, Material::Inline(_))
+                || now.saturating_duration_since(*read_at) < limits::TOKEN_AGE_MAX)
+        {
+            return Some(token.clone());
+        }
+        match source.read().and_then(text) {
+            Ok(token) => *last = Some((token, now)),
+            // The last good token stays; the next look is a minute away, not at every request.
+            Err(_) => {
+                if let Some((_, read_at)) = last.as_mut() {
+                    *read_at = now;
+                }
+            }
+        }
+        last.as_ref().map(|(token, _)| token.clone())
+    }
+
+    /// Reads the file again after a refusal; `true` when it now holds another token.
+    pub(super) fn renewed(&self) -> bool {
+        let Some(source @ Material::File(_)) = self.source.as_ref() else { return false };
+        let Ok(token) = source.read().and_then(text) else { return false };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = last.as_ref().is_none_or(|(old, _)| *old != token);
+        *last = Some((token, clock::mono()));
+        changed
+    }
+}
+
+fn text(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, String> {
+    let token = std::str::from_utf8(&bytes).map_err(|_| "the token is not text".to_owned())?.trim();
+    if token.is_empty() || token.bytes().any(|b| !(0x21..=0x7e).contains(&b)) {
+        return Err("the token is empty or holds characters that no header may carry".to_owned());
+    }
+    Ok(Zeroizing::new(token.to_owned()))
+}
+
+/// Checks that the server holds the key of the certificate it shows, and nothing else.
+#[derive(Debug)]
+struct BelieveAnybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for BelieveAnybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

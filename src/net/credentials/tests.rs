@@ -1,0 +1,81 @@
+use super::*;
+use crate::net::fake::Authority;
+use std::time::Duration;
+
+/// A file of its own for a test.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("toplet-credentials-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let authority = Authority::new();
+    let (mine, other) = (authority.sign(&["a"]), authority.sign(&["b"]));
+    let pair = Some((Material::inline(mine.certificate.clone()), Material::inline(other.key)));
+    let error = Credentials { pair, ..Credentials::none() }.tls().unwrap_err();
+    assert!(error.contains("client certificate"), "{error}");
+    let pair = Some((Material::inline(mine.certificate), Material::inline(mine.key)));
+    assert!(Credentials { pair, ..Credentials::none() }.tls().is_ok());
+}
+
+#[test]
+fn files_without_a_certificate_or_key_are_named() {
+    let path = file("empty.pem", "nothing here\n");
+    let name = path.display().to_string();
+    let of = |roots, pair| Credentials { roots, pair, ..Credentials::none() }.tls().unwrap_err();
+    let material = || Material::File(path.clone());
+    assert_eq!(of(Roots::Pem(material()), None), format!("{name}: no certificate in PEM form"));
+    let certificate = Material::inline(Authority::new().sign(&["a"]).certificate);
+    assert!(
+        of(Roots::Nobody, Some((certificate, material())))
+            .starts_with(&format!("{name}: no usable private key"))
+    );
+    std::fs::remove_file(&path).unwrap();
+    assert!(of(Roots::Pem(material()), None).starts_with(&format!("{name}: No such file")));
+}
+
+#[test]
+fn a_token_file_is_read_again_after_a_minute_and_the_last_good_one_survives() {
+    let path = file("token", "one\n");
+    let reader = TokenReader::new(Some(Material::File(path.clone())));
+    let start = clock::mono();
+    let token = |after| reader.current(start + Duration::from_secs(after)).map(|t| t.to_string());
+    assert_eq!(token(0).as_deref(), Some("one"));
+    std::fs::write(&path, "two").unwrap();
+    assert_eq!(token(59).as_deref(), Some("one"));
+    assert_eq!(token(60).as_deref(), Some("two"));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(token(120).as_deref(), Some("two"));
+    std::fs::write(&path, "split\nin two").unwrap();
+    assert_eq!(token(180).as_deref(), Some("two"), "what no header may carry is not taken");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn after_a_refusal_only_another_token_is_worth_a_retry() {
+    let path = file("renewed", "one");
+    let reader = TokenReader::new(Some(Material::File(path.clone())));
+    assert!(reader.current(clock::mono()).is_some());
+    assert!(!reader.renewed());
+    std::fs::write(&path, "two").unwrap();
+    assert!(reader.renewed());
+    assert!(!reader.renewed());
+    assert_eq!(reader.current(clock::mono()).unwrap().as_str(), "two");
+    std::fs::remove_file(&path).unwrap();
+    assert!(!TokenReader::new(Some(Material::inline("x"))).renewed());
+    assert!(!TokenReader::new(None).renewed());
+}
+
+#[test]
+fn a_replaced_file_has_another_stamp() {
+    let (path, other) = (file("ca", "a"), file("ca-new", "b"));
+    let roots = Roots::Pem(Material::File(path.clone()));
+    let credentials = Credentials { roots, ..Credentials::none() };
+    let before = credentials.stamps();
+    assert_eq!(before, credentials.stamps());
+    std::fs::rename(&other, &path).unwrap();
+    assert_ne!(before, credentials.stamps());
+    std::fs::remove_file(&path).unwrap();
+}
