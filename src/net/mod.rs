@@ -1,4 +1,4 @@
-//! Sockets' two libraries, each named in one file: TLS configurations (`tls`) and outgoing requests (`fetch`).
+//! Sockets' two libraries, each named in one place: TLS (`tls`, `certificate`) and outgoing requests (`fetch`).
 
 pub mod credentials;
 mod dial;
