@@ -157,3 +157,42 @@ pub const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 pub const CERTIFICATE_RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 // ---- cli and host ---------------------------------------------------------------------------------------------------
+
+/// Bytes of a file of flags (`--config`): a longer one is a start-up error.
+pub const FLAG_FILE_LEN_MAX: usize = 64 * 1024;
+
+/// Default of `--max-nodes`: beyond it a node is refused, counted and named in the log.
+pub const NODES_DEFAULT: u32 = 1_000;
+
+/// Default of `--max-pods`; as for nodes.
+pub const PODS_DEFAULT: u32 = 20_000;
+
+/// Default of `--max-containers`: beyond it the pod is refused.
+pub const CONTAINERS_DEFAULT: u32 = 40_000;
+
+/// Default of `--max-connections`: one more is closed at once.
+pub const CONNECTIONS_DEFAULT: u32 = 128;
+
+/// Bytes of text reserved for each node: name, labels, addresses.
+pub const NODE_TEXT_LEN: u64 = 1024;
+
+/// Bytes of text reserved for each pod: namespace, name, labels; equal texts are kept once.
+pub const POD_TEXT_LEN: u64 = 256;
+
+/// Bytes of text reserved for each container: its name; equal ones are kept once.
+pub const CONTAINER_TEXT_LEN: u64 = 32;
+
+/// Bytes of a node's rows.
+pub const NODE_LEN: u64 = 128;
+
+/// Bytes of a pod's row.
+pub const POD_LEN: u64 = 64;
+
+/// Bytes of a container's row.
+pub const CONTAINER_LEN: u64 = 64;
+
+/// Bytes a connection may hold at a time: TLS buffers, request head, one piece of an answer.
+pub const CONNECTION_LEN: u64 = 64 * 1024;
+
+/// Bytes of everything that does not grow: touched program text, stacks, caches.
+pub const PROGRAM_LEN: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,380 @@
+//! From GNU/pflag form and flag files to one settled value a flag.
+//!
+//! Understood: `--a=b`, `--a b`, `--switch`, `--switch=false`, `-v4`, `-v 4`, `-v=4`, `--` and `_` for `-` in names. A
+//! repeated flag keeps its last value; of a list the first occurrence replaces the default and later ones append. A file
+//! named by `--config` is one flag a line and counts as said before the command line. Every value is judged where it
+//! stands, so that an error names its line. The result holds every flag of the table, with where its value came from.
+
+use super::error::{Origin, StartError};
+use super::flags::{self, Effect, FLAGS, Flag, Kind};
+use super::value;
+use crate::limits;
+use std::rc::Rc;
+
+/// One flag's value, settled.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The flag.
+    pub flag: &'static Flag,
+    /// Its values: one, or the elements of a list as they were written.
+    pub values: Vec<String>,
+    /// Where the last of them came from.
+    pub origin: Origin,
+}
+
+impl Setting {
+    /// The value in the syntax of the command line; an empty piece of a list (`--a=`) adds nothing.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let pieces: Vec<&str> =
+            self.values.iter().map(String::as_str).filter(|piece| !piece.is_empty()).collect();
+        pieces.join(",")
+    }
+}
+
+/// What the arguments ask for.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// One setting a flag of the table, in its order.
+    pub settings: Vec<Setting>,
+    /// Words that are not flags: a subcommand, or a mistake.
+    pub words: Vec<String>,
+    /// `--help` was given.
+    pub help: bool,
+    /// `--version` was given.
+    pub version: bool,
+}
+
+/// One flag as it was said.
+struct Said {
+    flag: &'static Flag,
+    value: String,
+    origin: Origin,
+}
+
+/// Settles the arguments (without the program's name). `read` returns the text of a flag file.
+/// # Errors
+/// The first mistake, of the files before the command line.
+pub fn settle(
+    args: &[String],
+    read: &dyn Fn(&str) -> std::io::Result<String>,
+) -> Result<Settled, StartError> {
+    let mut settled = Settled::default();
+    let mut words = Vec::new();
+    let said = split(args, &mut words)?;
+    let mut all = Vec::new();
+    for file in said.iter().filter(|said| said.flag.name == "config") {
+        read_file(&file.value, read, &mut all)?;
+    }
+    all.extend(said);
+    for said in &all {
+        value::judge(said.flag.kind, &said.value).map_err(|not| {
+            let problem = format!("`{}` is not {not}", said.value);
+            StartError::new(format!("--{}", said.flag.name), said.origin.clone(), problem, "")
+        })?;
+    }
+    let wanted = |name| {
+        let last = all.iter().rev().find(|said| said.flag.name == name);
+        last.is_some_and(|said| value::switch(&said.value) == Ok(true))
+    };
+    settled.help = wanted("help");
+    settled.version = wanted("version");
+    settled.words = words;
+    settled.settings = FLAGS.iter().map(|flag| merge(flag, &all)).collect();
+    Ok(settled)
+}
+
+/// The value of one flag after everything that was said.
+fn merge(flag: &'static Flag, all: &[Said]) -> Setting {
+    let mut setting = Setting { flag, values: Vec::new(), origin: Origin::Default };
+    for said in all.iter().filter(|said| said.flag.name == flag.name) {
+        if !matches!(flag.kind, Kind::List | Kind::Repeated) {
+            setting.values.clear();
+        }
+        setting.values.push(said.value.clone());
+        setting.origin = said.origin.clone();
+    }
+    if setting.origin == Origin::Default && !flag.default.is_empty() {
+        setting.values.push(flag.default.to_owned());
+    }
+    setting
+}
+
+/// Splits a command line into flags and words.
+fn split(args: &[String], words: &mut Vec<String>) -> Result<Vec<Said>, StartError> {
+    let mut said = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let origin = Origin::CommandLine;
+        if arg == "--" {
+            words.extend(args.cloned());
+            break;
+        }
+        let (flag, given) = if let Some(long) = arg.strip_prefix("--") {
+            long_flag(long, &origin)?
+        } else if let Some(short) = arg.strip_prefix('-').filter(|short| !short.is_empty()) {
+            short_flag(short, &origin)?
+        } else {
+            words.push(arg.clone());
+            continue;
+        };
+        let value = match given {
+            Some(value) => value.to_owned(),
+            None if flag.kind == Kind::Switch => "true".to_owned(),
+            None => args.next().cloned().ok_or_else(|| no_value(flag, &origin))?,
+        };
+        said.push(Said { flag, value, origin });
+    }
+    Ok(said)
+}
+
+/// `name` or `name=value`, without the dashes.
+fn long_flag<'a>(text: &'a str, origin: &Origin) -> Result<(&'static Flag, Option<&'a str>), StartError> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    };
+    let flag = flags::find(name).ok_or_else(|| unknown(name, origin))?;
+    Ok((flag, value))
+}
+
+/// `v4`, `v=4` or `v`, without the dash.
+fn short_flag<'a>(text: &'a str, origin: &Origin) -> Result<(&'static Flag, Option<&'a str>), StartError> {
+    let mut rest = text.chars();
+    let letter = rest.next().unwrap_or('-');
+    let Some(flag) = flags::find_short(letter) else {
+        // A long name after one dash is a common slip: Go's own flag package takes it.
+        let name = text.split('=').next().unwrap_or(text);
+        let remedy = match flags::find(name) {
+            Some(flag) => format!("write --{}", flag.name),
+            None => "see toplet --help".to_owned(),
+        };
+        return Err(StartError::new(format!("-{text}"), origin.clone(), "there is no such flag", remedy));
+    };
+    let value = rest.as_str();
+    let value = value.strip_prefix('=').unwrap_or(value);
+    Ok((flag, (text.len() > letter.len_utf8()).then_some(value)))
+}
+
+fn unknown(name: &str, origin: &Origin) -> StartError {
+    let remedy = match flags::nearest(name) {
+        Some(near) => format!("did you mean --{near}?"),
+        None => "see toplet --help".to_owned(),
+    };
+    StartError::new(format!("--{name}"), origin.clone(), "there is no such flag", remedy)
+}
+
+fn no_value(flag: &Flag, origin: &Origin) -> StartError {
+    let remedy = format!("write --{}=VALUE", flag.name);
+    StartError::new(format!("--{}", flag.name), origin.clone(), "its value is missing", remedy)
+}
+
+/// Reads one flag file: `--name=value`, `--name value` or the same without dashes; blank lines and `#` comments.
+fn read_file(
+    path: &str,
+    read: &dyn Fn(&str) -> std::io::Result<String>,
+    all: &mut Vec<Said>,
+) -> Result<(), StartError> {
+    let name: Rc<str> = Rc::from(path);
+    let text = read(path).map_err(|error| {
+        StartError::new(
+            format!("--config={path}"),
+            Origin::CommandLine,
+            format!("the file cannot be read: {error}"),
+            "name a readable file of flags, one a line",
+        )
+    })?;
+    if text.len() > limits::FLAG_FILE_LEN_MAX {
+        return Err(StartError::new(
+            format!("--config={path}"),
+            Origin::CommandLine,
+            format!("the file is {} bytes long, at most {} are read", text.len(), limits::FLAG_FILE_LEN_MAX),
+            "one flag a line",
+        ));
+    }
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let origin = Origin::File(name.clone(), u32::try_from(index + 1).unwrap_or(u32::MAX));
+        all.push(file_line(line, origin)?);
+    }
+    Ok(())
+}
+
+fn file_line(line: &str, origin: Origin) -> Result<Said, StartError> {
+    let bare = line.trim_start_matches('-');
+    let end = bare.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(bare.len());
+    let (name, rest) = bare.split_at(end);
+    let flag = match name.chars().next() {
+        Some(letter)
+            if name.len() == letter.len_utf8() && line.starts_with('-') && !line.starts_with("--") =>
+        {
+            flags::find_short(letter)
+        }
+        _ => flags::find(name),
+    };
+    let flag = flag.ok_or_else(|| unknown(name, &origin))?;
+    if flag.effect == Effect::Immediate {
+        let subject = format!("--{}", flag.name);
+        return Err(StartError::new(
+            subject,
+            origin,
+            "this flag has no place in a file",
+            "give it on the command line",
+        ));
+    }
+    let rest = rest.trim_start();
+    let value = match rest.strip_prefix('=') {
+        Some(value) => value.trim_start(),
+        None if rest.is_empty() && flag.kind == Kind::Switch => "true",
+        None if rest.is_empty() => return Err(no_value(flag, &origin)),
+        None => rest,
+    };
+    Ok(Said { flag, value: value.to_owned(), origin })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none(path: &str) -> std::io::Result<String> {
+        panic!("no file should be read: {path}")
+    }
+
+    fn settle_words(args: &[&str]) -> Result<Settled, StartError> {
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        settle(&args, &none)
+    }
+
+    fn value_of(args: &[&str], name: &str) -> String {
+        let settled = settle_words(args).unwrap();
+        settled.settings.iter().find(|setting| setting.flag.name == name).unwrap().text()
+    }
+
+    fn error_of(args: &[&str]) -> String {
+        settle_words(args).unwrap_err().to_string()
+    }
+
+    fn file(text: &'static str, args: &[&str]) -> Result<Settled, StartError> {
+        let mut all = vec!["--config=/etc/toplet.conf".to_owned()];
+        all.extend(args.iter().map(|&arg| arg.to_owned()));
+        settle(&all, &|_| Ok(text.to_owned()))
+    }
+
+    #[test]
+    fn every_way_to_write_a_value() {
+        for args in [
+            &["--cert-dir=/tmp"][..],
+            &["--cert-dir", "/tmp"],
+            &["--cert_dir=/tmp"],
+            &["--cert-dir=/a", "--cert-dir=/tmp"],
+        ] {
+            assert_eq!(value_of(args, "cert-dir"), "/tmp", "{args:?}");
+        }
+        for args in [&["-v4"][..], &["-v", "4"], &["-v=4"], &["--v=4"], &["--v", "4"]] {
+            assert_eq!(value_of(args, "v"), "4", "{args:?}");
+        }
+        for args in [&["-l", "a=b"][..], &["-la=b"], &["-l=a=b"], &["--node-selector", "a=b"]] {
+            assert_eq!(value_of(args, "node-selector"), "a=b", "{args:?}");
+        }
+        assert_eq!(value_of(&["--cert-dir="], "cert-dir"), "");
+        assert_eq!(value_of(&[], "cert-dir"), "apiserver.local.config/certificates");
+    }
+
+    #[test]
+    fn a_switch_never_takes_the_next_argument() {
+        let settled = settle_words(&["--kubelet-insecure-tls", "check"]).unwrap();
+        assert_eq!(settled.words, ["check"]);
+        assert_eq!(value_of(&["--kubelet-insecure-tls"], "kubelet-insecure-tls"), "true");
+        assert_eq!(value_of(&["--gzip=false"], "gzip"), "false");
+    }
+
+    #[test]
+    fn the_first_list_replaces_the_default_and_later_ones_append() {
+        let name = "authorization-always-allow-paths";
+        assert_eq!(value_of(&[], name), "/healthz,/readyz,/livez");
+        let args = ["--authorization-always-allow-paths=/metrics"];
+        assert_eq!(value_of(&args, name), "/metrics");
+        let args = ["--authorization-always-allow-paths=/a,/b", "--authorization-always-allow-paths=/c"];
+        assert_eq!(value_of(&args, name), "/a,/b,/c");
+    }
+
+    #[test]
+    fn two_dashes_alone_end_the_flags() {
+        let settled = settle_words(&["--gzip", "--", "--nonsense", "check"]).unwrap();
+        assert_eq!(settled.words, ["--nonsense", "check"]);
+    }
+
+    #[test]
+    fn help_and_version_are_switches() {
+        assert!(settle_words(&["--help"]).unwrap().help);
+        assert!(settle_words(&["--version"]).unwrap().version);
+        assert!(!settle_words(&["--version=false"]).unwrap().version);
+        assert!(settle_words(&["-h"]).unwrap().help);
+    }
+
+    #[test]
+    fn mistakes_name_the_flag_and_the_way_out() {
+        assert_eq!(
+            error_of(&["--metric-resolutoin=15s"]),
+            "--metric-resolutoin: there is no such flag; did you mean --metric-resolution?"
+        );
+        assert_eq!(error_of(&["--cert-dir"]), "--cert-dir: its value is missing; write --cert-dir=VALUE");
+        assert_eq!(
+            error_of(&["--metric-resolution=15"]),
+            "--metric-resolution: `15` is not a duration such as 15s, 1m30s or 500ms"
+        );
+        assert_eq!(error_of(&["--gzip=maybe"]), "--gzip: `maybe` is not true or false");
+        assert_eq!(error_of(&["-kubeconfig=x"]), "-kubeconfig=x: there is no such flag; write --kubeconfig");
+        assert_eq!(error_of(&["-x"]), "-x: there is no such flag; see toplet --help");
+    }
+
+    #[test]
+    fn a_file_counts_before_the_command_line() {
+        let text = "# kubelets\n\n--kubelet-port=1\n  secure-port 10251  \nkubelet-insecure-tls\n-v=2\n";
+        let settled = file(text, &["--kubelet-port=2"]).unwrap();
+        let find = |name: &str| settled.settings.iter().find(|s| s.flag.name == name).unwrap().clone();
+        assert_eq!(find("kubelet-port").text(), "2");
+        assert_eq!(find("kubelet-port").origin, Origin::CommandLine);
+        assert_eq!(find("secure-port").text(), "10251");
+        assert_eq!(find("secure-port").origin.to_string(), "/etc/toplet.conf:4");
+        assert_eq!(find("kubelet-insecure-tls").text(), "true");
+        assert_eq!(find("v").text(), "2");
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_names_its_line() {
+        let message = |text| file(text, &[]).unwrap_err().to_string();
+        assert_eq!(
+            message("\n--kubelet-prot=1"),
+            "/etc/toplet.conf:2: --kubelet-prot: there is no such flag; did you mean --kubelet-port?"
+        );
+        assert_eq!(
+            message("#\n#\nkubelet-port=x"),
+            "/etc/toplet.conf:3: --kubelet-port: `x` is not a port from 1 to 65535"
+        );
+        assert_eq!(
+            message("cert-dir"),
+            "/etc/toplet.conf:1: --cert-dir: its value is missing; write --cert-dir=VALUE"
+        );
+        assert_eq!(
+            message("config=other"),
+            "/etc/toplet.conf:1: --config: this flag has no place in a file; give it on the command line"
+        );
+        let args = ["--config=/nowhere".to_owned()];
+        let gone = settle(&args, &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound))).unwrap_err();
+        assert!(gone.to_string().starts_with("--config=/nowhere: the file cannot be read: "));
+    }
+
+    #[test]
+    fn k49_every_flag_is_accepted_with_its_default() {
+        for flag in FLAGS.iter().filter(|flag| flag.name != "config") {
+            let args = [format!("--{}={}", flag.name, flag.default)];
+            if !flag.default.is_empty() || !matches!(flag.kind, Kind::Int | Kind::Switch) {
+                settle(&args, &none).unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+    }
+}

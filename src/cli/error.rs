@@ -1,0 +1,75 @@
+//! Why the program does not start: what is wrong, where it stands, how to mend it. One line, exit code 2.
+
+use std::fmt;
+use std::rc::Rc;
+
+/// Exit code after a start-up error.
+pub const START_ERROR_CODE: u8 = 2;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The flag table.
+    Default,
+    /// The command line.
+    CommandLine,
+    /// A line, counted from 1, of a file named by `--config`.
+    File(Rc<str>, u32),
+    /// Decided by the program, for the reason given.
+    Chosen(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::CommandLine => f.write_str("command line"),
+            Origin::File(path, line) => write!(f, "{path}:{line}"),
+            Origin::Chosen(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// A mistake that keeps the program from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError {
+    /// The flag or file it is about, for instance `--secure-port`; empty when it is about all.
+    pub subject: String,
+    /// Where that was said.
+    pub origin: Origin,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl StartError {
+    /// A mistake in `subject`, said at `origin`.
+    #[must_use]
+    pub fn new(
+        subject: impl Into<String>,
+        origin: Origin,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> StartError {
+        StartError { subject: subject.into(), origin, problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Origin::File(..) = self.origin {
+            write!(f, "{}: ", self.origin)?;
+        }
+        if !self.subject.is_empty() {
+            write!(f, "{}: ", self.subject)?;
+        }
+        // One line whatever a path or value holds.
+        for c in self.problem.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
+    }
+}
+
+impl std::error::Error for StartError {}

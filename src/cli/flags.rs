@@ -1,0 +1,369 @@
+//! The flag table: one row a flag, the only place that knows its name, kind, default and help.
+//!
+//! The row drives the rewriting of the command line, `--help`, the table in the README, `toplet check` and the nearest
+//! name in the error for an unknown flag. Names, defaults and meaning are metrics-server's (0.9.0); a flag of its that has
+//! nothing to do here is accepted, so that an existing argument list starts unchanged, and is named in one warning.
+
+/// How a flag's value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `--flag`, `--flag=true`, `--flag=false`; never takes the next argument.
+    Switch,
+    /// A whole number, not negative.
+    Int,
+    /// A TCP port, 0 to 65535.
+    Port,
+    /// A decimal fraction.
+    Float,
+    /// Go's duration syntax: `15s`, `1m0s`, `1.5h`, `300ms`.
+    Duration,
+    /// An IP address.
+    Ip,
+    /// Anything.
+    Text,
+    /// Comma separated; the first occurrence replaces the default, later ones append.
+    List,
+    /// One element an occurrence, commas are part of it; the first occurrence replaces the default.
+    Repeated,
+}
+
+/// The heading a flag stands under in the help text, in the order of printing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Flags that metrics-server does not have.
+    Toplet,
+    /// Its own flags.
+    Metrics,
+    /// The generic API server's.
+    Generic,
+    /// How kubelets are asked.
+    Kubelet,
+    /// The listener.
+    Serving,
+    /// Who is asking.
+    Authentication,
+    /// Whether they may.
+    Authorization,
+    /// Audit.
+    Audit,
+    /// Features.
+    Features,
+    /// Logging.
+    Logging,
+}
+
+impl Section {
+    /// Every section, in the order of printing.
+    pub const ALL: [Section; 10] = [
+        Section::Toplet,
+        Section::Metrics,
+        Section::Generic,
+        Section::Kubelet,
+        Section::Serving,
+        Section::Authentication,
+        Section::Authorization,
+        Section::Audit,
+        Section::Features,
+        Section::Logging,
+    ];
+
+    /// The heading.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Section::Toplet => "Toplet",
+            Section::Metrics => "Metrics server",
+            Section::Generic => "Generic",
+            Section::Kubelet => "Kubelet client",
+            Section::Serving => "Apiserver secure serving",
+            Section::Authentication => "Apiserver authentication",
+            Section::Authorization => "Apiserver authorization",
+            Section::Audit => "Apiserver audit log",
+            Section::Features => "Features",
+            Section::Logging => "Logging",
+        }
+    }
+}
+
+/// Whether a flag does anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It means what it means upstream.
+    Used,
+    /// Accepted; a value other than the default is named in the warning at the start.
+    Ignored,
+    /// Acts while the command line is read: `--config`, `--help`, `--version`.
+    Immediate,
+}
+
+/// One flag.
+#[derive(Debug)]
+pub struct Flag {
+    /// Name without the dashes.
+    pub name: &'static str,
+    /// One-letter form.
+    pub short: Option<char>,
+    /// Syntax of its value.
+    pub kind: Kind,
+    /// Default, in the syntax of a value; empty for none.
+    pub default: &'static str,
+    /// Heading in the help text.
+    pub section: Section,
+    /// Whether it does anything.
+    pub effect: Effect,
+    /// One sentence; for an ignored flag, why it has nothing to do.
+    pub help: &'static str,
+}
+
+const fn used(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    section: Section,
+    help: &'static str,
+) -> Flag {
+    Flag { name, short: None, kind, default, section, effect: Effect::Used, help }
+}
+
+const fn ignored(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    section: Section,
+    help: &'static str,
+) -> Flag {
+    Flag { name, short: None, kind, default, section, effect: Effect::Ignored, help }
+}
+
+const fn immediate(name: &'static str, kind: Kind, section: Section, help: &'static str) -> Flag {
+    Flag { name, short: None, kind, default: "", section, effect: Effect::Immediate, help }
+}
+
+const fn short(letter: char, flag: Flag) -> Flag {
+    Flag { short: Some(letter), ..flag }
+}
+
+use Kind::{Duration, Float, Int, Ip, List, Port, Repeated, Switch, Text};
+use Section::{
+    Audit, Authentication, Authorization, Features, Generic, Kubelet, Logging, Metrics, Serving, Toplet,
+};
+
+const NO_HTTP2: &str = "HTTP/2 is never served.";
+const NO_WATCH: &str = "There are no watches.";
+const NO_AUDIT: &str = "Nothing is audited, as upstream without a policy.";
+const NO_FEATURES: &str = "There are no feature gates and no versions to emulate.";
+const NO_PROFILING: &str = "There are no profiling endpoints.";
+const NO_BUFFER: &str = "Each line is written at once, to stderr.";
+const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
+
+/// Every flag, by section.
+#[rustfmt::skip]
+pub static FLAGS: &[Flag] = &[
+    immediate("config", Text, Toplet, "File of flags, one a line, `#` starts a comment. Read first: the command line wins."),
+    used("host-only", Switch, "false", Toplet, "Serve this machine alone, whatever cluster is configured."),
+    used("max-nodes", Int, "1000", Toplet, "Nodes that memory is reserved for; nodes beyond are refused and named in the log."),
+    used("max-pods", Int, "20000", Toplet, "Pods that memory is reserved for."),
+    used("max-containers", Int, "40000", Toplet, "Containers that memory is reserved for."),
+    used("max-connections", Int, "128", Toplet, "Connections served at a time; one more is closed at once."),
+    used("gzip", Switch, "true", Toplet, "Compress large answers for clients that ask for it."),
+    used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
+    short('h', immediate("help", Switch, Toplet, "Print this text.")),
+
+    used("kubeconfig", Text, "", Metrics, "Path to the kubeconfig for the API server and the kubelets (default: in-cluster, then k3s's, then host-only)."),
+    used("metric-resolution", Duration, "1m0s", Metrics, "Time between two scrapes of a node, at least 10s."),
+    immediate("version", Switch, Metrics, "Print the version."),
+
+    ignored("advertise-address", Ip, "", Generic, "Nothing is advertised."),
+    ignored("cors-allowed-origins", List, "", Generic, "No browser asks this API."),
+    ignored("emulated-version", List, "", Generic, NO_FEATURES),
+    ignored("emulation-forward-compatible", Switch, "false", Generic, NO_FEATURES),
+    ignored("external-hostname", Text, "", Generic, "No answer holds an URL."),
+    ignored("feature-gates", List, "", Generic, NO_FEATURES),
+    ignored("goaway-chance", Float, "0", Generic, NO_HTTP2),
+    ignored("livez-grace-period", Duration, "0s", Generic, "Live from the first second."),
+    ignored("max-mutating-requests-inflight", Int, "200", Generic, "Nothing can be changed through this API."),
+    ignored("max-requests-inflight", Int, "400", Generic, "--max-connections bounds the requests in flight."),
+    ignored("min-compatibility-version", List, "", Generic, NO_FEATURES),
+    ignored("min-request-timeout", Int, "1800", Generic, NO_WATCH),
+    used("request-timeout", Duration, "1m0s", Generic, "Longest time an answer may take."),
+    ignored("runtime-config-emulation-forward-compatible", Switch, "false", Generic, NO_FEATURES),
+    used("shutdown-delay-duration", Duration, "0s", Generic, "Time to go on serving, not ready, after the signal to stop."),
+    ignored("shutdown-send-retry-after", Switch, "false", Generic, "Requests in flight are answered, new ones refused."),
+    ignored("shutdown-watch-termination-grace-period", Duration, "0s", Generic, NO_WATCH),
+    ignored("storage-initialization-timeout", Duration, "1m0s", Generic, "There is no storage to wait for."),
+    ignored("strict-transport-security-directives", List, "", Generic, "No browser asks this API."),
+
+    used("deprecated-kubelet-completely-insecure", Switch, "false", Kubelet, "DEPRECATED: ask kubelets over plain HTTP, without credentials."),
+    used("kubelet-certificate-authority", Text, "", Kubelet, "CA file that signs kubelet serving certificates (default: the API server's)."),
+    used("kubelet-client-certificate", Text, "", Kubelet, "Client certificate file for kubelets."),
+    used("kubelet-client-key", Text, "", Kubelet, "Its key file."),
+    used("kubelet-insecure-tls", Switch, "false", Kubelet, "Do not verify kubelet certificates. For tests only."),
+    used("kubelet-port", Port, "10250", Kubelet, "Port of the kubelets."),
+    used("kubelet-preferred-address-types", List, "Hostname,InternalDNS,InternalIP,ExternalDNS,ExternalIP", Kubelet, "Order in which the addresses of a node are considered."),
+    used("kubelet-request-timeout", Duration, "10s", Kubelet, "Longest time one scrape may take."),
+    used("kubelet-use-node-status-port", Switch, "false", Kubelet, "Use the port of the node's status; --kubelet-port where it has none."),
+    short('l', used("node-selector", Text, "", Kubelet, "Label selector: only nodes that match are scraped and served.")),
+
+    used("bind-address", Ip, "0.0.0.0", Serving, "Address to listen on; 0.0.0.0 and :: mean every address of both families (host-only default: 127.0.0.1)."),
+    used("cert-dir", Text, "apiserver.local.config/certificates", Serving, "Directory of apiserver.crt and apiserver.key: used if both can be read, else made there."),
+    ignored("disable-http2-serving", Switch, "false", Serving, NO_HTTP2),
+    ignored("http2-max-streams-per-connection", Int, "0", Serving, NO_HTTP2),
+    ignored("permit-address-sharing", Switch, "false", Serving, "SO_REUSEADDR is always set."),
+    used("permit-port-sharing", Switch, "false", Serving, "Set SO_REUSEPORT: several processes may listen on one port."),
+    used("secure-port", Port, "443", Serving, "Port to listen on (host-only default: 4443)."),
+    used("tls-cert-file", Text, "", Serving, "Certificate file, CA certificates after it; replaces --cert-dir."),
+    used("tls-cipher-suites", List, "", Serving, "TLS 1.2 cipher suites by their Go names (default: all that are served)."),
+    ignored("tls-curve-preferences", List, "", Serving, "X25519, P-256 and P-384 are served, in the client's order."),
+    used("tls-min-version", Text, "", Serving, "VersionTLS12 or VersionTLS13; older versions are not served."),
+    used("tls-private-key-file", Text, "", Serving, "Key file of --tls-cert-file."),
+    used("tls-sni-cert-key", Repeated, "", Serving, "`crt,key[:domain,...]`: another certificate for these names; repeatable."),
+
+    used("authentication-kubeconfig", Text, "", Authentication, "kubeconfig for TokenReviews and the authentication ConfigMap (default: --kubeconfig)."),
+    used("authentication-skip-lookup", Switch, "false", Authentication, "Do not read the authentication ConfigMap."),
+    used("authentication-token-webhook-cache-ttl", Duration, "10s", Authentication, "Time a TokenReview's answer is kept."),
+    used("authentication-tolerate-lookup-failure", Switch, "false", Authentication, "Serve although the authentication ConfigMap cannot be read."),
+    used("client-ca-file", Text, "", Authentication, "CA file of client certificates that identify a user (default: from the ConfigMap)."),
+    used("requestheader-allowed-names", List, "", Authentication, "Common names a front proxy may have; empty: any."),
+    used("requestheader-client-ca-file", Text, "", Authentication, "CA file of front proxies (default: from the ConfigMap)."),
+    used("requestheader-extra-headers-prefix", List, "x-remote-extra-", Authentication, "Prefixes of the front proxy's extra headers."),
+    used("requestheader-group-headers", List, "x-remote-group", Authentication, "The front proxy's group headers."),
+    used("requestheader-uid-headers", List, "", Authentication, "The front proxy's UID headers."),
+    used("requestheader-username-headers", List, "x-remote-user", Authentication, "The front proxy's user headers."),
+
+    used("authorization-always-allow-paths", List, "/healthz,/readyz,/livez", Authorization, "Paths anyone may GET; a trailing `*` matches any end."),
+    used("authorization-kubeconfig", Text, "", Authorization, "kubeconfig for SubjectAccessReviews (default: --kubeconfig)."),
+    used("authorization-webhook-cache-authorized-ttl", Duration, "10s", Authorization, "Time a granting review is kept."),
+    used("authorization-webhook-cache-unauthorized-ttl", Duration, "10s", Authorization, "Time a refusing review is kept."),
+
+    ignored("audit-log-batch-buffer-size", Int, "10000", Audit, NO_AUDIT),
+    ignored("audit-log-batch-max-size", Int, "1", Audit, NO_AUDIT),
+    ignored("audit-log-batch-max-wait", Duration, "0s", Audit, NO_AUDIT),
+    ignored("audit-log-batch-throttle-burst", Int, "0", Audit, NO_AUDIT),
+    ignored("audit-log-batch-throttle-enable", Switch, "false", Audit, NO_AUDIT),
+    ignored("audit-log-batch-throttle-qps", Float, "0", Audit, NO_AUDIT),
+    ignored("audit-log-compress", Switch, "false", Audit, NO_AUDIT),
+    ignored("audit-log-format", Text, "json", Audit, NO_AUDIT),
+    ignored("audit-log-maxage", Int, "366", Audit, NO_AUDIT),
+    ignored("audit-log-maxbackup", Int, "100", Audit, NO_AUDIT),
+    ignored("audit-log-maxsize", Int, "100", Audit, NO_AUDIT),
+    ignored("audit-log-mode", Text, "blocking", Audit, NO_AUDIT),
+    ignored("audit-log-path", Text, "", Audit, NO_AUDIT),
+    ignored("audit-log-truncate-enabled", Switch, "false", Audit, NO_AUDIT),
+    ignored("audit-log-truncate-max-batch-size", Int, "10485760", Audit, NO_AUDIT),
+    ignored("audit-log-truncate-max-event-size", Int, "102400", Audit, NO_AUDIT),
+    ignored("audit-log-version", Text, "audit.k8s.io/v1", Audit, NO_AUDIT),
+    ignored("audit-policy-file", Text, "", Audit, NO_AUDIT),
+    ignored("audit-webhook-batch-buffer-size", Int, "10000", Audit, NO_AUDIT),
+    ignored("audit-webhook-batch-max-size", Int, "400", Audit, NO_AUDIT),
+    ignored("audit-webhook-batch-max-wait", Duration, "30s", Audit, NO_AUDIT),
+    ignored("audit-webhook-batch-throttle-burst", Int, "15", Audit, NO_AUDIT),
+    ignored("audit-webhook-batch-throttle-enable", Switch, "true", Audit, NO_AUDIT),
+    ignored("audit-webhook-batch-throttle-qps", Float, "10", Audit, NO_AUDIT),
+    ignored("audit-webhook-config-file", Text, "", Audit, NO_AUDIT),
+    ignored("audit-webhook-initial-backoff", Duration, "10s", Audit, NO_AUDIT),
+    ignored("audit-webhook-mode", Text, "batch", Audit, NO_AUDIT),
+    ignored("audit-webhook-truncate-enabled", Switch, "false", Audit, NO_AUDIT),
+    ignored("audit-webhook-truncate-max-batch-size", Int, "10485760", Audit, NO_AUDIT),
+    ignored("audit-webhook-truncate-max-event-size", Int, "102400", Audit, NO_AUDIT),
+    ignored("audit-webhook-version", Text, "audit.k8s.io/v1", Audit, NO_AUDIT),
+
+    ignored("contention-profiling", Switch, "false", Features, NO_PROFILING),
+    ignored("debug-socket-path", Text, "", Features, NO_PROFILING),
+    ignored("enable-priority-and-fairness", Switch, "true", Features, "Parsed and never applied upstream too."),
+    ignored("profiling", Switch, "true", Features, NO_PROFILING),
+
+    ignored("log-flush-frequency", Duration, "5s", Logging, NO_BUFFER),
+    ignored("log-json-info-buffer-size", Text, "0", Logging, NO_BUFFER),
+    ignored("log-json-split-stream", Switch, "false", Logging, NO_BUFFER),
+    ignored("log-text-info-buffer-size", Text, "0", Logging, NO_BUFFER),
+    ignored("log-text-split-stream", Switch, "false", Logging, NO_BUFFER),
+    used("logging-format", Text, "text", Logging, "`text` or `json`."),
+    short('v', used("v", Int, "0", Logging, "Verbosity: 0 what changes, 2 what is done, 6 everything.")),
+    ignored("vmodule", Text, "", Logging, "Verbosity is one for all files."),
+    ignored("add-dir-header", Switch, "false", Logging, OLD_KLOG),
+    ignored("alsologtostderr", Switch, "false", Logging, OLD_KLOG),
+    ignored("log-backtrace-at", Text, ":0", Logging, OLD_KLOG),
+    ignored("log-dir", Text, "", Logging, OLD_KLOG),
+    ignored("log-file", Text, "", Logging, OLD_KLOG),
+    ignored("log-file-max-size", Int, "1800", Logging, OLD_KLOG),
+    ignored("logtostderr", Switch, "true", Logging, OLD_KLOG),
+    ignored("one-output", Switch, "false", Logging, OLD_KLOG),
+    ignored("skip-headers", Switch, "false", Logging, OLD_KLOG),
+    ignored("skip-log-headers", Switch, "false", Logging, OLD_KLOG),
+    ignored("stderrthreshold", Text, "2", Logging, OLD_KLOG),
+];
+
+/// The flag of a name as written, without the dashes; `_` counts as `-`, as in every Kubernetes component.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| {
+        flag.name.len() == name.len()
+            && flag
+                .name
+                .bytes()
+                .zip(name.bytes())
+                .all(|(ours, given)| ours == given || (ours == b'-' && given == b'_'))
+    })
+}
+
+/// The flag of a one-letter form.
+#[must_use]
+pub fn find_short(letter: char) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.short == Some(letter))
+}
+
+/// The name nearest to a mistyped one, if any is near: at most a third of its letters differ.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let distances = FLAGS.iter().map(|flag| (distance(name, flag.name), flag.name));
+    distances.min().filter(|&(steps, _)| steps * 3 <= name.len().max(3)).map(|(_, nearest)| nearest)
+}
+
+/// Letters to insert, remove or change to get from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (index, letter) in from.bytes().enumerate() {
+        let mut diagonal = index;
+        let mut left = index + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, other) in row.iter_mut().skip(1).zip(to.bytes()) {
+            let changed = diagonal + usize::from(letter != other);
+            diagonal = *cell;
+            left = changed.min(left + 1).min(*cell + 1);
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_letters_are_unique() {
+        for (index, flag) in FLAGS.iter().enumerate() {
+            assert_eq!(FLAGS.iter().position(|other| other.name == flag.name), Some(index), "{}", flag.name);
+        }
+        assert_eq!(find_short('l').map(|flag| flag.name), Some("node-selector"));
+        assert_eq!(find_short('v').map(|flag| flag.name), Some("v"));
+    }
+
+    #[test]
+    fn underscores_count_as_dashes() {
+        assert_eq!(find("kubelet_port").map(|flag| flag.name), Some("kubelet-port"));
+        assert!(find("kubelet.port").is_none());
+    }
+
+    #[test]
+    fn a_typing_error_finds_its_flag_and_nonsense_does_not() {
+        assert_eq!(nearest("metric-resolutoin"), Some("metric-resolution"));
+        assert_eq!(nearest("kubelet-insecure"), Some("kubelet-insecure-tls"));
+        assert_eq!(nearest("cert_dirs"), Some("cert-dir"));
+        assert_eq!(nearest("qqqqqqqqqqqqqqq"), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}

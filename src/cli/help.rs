@@ -1,0 +1,101 @@
+//! The flag table as text: `--help`, and the table of the README.
+
+use super::args::SUBCOMMANDS;
+use super::flags::{Effect, FLAGS, Flag, Kind, Section};
+use std::fmt::Write;
+
+/// What `--version` prints: the version and nothing else, as upstream.
+#[must_use]
+pub fn version() -> String {
+    concat!("v", env!("CARGO_PKG_VERSION"), "\n").to_owned()
+}
+
+/// What `--help` prints.
+#[must_use]
+pub fn text() -> String {
+    let mut out = String::from(
+        "toplet answers kubectl top: the Kubernetes Metrics API for a cluster, or for this machine alone.\n\n\
+         Usage:\n  toplet [flags]\n",
+    );
+    // Writing to a String cannot fail.
+    for (name, help) in SUBCOMMANDS {
+        let _ = writeln!(out, "  toplet {name} [flags]   {help}");
+    }
+    for section in Section::ALL {
+        let _ = write!(out, "\n{} flags:\n\n", section.title());
+        let flags = || FLAGS.iter().filter(|flag| flag.section == section);
+        let width = flags().map(|flag| left(flag).len()).max().unwrap_or(0);
+        for flag in flags() {
+            let _ = writeln!(out, "{:width$}   {}", left(flag), right(flag));
+        }
+    }
+    out
+}
+
+/// The flags of metrics-server and our own as a Markdown table.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from("| flag | default | meaning |\n|---|---|---|\n");
+    for flag in FLAGS {
+        let short = flag.short.map(|letter| format!(", `-{letter}`")).unwrap_or_default();
+        let default = if flag.default.is_empty() { String::new() } else { format!("`{}`", flag.default) };
+        let help = flag.help.replace('|', "\\|");
+        let effect = if flag.effect == Effect::Ignored { "*Accepted, no effect.* " } else { "" };
+        let _ = writeln!(out, "| `--{}`{short} | {default} | {effect}{help} |", flag.name);
+    }
+    out
+}
+
+fn left(flag: &Flag) -> String {
+    let short = flag.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
+    let kind = match flag.kind {
+        Kind::Switch => "",
+        Kind::Int | Kind::Port => " int",
+        Kind::Float => " float",
+        Kind::Duration => " duration",
+        Kind::Ip => " ip",
+        Kind::Text => " string",
+        Kind::List | Kind::Repeated => " strings",
+    };
+    format!("  {short}--{}{kind}", flag.name)
+}
+
+fn right(flag: &Flag) -> String {
+    let mut text = match flag.effect {
+        Effect::Ignored => format!("No effect: {}", flag.help),
+        Effect::Used | Effect::Immediate => flag.help.to_owned(),
+    };
+    let unsaid = flag.default.is_empty() || flag.default == "false" || flag.effect == Effect::Ignored;
+    if !unsaid {
+        let _ = write!(text, " (default {})", flag.default);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_every_flag_once_under_its_heading() {
+        let text = text();
+        for flag in FLAGS {
+            let line = format!("--{}", flag.name);
+            let named = text.lines().filter(|l| l.trim_start().split([' ', ',']).any(|word| word == line));
+            assert!(named.count() >= 1, "{line}");
+        }
+        let headings: Vec<_> =
+            Section::ALL.iter().map(|s| text.find(&format!("\n{} flags:\n", s.title()))).collect();
+        assert!(headings.iter().all(Option::is_some) && headings.is_sorted(), "{headings:?}");
+    }
+
+    #[test]
+    fn the_version_is_all_that_version_prints() {
+        assert_eq!(version(), format!("v{}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn the_markdown_table_has_a_row_a_flag() {
+        assert_eq!(markdown().lines().count(), FLAGS.len() + 2);
+    }
+}
