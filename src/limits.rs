@@ -34,6 +34,45 @@ pub const CHUNK_LEN_MAX: usize = 16 * 1024;
 
 // ---- access: identities, reviews and their caches -------------------------------------------------------------------
 
+/// Certificates of one CA bundle: clusters rotate with two or three. A larger bundle is refused with its reason, and the
+/// one in force stays.
+pub const CA_COUNT_MAX: usize = 64;
+
+/// Certificates after the leaf that are looked at when a peer's chain is verified: real chains have at most three.
+/// Further ones are ignored, so that a long chain costs a peer's bytes and not our time.
+pub const INTERMEDIATE_COUNT_MAX: usize = 8;
+
+/// Seconds for which the outcome of verifying a connection's certificates is kept, at most: a wall clock that jumps
+/// (boards without a battery) is noticed within this time. Beyond it the chain is verified anew.
+pub const PEER_MEMO_SECS_MAX: i64 = 60;
+
+/// Bytes of request-controlled text up to which the verdict on a request is remembered (the reference's figure). Beyond
+/// it each request is reviewed.
+pub const CACHEABLE_LEN_MAX: usize = 10_000;
+
+/// Remembered verdicts. The reference keeps 8192; within the 10 s they live a small cluster asks some dozens of
+/// different questions, and 256 keep the memory near 64 KiB and the search in one pass over 4 KiB of keys. Beyond it
+/// the one that was used longest ago goes.
+pub const VERDICT_COUNT_MAX: usize = 256;
+
+/// Bytes of all remembered verdicts together (names and groups of token owners, reasons of denials). Beyond it the ones
+/// that were used longest ago go.
+pub const VERDICT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of one verdict: the owner of a token may be in hundreds of groups. A larger one is not remembered.
+pub const VERDICT_LEN_MAX: usize = 32 * 1024;
+
+/// Different reviews in flight. Beyond it a request that needs a new one is answered as when the API server is away.
+pub const REVIEW_COUNT_MAX: usize = 64;
+
+/// Seconds after which a review that never came back is asked again. Its own deadline is far below.
+pub const REVIEW_SECS_MAX: u64 = 60;
+
+/// Seconds after its expiry for which a verdict still counts while reviews fail: a single API server restarts or
+/// upgrades in 20 to 40 s, and the right to read usage is not worth an outage of its readers. Who loses a right while
+/// the API server is away keeps it for at most this long (and the lifetime of the verdict). Beyond it: 401 or 500.
+pub const REVIEW_GRACE_SECS: u64 = 60;
+
 // ---- net and poller: kubelets ---------------------------------------------------------------------------------------
 
 /// Stack of a helper thread: TLS handshake and HTTP client need about 60 KiB; untouched pages cost nothing. The debug

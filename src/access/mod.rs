@@ -1,12 +1,27 @@
 //! Who may ask: identities, policy, reviews and their caches. Pure: reviews are asked for as values and answered later.
+//!
+//! A request goes certificate chain ([`chain`]) -> identity ([`identity`]) -> impersonation ([`impersonation`]) ->
+//! policy ([`policy`]) -> review ([`review`], remembered in [`cache`]). A wrong step here is a privilege escalation:
+//! whatever is malformed, unknown or out of time refuses. Source of the rules: Kubernetes' delegated authentication
+//! and authorization (`k8s.io/apiserver` 0.36), which the reference is built from.
 
 pub mod cache;
+mod certificate;
+mod chain;
+mod check;
+mod digest;
+mod identity;
+mod impersonation;
+mod policy;
+mod refusal;
 pub mod review;
+mod subject;
+#[cfg(test)]
+mod testing;
+mod trust;
 
-use crate::api::answer::Answer;
-use crate::api::request::{Head, RequestInfo};
-use crate::units::UnixNanos;
-use review::{Question, Verdict};
+pub use check::{Check, Step};
+pub use trust::{Peer, Trust};
 
 /// Somebody, as authentication found them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,18 +53,6 @@ pub struct FrontProxySettings {
     pub uid_headers: Vec<String>,
 }
 
-/// Whom to trust; built once for each change of configuration and shared.
-pub struct Trust {}
-
-impl Trust {
-    /// Parses the bundles. Entries that are no certificates are an error; an empty bundle counts as absent.
-    /// # Errors
-    /// Which bundle, and what is wrong with it.
-    pub fn new(_front_proxy: &FrontProxySettings, _client_ca_pem: Option<&[u8]>) -> Result<Trust, String> {
-        todo!()
-    }
-}
-
 /// Policy from flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -67,65 +70,6 @@ pub enum Mode {
     Delegated,
     /// No cluster: a loopback peer may read anonymously.
     HostAnonymous,
-    /// No cluster: a certificate of `--client-ca-file` may read.
+    /// No cluster: a certificate of `--client-ca-file` may read; the always-allowed paths stay open.
     HostClientCertificate,
-}
-
-/// The peer of one connection: its certificate chain, and what was found out about it under one configuration.
-///
-/// Make one for each connection and hand it to every request on it: chains are then verified once for each connection
-/// and each change of [`Trust`], and again after a minute. Nothing of an identity outlives its `Trust`.
-pub struct Peer {
-    chain: Vec<Vec<u8>>,
-}
-
-impl Peer {
-    /// A peer with its certificates (DER, leaf first); empty when it sent none.
-    #[must_use]
-    pub fn new(chain: Vec<Vec<u8>>) -> Peer {
-        Peer { chain }
-    }
-}
-
-/// The state of one request's authentication, impersonation and authorization: a machine that asks for reviews.
-pub struct Check {}
-
-/// What a check needs next.
-pub enum Step {
-    /// Ask this review (cached, single flight) and call [`Check::resume`] with its verdict.
-    Ask(Question),
-    /// The request may proceed.
-    Allowed(Identity),
-    /// The request is answered here: 401, 403, 400 or 500. The text says why, without secrets, for the log.
-    Refused(Answer, String),
-}
-
-impl Check {
-    /// Begins with the peer and the request. Never blocks: reviews come back as [`Step::Ask`].
-    pub fn start(
-        _trust: &Trust,
-        _policy: &Policy,
-        _peer: &mut Peer,
-        _head: &Head<'_>,
-        _info: &RequestInfo<'_>,
-        _now: UnixNanos,
-    ) -> (Check, Step) {
-        todo!()
-    }
-    /// Text of a `Warning` header that belongs on the answer to this request, also on an allowed one; answers of
-    /// [`Step::Refused`] carry it already.
-    #[must_use]
-    pub fn warning(&self) -> Option<&'static str> {
-        todo!()
-    }
-    /// Goes on with a verdict.
-    pub fn resume(
-        &mut self,
-        _policy: &Policy,
-        _head: &Head<'_>,
-        _info: &RequestInfo<'_>,
-        _verdict: Verdict,
-    ) -> Step {
-        todo!()
-    }
 }

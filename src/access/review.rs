@@ -1,9 +1,10 @@
 //! Questions to the API server, and its verdicts.
 
 use super::Identity;
+use std::fmt;
 
 /// A review to ask. The key of the cache is the whole question (a token only as its keyed hash).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// TokenReview of a bearer token.
     Token(Secret),
@@ -19,6 +20,12 @@ pub enum Question {
 /// A bearer token: never printed, wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub zeroize::Zeroizing<String>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
 
 /// The API server's word, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]

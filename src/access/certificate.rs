@@ -1,0 +1,307 @@
+//! A walk over one X.509 certificate in DER: the few fields that decide about trust, and nothing else.
+//!
+//! webpki judges chains; this reads what webpki does not show (validity, extended key usage, basic constraints, the
+//! subject) or does not look at (key usage, the validity of an anchor). Every byte is read through one bounds-checked
+//! reader: any byte string gives the fields or `None`, without a panic and without memory of its own (slices of the
+//! input only). Indefinite lengths, long tags, padded lengths and trailing bytes are refused, as DER demands.
+
+use crate::units::UnixNanos;
+
+/// DER tags that occur in the parts of a certificate we read.
+pub(super) mod tag {
+    pub(crate) const BOOLEAN: u8 = 0x01;
+    pub(crate) const INTEGER: u8 = 0x02;
+    pub(crate) const BIT_STRING: u8 = 0x03;
+    pub(crate) const OCTET_STRING: u8 = 0x04;
+    pub(crate) const OID: u8 = 0x06;
+    pub(crate) const UTC_TIME: u8 = 0x17;
+    pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+    pub(crate) const SEQUENCE: u8 = 0x30;
+    pub(crate) const SET: u8 = 0x31;
+    pub(crate) const VERSION: u8 = 0xa0;
+    pub(crate) const EXTENSIONS: u8 = 0xa3;
+}
+
+/// Reads one element after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Nothing is left.
+    pub(super) fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tag of the next element.
+    pub(super) fn peek(self) -> Option<u8> {
+        self.0.first().copied()
+    }
+
+    /// The next element: its tag, its value, and the whole of it.
+    pub(super) fn element(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
+        let input = self.0;
+        let (&tag, rest) = input.split_first()?;
+        if tag & 0x1f == 0x1f {
+            return None;
+        }
+        let (&first, mut rest) = rest.split_first()?;
+        let len = if first < 0x80 {
+            usize::from(first)
+        } else {
+            let (len_bytes, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            // One to four bytes, the first not zero, and not what the short form could say: the only DER encoding.
+            if len_bytes.is_empty() || len_bytes.len() > 4 || len_bytes.first() == Some(&0) {
+                return None;
+            }
+            rest = after;
+            let len = len_bytes.iter().fold(0_usize, |len, &byte| len << 8 | usize::from(byte));
+            if len < 0x80 {
+                return None;
+            }
+            len
+        };
+        let (value, rest) = rest.split_at_checked(len)?;
+        self.0 = rest;
+        let whole = input.get(..input.len().checked_sub(rest.len())?)?;
+        Some((tag, value, whole))
+    }
+
+    /// The value of the next element, which must have this tag.
+    pub(super) fn value(&mut self, tag: u8) -> Option<&'a [u8]> {
+        match self.element()? {
+            (found, value, _) if found == tag => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value of the next element if it has this tag; otherwise nothing is read.
+    fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
+        if self.peek() == Some(tag) { self.value(tag).map(Some) } else { Some(None) }
+    }
+}
+
+/// What one certificate says of itself; nothing here is proven.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Certificate<'a> {
+    /// The signed part, with tag and length.
+    pub(super) signed: &'a [u8],
+    /// Value of the signature's AlgorithmIdentifier (the outer one; the inner one is equal).
+    pub(super) algorithm: &'a [u8],
+    /// The signature.
+    pub(super) signature: &'a [u8],
+    /// Value of the issuer's name.
+    pub(super) issuer: &'a [u8],
+    /// Value of the subject's name.
+    pub(super) subject: &'a [u8],
+    /// First instant of validity.
+    pub(super) not_before: UnixNanos,
+    /// Last instant of validity.
+    pub(super) not_after: UnixNanos,
+    /// X.509 version 3; older versions have no extensions.
+    pub(super) is_v3: bool,
+    /// `cA` of the basic constraints; `None` without the extension.
+    pub(super) is_ca: Option<bool>,
+    /// `pathLenConstraint`.
+    pub(super) path_len: Option<usize>,
+    /// The key usage allows signing certificates; `None` without the extension.
+    pub(super) signs_certificates: Option<bool>,
+    /// Extended key usage is absent, or holds clientAuth or anyExtendedKeyUsage.
+    pub(super) is_for_clients: bool,
+    /// Name constraints are present.
+    pub(super) constrains_names: bool,
+    /// A critical extension nobody here understands.
+    pub(super) has_unknown_critical: bool,
+}
+
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+/// Value of the OID clientAuth.
+pub(super) const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+/// Value of the OID anyExtendedKeyUsage.
+pub(super) const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
+
+impl<'a> Certificate<'a> {
+    /// Walks a certificate; `None` when it is none.
+    pub(super) fn parse(der: &'a [u8]) -> Option<Certificate<'a>> {
+        let mut outer = Reader(der);
+        let mut parts = Reader(outer.value(tag::SEQUENCE)?);
+        let (signed_tag, tbs, signed) = parts.element()?;
+        let algorithm = parts.value(tag::SEQUENCE)?;
+        let signature = bits(parts.value(tag::BIT_STRING)?)?;
+        if signed_tag != tag::SEQUENCE || !outer.is_empty() || !parts.is_empty() {
+            return None;
+        }
+        let mut tbs = Reader(tbs);
+        let version = match tbs.optional(tag::VERSION)? {
+            None => 0,
+            Some(value) => small(Reader(value).value(tag::INTEGER)?)?,
+        };
+        tbs.value(tag::INTEGER)?;
+        if tbs.value(tag::SEQUENCE)? != algorithm {
+            return None;
+        }
+        let issuer = tbs.value(tag::SEQUENCE)?;
+        let mut validity = Reader(tbs.value(tag::SEQUENCE)?);
+        let mut certificate = Certificate {
+            signed,
+            algorithm,
+            signature,
+            issuer,
+            subject: tbs.value(tag::SEQUENCE)?,
+            not_before: time(validity.element()?)?,
+            not_after: time(validity.element()?)?,
+            is_v3: version == 2,
+            is_for_clients: true,
+            ..Certificate::default()
+        };
+        // The certificate's own key: the handshake used it, nothing here does.
+        tbs.value(tag::SEQUENCE)?;
+        // issuerUniqueID and subjectUniqueID: never used, refused by webpki too.
+        if let Some(extensions) = tbs.optional(tag::EXTENSIONS)? {
+            certificate.read_extensions(extensions)?;
+        }
+        (version <= 2 && validity.is_empty() && tbs.is_empty()).then_some(certificate)
+    }
+
+    fn read_extensions(&mut self, value: &[u8]) -> Option<()> {
+        let mut extensions = Reader(Reader(value).value(tag::SEQUENCE)?);
+        while !extensions.is_empty() {
+            let mut extension = Reader(extensions.value(tag::SEQUENCE)?);
+            let oid = extension.value(tag::OID)?;
+            let critical = extension.optional(tag::BOOLEAN)?.is_some_and(|value| value != [0]);
+            let value = extension.value(tag::OCTET_STRING)?;
+            match oid {
+                BASIC_CONSTRAINTS => self.read_basic_constraints(value)?,
+                KEY_USAGE => {
+                    // keyCertSign is bit 5, counted from the high end of the first byte.
+                    let usage = Reader(value).value(tag::BIT_STRING)?.get(1..)?;
+                    self.signs_certificates = Some(usage.first().is_some_and(|bits| bits & 0x04 != 0));
+                }
+                EXTENDED_KEY_USAGE => {
+                    let mut usages = Reader(Reader(value).value(tag::SEQUENCE)?);
+                    self.is_for_clients = false;
+                    while !usages.is_empty() {
+                        let usage = usages.value(tag::OID)?;
+                        self.is_for_clients |= usage == CLIENT_AUTH || usage == ANY_USAGE;
+                    }
+                }
+                NAME_CONSTRAINTS => self.constrains_names = true,
+                SUBJECT_ALT_NAME => {}
+                _ => self.has_unknown_critical |= critical,
+            }
+        }
+        Some(())
+    }
+
+    fn read_basic_constraints(&mut self, value: &[u8]) -> Option<()> {
+        let mut constraints = Reader(Reader(value).value(tag::SEQUENCE)?);
+        self.is_ca = Some(constraints.optional(tag::BOOLEAN)?.is_some_and(|value| value != [0]));
+        if let Some(len) = constraints.optional(tag::INTEGER)? {
+            self.path_len = Some(small(len)?);
+        }
+        Some(())
+    }
+
+    /// Whether this may have issued other certificates: a CA by its basic constraints (version 3; older versions
+    /// cannot say) whose key usage, if there is one, includes signing certificates.
+    pub(super) fn may_issue(&self) -> bool {
+        let is_ca = if self.is_v3 { self.is_ca == Some(true) } else { true };
+        is_ca && self.signs_certificates.unwrap_or(true)
+    }
+}
+
+/// The bytes of a BIT STRING without unused bits.
+pub(super) fn bits(value: &[u8]) -> Option<&[u8]> {
+    value.split_first().and_then(|(&unused, bytes)| (unused == 0).then_some(bytes))
+}
+
+/// A small non-negative INTEGER.
+fn small(value: &[u8]) -> Option<usize> {
+    match value {
+        [byte] if *byte < 0x80 => Some(usize::from(*byte)),
+        _ => None,
+    }
+}
+
+/// UTCTime or GeneralizedTime, in the one form certificates may use: to the second, in UTC.
+fn time((tag, value, _): (u8, &[u8], &[u8])) -> Option<UnixNanos> {
+    let text = value.strip_suffix(b"Z")?;
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let pair =
+        |at: usize| text.get(at..at + 2).map(|d| d.iter().fold(0_i64, |n, b| n * 10 + i64::from(b - b'0')));
+    let (year, at) = match (tag, text.len()) {
+        (tag::UTC_TIME, 12) => {
+            let year = pair(0)?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, 2)
+        }
+        (tag::GENERALIZED_TIME, 14) => (pair(0)? * 100 + pair(2)?, 4),
+        _ => return None,
+    };
+    let (month, day, hour) = (pair(at)?, pair(at + 2)?, pair(at + 4)?);
+    let (minute, second) = (pair(at + 6)?, pair(at + 8)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(UnixNanos(seconds.saturating_mul(1_000_000_000)))
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar: years begin in March, so that a leap day is the last of its year.
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_that_der_forbids_are_refused() {
+        for bad in [
+            &b""[..],
+            b"\x30",
+            b"\x30\x80",
+            b"\x30\x81\x01\x00",
+            b"\x30\x82\x00\x80",
+            b"\x3f\x01\x00",
+            b"\x30\x05abc",
+        ] {
+            assert!(Reader(bad).element().is_none(), "{bad:x?}");
+        }
+        let huge = b"\x30\x85\x01\x01\x01\x01\x01a";
+        assert!(Reader(huge).element().is_none());
+        let long = [&[0x30, 0x81, 0x80][..], &[7; 128]].concat();
+        assert_eq!(
+            Reader(&long).element().map(|(_, value, whole)| (value.len(), whole.len())),
+            Some((128, 131))
+        );
+    }
+
+    #[test]
+    fn times_are_read_as_certificates_write_them() {
+        let at = |tag, text: &[u8]| time((tag, text, text)).map(UnixNanos::seconds);
+        assert_eq!(at(tag::UTC_TIME, b"700101000000Z"), Some(0));
+        assert_eq!(at(tag::UTC_TIME, b"261124095716Z"), Some(1_795_514_236));
+        assert_eq!(at(tag::UTC_TIME, b"491231235959Z"), Some(2_524_607_999));
+        assert_eq!(at(tag::UTC_TIME, b"500101000000Z"), Some(-631_152_000));
+        assert_eq!(at(tag::GENERALIZED_TIME, b"20000229120000Z"), Some(951_825_600));
+        assert_eq!(time((tag::GENERALIZED_TIME, b"99991231235959Z", b"")), Some(UnixNanos(i64::MAX)));
+        for bad in [
+            &b"261124095716"[..],
+            b"2611240957Z",
+            b"261324095716Z",
+            b"26112409571aZ",
+            b"261124095716+0100",
+            b"",
+        ] {
+            assert_eq!(at(tag::UTC_TIME, bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Every combination of peer, headers and token, against a table written by hand.
+
+use super::super::review::Secret;
+use super::super::testing::*;
+use super::*;
+use rcgen::ExtendedKeyUsagePurpose;
+
+/// What a pool makes of a peer, by hand.
+#[derive(Clone, Copy, PartialEq)]
+enum Says {
+    /// Nothing.
+    Nothing,
+    /// The front proxy; or, as a client, this user with these groups.
+    Yes(&'static str, &'static [&'static str]),
+    /// It refuses.
+    Error,
+}
+use Says::{Error, Nothing, Yes};
+
+const PROXY: Says = Yes("front proxy", &[]);
+
+/// Peer, chain, what the front proxy's pool says, what the clients' pool says. Refused ones first.
+fn peers() -> Vec<(&'static str, Vec<Vec<u8>>, Says, Says)> {
+    let World { proxies, clients, strangers, intermediate, .. } = &*WORLD;
+    let proxy = || Wish { name: "front-proxy-client", ..Wish::default() };
+    let bob = || Wish { name: "bob", organizations: &["dev", "ops"], ..Wish::default() };
+    let (expired, future) = ((2020, 2025), (2027, 2090));
+    let server = &[ExtendedKeyUsagePurpose::ServerAuth][..];
+    let below = intermediate.issue(&bob());
+    let strange_ca = strangers.issue_authority(&ca("client-ca"));
+    let self_made = root(&ca("client-ca"));
+    vec![
+        ("front proxy, wrong name", vec![proxies.issue(&Wish { name: "other", ..proxy() })], Error, Error),
+        ("front proxy, no name", vec![proxies.issue(&Wish { name: "", ..proxy() })], Error, Error),
+        ("front proxy, expired", vec![proxies.issue(&Wish { years: expired, ..proxy() })], Error, Error),
+        ("front proxy, not yet valid", vec![proxies.issue(&Wish { years: future, ..proxy() })], Error, Error),
+        ("front proxy, for servers", vec![proxies.issue(&Wish { usages: server, ..proxy() })], Error, Error),
+        ("front proxy's CA itself: its name is not allowed", vec![proxies.der.clone()], Error, Error),
+        ("stranger with the front proxy's name", vec![strangers.issue(&proxy())], Error, Error),
+        ("stranger with a client's name", vec![strangers.issue(&bob())], Error, Error),
+        (
+            "stranger's CA with the client CA's name",
+            vec![strange_ca.issue(&bob()), strange_ca.der.clone()],
+            Error,
+            Error,
+        ),
+        (
+            "self-made CA of the client CA's name",
+            vec![self_made.issue(&bob()), self_made.der.clone()],
+            Error,
+            Error,
+        ),
+        ("client, expired", vec![clients.issue(&Wish { years: expired, ..bob() })], Error, Error),
+        ("client, not yet valid", vec![clients.issue(&Wish { years: future, ..bob() })], Error, Error),
+        ("client, for servers", vec![clients.issue(&Wish { usages: server, ..bob() })], Error, Error),
+        ("intermediate not sent", vec![below.clone()], Error, Error),
+        ("intermediate first", vec![intermediate.der.clone(), below.clone()], Error, Yes("sub-ca", &[])),
+        ("garbage", vec![b"\x30\x82garbage".to_vec()], Error, Error),
+        ("empty certificate", vec![Vec::new()], Error, Error),
+        ("client with an empty UID", vec![clients.issue(&Wish { uids: &[""], ..bob() })], Error, Error),
+        ("none", vec![], Nothing, Nothing),
+        ("client without a name", vec![clients.issue(&Wish { name: "", ..bob() })], Error, Nothing),
+        (
+            "client with the front proxy's name",
+            vec![clients.issue(&proxy())],
+            Error,
+            Yes("front-proxy-client", &[]),
+        ),
+        ("client", vec![clients.issue(&bob())], Error, Yes("bob", &["dev", "ops"])),
+        (
+            "client, no usage stated",
+            vec![clients.issue(&Wish { usages: &[], ..bob() })],
+            Error,
+            Yes("bob", &["dev", "ops"]),
+        ),
+        (
+            "client, intermediate sent",
+            vec![below.clone(), intermediate.der.clone()],
+            Error,
+            Yes("bob", &["dev", "ops"]),
+        ),
+        (
+            "client, intermediate among others",
+            vec![below, strangers.der.clone(), vec![0; 9], intermediate.der.clone(), clients.der.clone()],
+            Error,
+            Yes("bob", &["dev", "ops"]),
+        ),
+        ("client CA itself", vec![clients.der.clone()], Error, Yes("client-ca", &[])),
+        ("CA as a client", vec![clients.issue(&ca("site-ca"))], Error, Yes("site-ca", &[])),
+        ("front proxy", vec![proxies.issue(&proxy())], PROXY, Error),
+    ]
+}
+
+/// Headers, and the identity a front proxy states with them.
+type HeaderRow = (&'static str, Vec<(&'static str, String)>, Option<Identity>);
+
+fn headers() -> Vec<HeaderRow> {
+    let lines = |lines: &[(&'static str, &str)]| {
+        lines.iter().map(|&(name, value)| (name, value.to_owned())).collect::<Vec<_>>()
+    };
+    let alice = |groups: &[&str]| Some(identity("alice", &[groups, &["system:authenticated"]].concat()));
+    let many = (0..300).map(|nth| format!("group-{nth}")).collect::<Vec<_>>();
+    let many_lines = many.iter().map(|group| ("X-Remote-Group", group.clone()));
+    let with = |extra: &[(&str, &[&str])], uid: &str| {
+        alice(&[]).map(|alice| Identity {
+            uid: uid.to_owned(),
+            extra: extra
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), v.iter().map(|&v| v.to_owned()).collect()))
+                .collect(),
+            ..alice
+        })
+    };
+    vec![
+        ("none", lines(&[]), None),
+        ("empty user", lines(&[("X-Remote-User", "")]), None),
+        ("empty first user", lines(&[("X-Remote-User", ""), ("X-Remote-User", "alice")]), None),
+        ("groups without a user", lines(&[("X-Remote-Group", "system:masters")]), None),
+        ("another header", lines(&[("X-Remote-Username", "alice"), ("Remote-User", "alice")]), None),
+        ("user", lines(&[("X-Remote-User", "alice")]), alice(&[])),
+        ("two users", lines(&[("X-Remote-User", "alice"), ("X-Remote-User", "root")]), alice(&[])),
+        (
+            "groups",
+            lines(&[
+                ("X-Remote-User", "alice"),
+                ("X-Remote-Group", "a, b"),
+                ("X-Remote-Group", ""),
+                ("X-Remote-Group", "c"),
+            ]),
+            alice(&["a, b", "c"]),
+        ),
+        ("odd case", lines(&[("x-REMOTE-user", "alice"), ("X-remote-GROUP", "Dev")]), alice(&["Dev"])),
+        (
+            "hundreds of groups",
+            lines(&[("X-Remote-User", "alice")]).into_iter().chain(many_lines).collect(),
+            alice(&many.iter().map(String::as_str).collect::<Vec<_>>()),
+        ),
+        (
+            "extra",
+            lines(&[
+                ("X-Remote-User", "alice"),
+                ("X-Remote-Extra-Scopes", "b"),
+                ("x-remote-extra-Acme.io%2fKey", "x"),
+                ("X-Remote-Extra-scopes", ""),
+                ("X-Remote-Extra-%zz", "odd"),
+            ]),
+            with(&[("%zz", &["odd"]), ("acme.io/key", &["x"]), ("scopes", &["b", ""])], ""),
+        ),
+        (
+            "uid",
+            lines(&[("X-Remote-User", "alice"), ("X-Remote-Uid", "u-1"), ("X-Remote-Uid", "u-2")]),
+            with(&[], "u-1"),
+        ),
+        (
+            "already authenticated",
+            lines(&[("X-Remote-User", "alice"), ("X-Remote-Group", "system:authenticated")]),
+            alice(&[]),
+        ),
+        (
+            "anonymous",
+            lines(&[("X-Remote-User", "system:anonymous"), ("X-Remote-Group", "system:unauthenticated")]),
+            Some(identity("system:anonymous", &["system:unauthenticated"])),
+        ),
+    ]
+}
+
+/// What an Authorization header leads to.
+#[derive(Clone, Copy)]
+enum Bearer {
+    /// No token.
+    Absent,
+    /// No token, and a warning.
+    Warns,
+    /// This token is reviewed, with this verdict.
+    Reviewed(&'static str, fn() -> Verdict),
+}
+
+fn tokens() -> Vec<(&'static str, Vec<&'static str>, Bearer)> {
+    let known = || Verdict::Known(identity("sa", &["system:serviceaccounts"]));
+    let unknown = || Verdict::Unknown("[invalid bearer token]".to_owned());
+    vec![
+        ("bad", vec!["Bearer bad"], Bearer::Reviewed("bad", unknown)),
+        (
+            "review down",
+            vec!["Bearer good"],
+            Bearer::Reviewed("good", || Verdict::Failed("no route".to_owned())),
+        ),
+        ("odd verdict", vec!["Bearer good"], Bearer::Reviewed("good", || Verdict::Allowed)),
+        ("none", vec![], Bearer::Absent),
+        ("empty", vec!["Bearer "], Bearer::Absent),
+        ("bare scheme", vec!["Bearer"], Bearer::Absent),
+        ("basic", vec!["Basic Ym9iOmJvYg=="], Bearer::Absent),
+        ("basic before bearer", vec!["Basic Ym9iOmJvYg==", "Bearer good"], Bearer::Absent),
+        ("tab", vec!["Bearer\tgood"], Bearer::Absent),
+        ("two blanks", vec!["Bearer  good"], Bearer::Warns),
+        ("good", vec!["Bearer good"], Bearer::Reviewed("good", known)),
+        ("odd case", vec!["bEARER good"], Bearer::Reviewed("good", known)),
+        ("two words", vec!["Bearer good bad"], Bearer::Reviewed("good", known)),
+        ("two lines", vec!["Bearer good", "Bearer bad"], Bearer::Reviewed("good", known)),
+    ]
+}
+
+/// The answer by hand: `None` is 401; the flag says that the token was reviewed.
+fn expected(proxy: Says, client: Says, stated: Option<&Identity>, token: Bearer) -> (Option<Identity>, bool) {
+    if let (Yes(..), Some(identity)) = (proxy, stated) {
+        return (Some(identity.clone()), false);
+    }
+    if let Yes(user, groups) = client {
+        return (Some(identity(user, &[groups, &["system:authenticated"]].concat())), false);
+    }
+    match token {
+        Bearer::Reviewed(_, verdict) if matches!(verdict(), Verdict::Known(_)) => {
+            (Some(identity("sa", &["system:serviceaccounts", "system:authenticated"])), true)
+        }
+        Bearer::Reviewed(..) => (None, true),
+        _ if proxy == Error || client == Error => (None, false),
+        _ => (Some(identity("system:anonymous", &["system:unauthenticated"])), false),
+    }
+}
+
+#[test]
+fn every_combination_of_peer_headers_and_token_is_decided_as_the_table_says() {
+    let (info, policy) = (list_nodes(), Policy::default());
+    let (headers, tokens) = (headers(), tokens());
+    let (mut rows, mut refused) = (0, 0);
+    for (peer_name, chain, proxy, client) in peers() {
+        let mut peer = Peer::new(chain);
+        for (header_name, lines, stated) in &headers {
+            for (token_name, authorization, bearer) in &tokens {
+                let row = format!("{peer_name} / {header_name} / {token_name}");
+                let lines = lines.iter().map(|(name, value)| (*name, value.as_str()));
+                let lines = lines
+                    .chain(authorization.iter().map(|value| ("Authorization", *value)))
+                    .collect::<Vec<_>>();
+                let (expected, is_reviewed) = expected(proxy, client, stated.as_ref(), *bearer);
+                let (check, found) = with_head(&lines, |head| {
+                    let (mut check, mut step) =
+                        Check::start(&WORLD.trust, &policy, &mut peer, head, &info, NOW);
+                    if let Step::Ask(Question::Token(Secret(asked))) = &step {
+                        let Bearer::Reviewed(token, verdict) = bearer else {
+                            panic!("{row}: asked about a token")
+                        };
+                        assert!(
+                            is_reviewed && asked.as_str() == *token,
+                            "{row}: asked about {}",
+                            asked.as_str()
+                        );
+                        step = check.resume(&policy, head, &info, verdict());
+                    } else {
+                        assert!(!is_reviewed, "{row}: the token was not asked about");
+                    }
+                    if let Step::Ask(Question::Access { .. }) = step {
+                        step = check.resume(&policy, head, &info, Verdict::Allowed);
+                    }
+                    (check, step)
+                });
+                match (found, expected) {
+                    (Step::Allowed(mut found), Some(expected)) => {
+                        if let Yes(..) = client {
+                            assert!(
+                                found.extra.pop().is_some_and(|(key, _)| key.ends_with("/credential-id")),
+                                "{row}"
+                            );
+                        }
+                        assert_eq!(found, expected, "{row}");
+                    }
+                    (Step::Refused(answer, why), None) => {
+                        assert_eq!((answer.status, why.contains("good")), (401, false), "{row}: {why}");
+                        refused += 1;
+                    }
+                    (Step::Allowed(found), None) => panic!("{row}: let in as {found:?}"),
+                    (Step::Refused(_, why), Some(_)) => panic!("{row}: refused: {why}"),
+                    (Step::Ask(_), _) => panic!("{row}: still asks"),
+                }
+                let is_reached = !is_reviewed
+                    && !matches!((proxy, stated), (Yes(..), Some(_)))
+                    && !matches!(client, Yes(..));
+                let warns = is_reached && matches!(bearer, Bearer::Warns);
+                assert_eq!(check.warning().is_some(), warns, "{row}");
+                rows += 1;
+            }
+        }
+    }
+    println!("{rows} rows, {refused} of them refused");
+    assert!(rows >= 25 * 13 * 13 && refused > rows / 4);
+}
