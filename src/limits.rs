@@ -235,3 +235,9 @@ pub const CONNECTION_LEN: u64 = 64 * 1024;
 
 /// Bytes of everything that does not grow: touched program text, stacks, caches.
 pub const PROGRAM_LEN: u64 = 4 * 1024 * 1024;
+
+/// Bytes of one log line; what is longer is cut.
+pub const LOG_LINE_LEN_MAX: usize = 4 * 1024;
+
+/// Bytes of a thread's stack; the deepest use is a TLS handshake with a kubelet. Beyond it the guard page ends the process.
+pub const THREAD_STACK_LEN: usize = 128 * 1024;

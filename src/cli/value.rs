@@ -4,6 +4,7 @@
 //! type for the configuration. Each error completes the sentence "VALUE is not ...".
 
 use super::flags::Kind;
+use crate::wire::time;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A signed duration in nanoseconds, as Go's `time.Duration`.
@@ -118,59 +119,11 @@ fn quoted_element(text: &str) -> Result<(String, &str), String> {
     }
 }
 
-/// Go's duration: an optional sign, then numbers with a unit (`ns`, `us`, `µs`, `ms`, `s`, `m`, `h`); `0` alone is zero.
+/// Go's duration, such as `15s`, `1m0s`, `1.5h` or `0`.
 /// # Errors
 /// Anything else, and what does not fit into 292 years.
 pub fn duration(value: &str) -> Result<Nanos, String> {
-    let error = || "a duration such as 15s, 1m30s or 500ms".to_owned();
-    let (negative, mut rest) = match value.as_bytes().first() {
-        Some(b'-') => (true, value.get(1..).unwrap_or_default()),
-        Some(b'+') => (false, value.get(1..).unwrap_or_default()),
-        _ => (false, value),
-    };
-    if rest == "0" {
-        return Ok(Nanos(0));
-    }
-    if rest.is_empty() {
-        return Err(error());
-    }
-    let mut total = 0_i64;
-    while !rest.is_empty() {
-        let number_len = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(error)?;
-        let (number, after) = rest.split_at(number_len);
-        let unit_len = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_len);
-        let part = nanos(number, unit).ok_or_else(error)?;
-        total = total.checked_add(part).ok_or_else(error)?;
-        rest = after;
-    }
-    Ok(Nanos(if negative { -total } else { total }))
-}
-
-/// `number` of `unit` in nanoseconds; `None` when either is wrong or the product too large.
-fn nanos(number: &str, unit: &str) -> Option<i64> {
-    let unit = match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000_i64,
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let mut sum = whole.checked_mul(unit)?;
-    let mut digit_worth = unit;
-    for digit in fraction.bytes() {
-        // Digits below a nanosecond are cut, a second point is not a digit.
-        digit_worth /= 10;
-        sum = sum.checked_add(digit_worth * i64::from(char::from(digit).to_digit(10)?))?;
-    }
-    Some(sum)
+    time::parse_duration(value).map(Nanos).map_err(|_| "a duration such as 15s, 1m30s or 500ms".to_owned())
 }
 
 #[cfg(test)]

@@ -1,4 +1,9 @@
 //! The operating system: clock, log, signals, systemd, memory settings, and this machine as a source of samples.
 
 pub mod clock;
+pub mod log;
+pub mod memory;
+pub mod signals;
 pub mod socket;
+pub mod systemd;
+pub mod threads;
