@@ -1,0 +1,382 @@
+//! A fake API server: an inventory one can change, watches that follow, reviews that are counted, the ConfigMap.
+//!
+//! Lists and watches are protobuf, the rest JSON, as real ones answer the program. Watches live on the threads of
+//! tiny_http's requests; what happened is kept in `World::seen` for assertions.
+
+use super::front::Front;
+use super::protobuf::{self, Node, Pod};
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// What the API server knows, and what was asked of it.
+#[derive(Default)]
+pub struct World {
+    nodes: Vec<Node>,
+    pods: Vec<Pod>,
+    version: u64,
+    log: VecDeque<(u64, Change)>,
+    /// Watches from before this version are told 410.
+    oldest: u64,
+    /// Data of the ConfigMap `extension-apiserver-authentication`; a change is seen by its watchers.
+    configmap: Vec<(String, String)>,
+    /// Tokens that somebody has: token, user, groups.
+    pub tokens: Vec<(String, String, Vec<String>)>,
+    /// Users who may do anything here; everybody else may do nothing.
+    pub allowed: Vec<String>,
+    /// The bearer token the API server wants from us; empty: any.
+    pub credential: String,
+    /// Answers every list and watch with this status instead.
+    pub failure: Option<u16>,
+    /// Method and target of every request, in order.
+    pub seen: Vec<String>,
+    /// Bodies of the reviews, in order.
+    pub reviews: Vec<String>,
+    stopped: bool,
+}
+
+#[derive(Clone)]
+enum Change {
+    Node(&'static str, Vec<u8>),
+    Pod(&'static str, Vec<u8>),
+    ConfigMap,
+    /// The watch is ended with an ERROR event of this code.
+    Error(u64),
+    /// The watch ends, as it does at its timeout.
+    End,
+}
+
+/// The running fake.
+pub struct ApiServer {
+    shared: Arc<(Mutex<World>, Condvar)>,
+    server: Arc<tiny_http::Server>,
+    /// Its sockets: cut them to restart it.
+    pub front: Front,
+    /// PEM of the authority to believe, when it speaks TLS.
+    ca_pem: Option<String>,
+}
+
+impl ApiServer {
+    /// Plain HTTP.
+    pub fn start() -> ApiServer {
+        ApiServer::with(None, None)
+    }
+
+    /// With TLS, under a certificate of `authority`.
+    pub fn start_tls(authority: &super::certs::Authority) -> ApiServer {
+        ApiServer::with(Some(super::certs::server_config(&authority.server())), Some(authority.pem.clone()))
+    }
+
+    fn with(tls: Option<rustls::ServerConfig>, ca_pem: Option<String>) -> ApiServer {
+        let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
+        let front = Front::new(server.server_addr().to_ip().unwrap(), tls);
+        let shared: Arc<(Mutex<World>, Condvar)> = Arc::default();
+        shared.0.lock().unwrap().version = 100;
+        let (accept, world) = (server.clone(), shared.clone());
+        std::thread::spawn(move || {
+            for request in accept.incoming_requests() {
+                let world = world.clone();
+                std::thread::spawn(move || handle(&world, request));
+            }
+        });
+        ApiServer { shared, server, front, ca_pem }
+    }
+
+    /// The world, locked; watchers wait until it is let go.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.shared.0.lock().unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut World, u64) -> Change) {
+        let mut world = self.world();
+        world.version += 1;
+        let version = world.version;
+        let entry = change(&mut world, version);
+        world.log.push_back((version, entry));
+        self.shared.1.notify_all();
+    }
+
+    pub fn add_node(&self, node: Node) {
+        self.change(|world, version| {
+            let bytes = protobuf::node(&node, version);
+            let known = world.nodes.iter().position(|n| n.name == node.name);
+            match known {
+                Some(at) => world.nodes[at] = node,
+                None => world.nodes.push(node),
+            }
+            Change::Node(if known.is_some() { "MODIFIED" } else { "ADDED" }, bytes)
+        });
+    }
+
+    pub fn remove_node(&self, name: &str) {
+        self.change(|world, version| {
+            let at = world.nodes.iter().position(|n| n.name == name).unwrap();
+            Change::Node("DELETED", protobuf::node(&world.nodes.remove(at), version))
+        });
+    }
+
+    pub fn add_pod(&self, pod: Pod) {
+        self.change(|world, version| {
+            let bytes = protobuf::pod(&pod, version);
+            world.pods.push(pod);
+            Change::Pod("ADDED", bytes)
+        });
+    }
+
+    /// A pod that ends or leaves the phase Running comes as DELETED.
+    pub fn remove_pod(&self, namespace: &str, name: &str) {
+        self.change(|world, version| {
+            let at = world.pods.iter().position(|p| p.namespace == namespace && p.name == name).unwrap();
+            Change::Pod("DELETED", protobuf::pod(&world.pods.remove(at), version))
+        });
+    }
+
+    pub fn set_configmap(&self, entries: &[(&str, &str)]) {
+        self.change(|world, _| {
+            world.configmap = entries.iter().map(|(k, v)| ((*k).to_string(), (*v).to_string())).collect();
+            Change::ConfigMap
+        });
+    }
+
+    /// Every watch ends with an ERROR event; with 410, versions up to now are forgotten.
+    pub fn end_watches(&self, code: Option<u64>) {
+        self.change(|world, version| {
+            if code == Some(410) {
+                world.oldest = version;
+            }
+            code.map_or(Change::End, Change::Error)
+        });
+    }
+
+    /// How many requests so far had this method and a target that contains the text.
+    pub fn count(&self, text: &str) -> usize {
+        self.world().seen.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Writes a kubeconfig for it; `user` is YAML, for example `{token: abc}`.
+    pub fn kubeconfig(&self, folder: &Path, user: &str) -> PathBuf {
+        let path = folder.join("kubeconfig");
+        let (scheme, authority) = match &self.ca_pem {
+            None => ("http", String::new()),
+            Some(pem) => {
+                std::fs::write(folder.join("ca.crt"), pem).unwrap();
+                ("https", format!(", certificate-authority: {}", folder.join("ca.crt").display()))
+            }
+        };
+        let server = self.front.address;
+        let text = format!(
+            "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: \"{scheme}://{server}\"{authority}}}}}]\n\
+             users: [{{name: u, user: {user}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).stopped = true;
+        self.shared.1.notify_all();
+        self.server.unblock();
+    }
+}
+
+type Shared = Arc<(Mutex<World>, Condvar)>;
+
+fn handle(shared: &Shared, mut request: tiny_http::Request) {
+    let target = request.url().to_string();
+    let authorization = request.headers().iter().find(|h| h.field.equiv("Authorization")).map(|h| h.value.to_string());
+    let mut body = String::new();
+    let _ = std::io::Read::read_to_string(request.as_reader(), &mut body);
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut world = shared.0.lock().unwrap();
+    world.seen.push(format!("{} {target}", request.method()));
+    if !world.credential.is_empty() && authorization != Some(format!("Bearer {}", world.credential)) {
+        drop(world);
+        return json(request, 401, r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#);
+    }
+    if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
+        let answer = review(&mut world, path, body);
+        drop(world);
+        return json(request, 201, &answer);
+    }
+    if let Some(code) = world.failure {
+        drop(world);
+        return json(request, code, &format!(r#"{{"kind":"Status","status":"Failure","message":"made to fail","code":{code}}}"#));
+    }
+    let watch = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
+    if watch && query.contains("sendInitialEvents=true") {
+        drop(world);
+        return json(request, 422, r#"{"kind":"Status","status":"Failure","message":"sendInitialEvents is forbidden","reason":"Invalid","code":422}"#);
+    }
+    let from = query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion=")).and_then(|v| v.parse().ok());
+    if path == "/api/v1/nodes" || path == "/api/v1/pods" {
+        let nodes = path.ends_with("nodes");
+        if watch {
+            drop(world);
+            return follow(shared, request, from.unwrap_or(0), if nodes { Kind::Nodes } else { Kind::Pods });
+        }
+        let body = list(&world, nodes);
+        drop(world);
+        let kind = tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf").unwrap();
+        let _ = request.respond(tiny_http::Response::from_data(body).with_header(kind));
+    } else if path.starts_with("/api/v1/namespaces/kube-system/configmaps") {
+        if watch {
+            drop(world);
+            return follow(shared, request, from.unwrap_or(0), Kind::ConfigMap);
+        }
+        let single = path.ends_with("/extension-apiserver-authentication");
+        let map = configmap(&world);
+        let text = if single {
+            map
+        } else {
+            format!(r#"{{"kind":"ConfigMapList","apiVersion":"v1","metadata":{{"resourceVersion":"{}"}},"items":[{map}]}}"#, world.version)
+        };
+        drop(world);
+        json(request, 200, &text);
+    } else {
+        drop(world);
+        json(request, 404, r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"NotFound","code":404}"#);
+    }
+}
+
+fn json(request: tiny_http::Request, code: u16, text: &str) {
+    let kind = tiny_http::Header::from_bytes("Content-Type", "application/json").unwrap();
+    let _ = request.respond(tiny_http::Response::from_string(text).with_status_code(code).with_header(kind));
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn configmap(world: &World) -> String {
+    let entries: Vec<String> = world.configmap.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
+    format!(
+        r#"{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"extension-apiserver-authentication","namespace":"kube-system","resourceVersion":"{}"}},"data":{{{}}}}}"#,
+        world.version,
+        entries.join(",")
+    )
+}
+
+fn list(world: &World, nodes: bool) -> Vec<u8> {
+    if nodes {
+        let items: Vec<Vec<u8>> = world.nodes.iter().map(|n| protobuf::node(n, world.version)).collect();
+        protobuf::envelope("v1", "NodeList", &protobuf::list(world.version, &items))
+    } else {
+        let items: Vec<Vec<u8>> = world.pods.iter().map(|p| protobuf::pod(p, world.version)).collect();
+        protobuf::envelope("meta.k8s.io/v1", "PartialObjectMetadataList", &protobuf::list(world.version, &items))
+    }
+}
+
+/// The text of a JSON string field; enough for reviews, whose texts hold no escapes.
+fn string_field(body: &str, name: &str) -> Option<String> {
+    let after = body.split_once(&format!("\"{name}\":\""))?.1;
+    Some(after.split_once('"')?.0.to_string())
+}
+
+fn review(world: &mut World, path: &str, body: String) -> String {
+    let answer = if path.ends_with("/tokenreviews") {
+        let token = string_field(&body, "token").unwrap_or_default();
+        match world.tokens.iter().find(|(known, ..)| *known == token) {
+            Some((_, user, groups)) => {
+                let groups: Vec<String> = groups.iter().map(|g| quoted(g)).collect();
+                let user = format!(r#"{{"username":{},"groups":[{}]}}"#, quoted(user), groups.join(","));
+                format!(r#"{{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","metadata":{{}},"spec":{{}},"status":{{"authenticated":true,"user":{user}}}}}"#)
+            }
+            None => r#"{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","metadata":{},"spec":{},"status":{"user":{},"error":"invalid bearer token"}}"#.to_string(),
+        }
+    } else {
+        let user = string_field(&body, "user").unwrap_or_default();
+        let allowed = world.allowed.contains(&user);
+        format!(r#"{{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{{}},"spec":{{}},"status":{{"allowed":{allowed}}}}}"#)
+    };
+    world.reviews.push(body);
+    answer
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Nodes,
+    Pods,
+    ConfigMap,
+}
+
+/// A watch: what changed after version `from`, until the client goes or the world ends it.
+fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kind) {
+    let media = if kind == Kind::ConfigMap { "application/json" } else { "application/vnd.kubernetes.protobuf;stream=watch" };
+    let mut out = request.into_writer();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    if out.write_all(head.as_bytes()).and_then(|()| out.flush()).is_err() {
+        return;
+    }
+    let mut chunk = |bytes: &[u8]| -> bool {
+        let framed = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+        out.write_all(&framed).and_then(|()| out.flush()).is_ok()
+    };
+    let mut world = shared.0.lock().unwrap();
+    let mut quiet = 0;
+    loop {
+        if from != 0 && from < world.oldest {
+            drop(world);
+            chunk(&error_event(kind, 410));
+            chunk(b"");
+            return;
+        }
+        let news: Vec<(u64, Change)> = world.log.iter().filter(|(version, _)| *version > from).cloned().collect();
+        let (map, stopped) = (configmap(&world), world.stopped);
+        drop(world);
+        for (version, change) in &news {
+            from = *version;
+            let frame = match (change, kind) {
+                (Change::Node(event, object), Kind::Nodes) => protobuf::watch_frame(event, &protobuf::envelope("v1", "Node", object)),
+                (Change::Pod(event, object), Kind::Pods) => {
+                    protobuf::watch_frame(event, &protobuf::envelope("meta.k8s.io/v1", "PartialObjectMetadata", object))
+                }
+                (Change::ConfigMap, Kind::ConfigMap) => format!("{{\"type\":\"MODIFIED\",\"object\":{map}}}\n").into_bytes(),
+                (Change::Error(code), _) => error_event(kind, *code),
+                (Change::End, _) => Vec::new(),
+                _ => continue,
+            };
+            if !frame.is_empty() && !chunk(&frame) {
+                return;
+            }
+            if matches!(change, Change::Error(_) | Change::End) {
+                chunk(b"");
+                return;
+            }
+        }
+        if stopped {
+            return;
+        }
+        // A bookmark now and then, as real ones send; it also finds out that the client has gone.
+        quiet = if news.is_empty() { quiet + 1 } else { 0 };
+        if quiet % 20 == 19 && kind != Kind::ConfigMap {
+            let (api, name) = if kind == Kind::Nodes { ("v1", "Node") } else { ("meta.k8s.io/v1", "PartialObjectMetadata") };
+            if !chunk(&protobuf::watch_frame("BOOKMARK", &protobuf::envelope(api, name, &protobuf::bookmark(from)))) {
+                return;
+            }
+        }
+        world = shared.1.wait_timeout(shared.0.lock().unwrap(), Duration::from_millis(100)).unwrap().0;
+    }
+}
+
+fn error_event(kind: Kind, code: u64) -> Vec<u8> {
+    let (reason, message) = if code == 410 { ("Expired", "too old resource version") } else { ("InternalError", "made to fail") };
+    if kind == Kind::ConfigMap {
+        return format!("{{\"type\":\"ERROR\",\"object\":{{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"{reason}\",\"message\":\"{message}\",\"code\":{code}}}}}\n").into_bytes();
+    }
+    protobuf::watch_frame("ERROR", &protobuf::envelope("v1", "Status", &protobuf::status(code, reason, message)))
+}

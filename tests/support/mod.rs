@@ -1,0 +1,35 @@
+//! Fakes and a client for the tests that run the real binary.
+//!
+//! `World` is a fake API server with its inventory and reviews, `Kubelet` a fake kubelet; both speak through a `Front`,
+//! which owns the sockets, ends TLS where a test wants it and can cut every connection, as a restart does. `Toplet` is
+//! the program itself as a child process, `Client` asks it over TLS. Everything listens on loopback, on ports the system
+//! picks, and ends with the value that owns it.
+
+#![allow(dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(missing_docs)]
+
+pub mod api_server;
+pub mod certs;
+pub mod client;
+pub mod front;
+pub mod kubelet;
+pub mod protobuf;
+pub mod toplet;
+
+use std::time::{Duration, Instant};
+
+/// Asks again and again until `probe` gives a value; fails the test with `what` after `limit`.
+pub fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(begin.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Long enough for a loaded machine, short enough for a test that hangs.
+pub const PATIENCE: Duration = Duration::from_secs(30);

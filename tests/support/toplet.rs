@@ -1,0 +1,171 @@
+//! The program as a child process: started, watched, asked for its memory, stopped.
+
+use super::client::Client;
+use super::{PATIENCE, eventually};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A running toplet, killed when dropped.
+pub struct Toplet {
+    child: Child,
+    /// Its HTTPS port.
+    pub port: u16,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// The program, with nothing of this machine's configuration.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_toplet"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end: exit code, standard output, standard error.
+pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = command().args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A folder of its own for one test, removed when dropped.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new() -> Folder {
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let path = std::env::temp_dir().join(format!("toplet-test-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Toplet {
+    /// Starts it on a free loopback port, with a certificate folder of its own, and waits until it accepts.
+    pub fn start(folder: &Folder, args: &[&str]) -> Toplet {
+        let toplet = Toplet::spawn(folder, args);
+        eventually("the port is open", PATIENCE, || {
+            std::net::TcpStream::connect(("127.0.0.1", toplet.port)).ok()
+        });
+        toplet
+    }
+
+    /// The same without waiting.
+    pub fn spawn(folder: &Folder, args: &[&str]) -> Toplet {
+        let port = free_port();
+        let mut child = command()
+            .args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")])
+            .arg(format!("--cert-dir={}", folder.path().join("cert").display()))
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (sink, stderr) = (lines.clone(), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                sink.lock().unwrap().push(line);
+            }
+        });
+        Toplet { child, port, lines }
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// How many log lines contain the text.
+    pub fn logged(&self, text: &str) -> usize {
+        self.log().iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// A client without a certificate.
+    pub fn client(&self) -> Client {
+        Client::new(self.port)
+    }
+
+    /// Waits until the path answers 200, and gives the body.
+    pub fn body(&self, path: &str) -> String {
+        self.body_with(&self.client(), path)
+    }
+
+    /// The same with a client of one's own.
+    pub fn body_with(&self, client: &Client, path: &str) -> String {
+        let mut last = String::new();
+        for _ in 0..PATIENCE.as_millis() / 50 {
+            match client.get(path) {
+                Ok(answer) if answer.status == 200 => return answer.text(),
+                Ok(answer) => last = format!("{} {}", answer.status, answer.text()),
+                Err(error) => last = error.to_string(),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{path} does not answer 200: {last}\nlog:\n{}", self.log().join("\n"));
+    }
+
+    /// Waits until the body of the path satisfies the question.
+    pub fn until(&self, client: &Client, path: &str, question: impl Fn(&str) -> bool) -> String {
+        let mut last = String::new();
+        for _ in 0..PATIENCE.as_millis() / 50 {
+            if let Ok(answer) = client.get(path) {
+                last = answer.text();
+                if question(&last) {
+                    return last;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{path} never answers as wanted, last: {last}\nlog:\n{}", self.log().join("\n"));
+    }
+
+    /// A line of /proc/PID/status in KiB, for example `VmRSS`.
+    pub fn status_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Still there?
+    pub fn running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("the program ends", PATIENCE, || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Toplet {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- what toplet logged\n{}", self.log().join("\n"));
+        }
+    }
+}
