@@ -38,6 +38,7 @@ WHAT IS COMPARED
     usage.cpu                            -> <cpu>    canonical Quantity, DecimalSI, no finer than n
     usage.memory, usage.swap             -> <memory>, <swap>  canonical Quantity, BinarySI (DecimalSI under 1024), whole bytes
     Table cells of the columns cpu, memory, swap, Window: the same
+    serverAddress of /apis               -> <port>   a colon and the port
     containers inside a pod              -> sorted by name
   JSON: key order counts; layout counts (compact or 2-space pretty, newline at the end or not). YAML: key order and scalar types count, quoting and
   line folding do not.
@@ -722,6 +723,10 @@ class Normaliser:
                 self.item(i)
         elif kind == "Table":
             self.table(o)
+        elif kind == "APIGroupList":
+            for group in o.get("groups") or []:
+                for address in group.get("serverAddressByClientCIDRs") or []:
+                    address["serverAddress"] = self.put(address.get("serverAddress"), re.fullmatch(r":\d+", str(address.get("serverAddress"))), "port")
         return o
 
 

@@ -1,0 +1,418 @@
+//! The house rules that no compiler knows: floors, sizes, words, borrowed crates, and that the papers name what the code does.
+//!
+//! Every check is a function from a file's path and text to complaints, and each has a test that it does complain.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Which directory may use which: its own row and every row above it.
+const FLOORS: [&[&str]; 12] = [
+    &["units", "limits"],
+    &["wire"],
+    &["store"],
+    &["api"],
+    &["access"],
+    &["host"],
+    &["net"],
+    &["poller"],
+    &["cluster"],
+    &["serve"],
+    &["cli"],
+    &["run"],
+];
+
+/// Where a borrowed crate may be named (a path or its beginning).
+const BORROWED: [(&str, &[&str]); 15] = [
+    ("argh", &["src/cli/"]),
+    ("async_io", &["src/serve/", "src/host/"]),
+    ("futures_rustls", &["src/serve/"]),
+    ("httparse", &["src/serve/http1.rs"]),
+    ("libc", &["src/host/"]),
+    ("miniserde", &["src/cluster/", "src/wire/summary.rs"]),
+    ("miniz_oxide", &["src/serve/gzip.rs", "src/api/gzip.rs", "src/api/openapi.rs"]),
+    ("rcgen", &["src/net/"]),
+    ("rustls", &["src/net/"]),
+    ("sd_notify", &["src/host/"]),
+    ("serde", &["src/cluster/kubeconfig.rs"]),
+    ("serde_saphyr", &["src/cluster/kubeconfig.rs"]),
+    ("smol", &["src/serve/"]),
+    ("ureq", &["src/net/fetch.rs"]),
+    ("webpki", &["src/access/chain.rs"]),
+];
+
+/// Files over the limit of code lines, each with what it may have. This list only shrinks.
+const LARGE: [(&str, usize); 2] = [("src/cli/config.rs", 385), ("src/net/fetch.rs", 392)];
+const CODE_LINES_MAX: usize = 350;
+const ARCHITECTURE_LINES_MAX: usize = 120;
+
+const TOP: [&str; 14] = [
+    "Cargo.lock", "Cargo.toml", "Dockerfile", "LICENSE", "README.md", "SECURITY.md", "clippy.toml",
+    "configs", "deny.toml", "rustfmt.toml", "src", "systemd", "target", "tests",
+];
+
+/// Text files of the project: path from its top, and content.
+fn tree() -> BTreeMap<String, String> {
+    fn walk(folder: &Path, prefix: &str, out: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            let skipped = ["target", ".git", "tests/golden", "tests/fuzz/target", "tests/fuzz/corpus", "tests/fuzz/artifacts"];
+            if skipped.contains(&path.as_str()) {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), &path, out);
+            } else if let Ok(text) = fs::read_to_string(entry.path()) {
+                out.insert(path, text);
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk(Path::new(env!("CARGO_MANIFEST_DIR")), "", &mut out);
+    assert!(out.len() > 20, "the tree was not found");
+    out
+}
+
+fn is_source(path: &str) -> bool {
+    path.starts_with("src/") && path.ends_with(".rs")
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/") || path.starts_with("tests/")
+}
+
+/// The lines before the tests of a file, without comments; numbers count from 1.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+        .map(|(at, line)| (at + 1, line.split(" //").next().unwrap_or(line)))
+        .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
+}
+
+/// Runs a check over files and fails with everything it found.
+fn all(wanted: impl Fn(&str) -> bool, check: impl Fn(&str, &str) -> Vec<String>) {
+    let files = tree();
+    let problems: Vec<String> =
+        files.iter().filter(|(path, _)| wanted(path)).flat_map(|(path, text)| check(path, text)).collect();
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+// ---- floors ---------------------------------------------------------------------------------------------------------
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|row| row.contains(&module))
+}
+
+/// Modules of this crate that a line of code names: after `crate::`, also in a brace list.
+fn modules(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for rest in line.split("crate::").skip(1) {
+        if let Some(list) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            for (at, c) in list.char_indices() {
+                if depth == 0 && (at == 0 || list[..at].ends_with([',', ' ']) || list[..at].ends_with('{')) {
+                    found.extend(first_word(&list[at..]));
+                }
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                if depth < 0 {
+                    break;
+                }
+            }
+        } else {
+            found.extend(first_word(rest));
+        }
+    }
+    found
+}
+
+fn first_word(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    (end > 0).then(|| &text[..end])
+}
+
+fn floors(path: &str, text: &str) -> Vec<String> {
+    let own = path.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs");
+    let Some(own_floor) = floor(own) else { return Vec::new() };
+    code(text)
+        .flat_map(|(at, line)| modules(line).into_iter().map(move |module| (at, module)))
+        .filter(|(_, module)| *module != own && floor(module).is_some_and(|other| other >= own_floor && own_floor != 0))
+        .map(|(at, module)| format!("{path}:{at}: {own} uses {module}, which stands below it"))
+        .collect()
+}
+
+#[test]
+fn a_file_uses_only_floors_above_its_own() {
+    all(|path| is_source(path) && !is_test(path), floors);
+}
+
+#[test]
+fn a_floor_breach_is_seen() {
+    assert_eq!(floors("src/wire/a.rs", "use crate::store::Store;\n").len(), 1);
+    assert_eq!(floors("src/wire/a.rs", "use crate::{units::Bytes, store::{Store, x}, api};\n").len(), 2);
+    assert_eq!(floors("src/wire/a.rs", "// crate::store\nuse crate::units::X;\n#[cfg(test)]\nuse crate::store::Y;\n"), Vec::<String>::new());
+    assert_eq!(floors("src/serve/a.rs", "use crate::{access, store};\n"), Vec::<String>::new());
+}
+
+#[test]
+fn every_module_has_a_floor() {
+    let files = tree();
+    let lost: Vec<&String> = files
+        .keys()
+        .filter(|path| is_source(path) && !["src/main.rs", "src/lib.rs"].contains(&path.as_str()))
+        .filter(|path| floor(path.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs")).is_none())
+        .collect();
+    assert!(lost.is_empty(), "no floor for {lost:?}");
+}
+
+// ---- borrowed crates ------------------------------------------------------------------------------------------------
+
+fn names_crate(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = &line[at + name.len()..];
+        let used = after.starts_with("::") || (line.trim_start().starts_with("use ") && after.starts_with(';'));
+        used && !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '"')
+    })
+}
+
+fn borrowed(path: &str, text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for (at, line) in code(text) {
+        for (name, homes) in BORROWED {
+            if names_crate(line, name) && !homes.iter().any(|home| path.starts_with(home)) {
+                out.push(format!("{path}:{at}: names {name}, whose place is {}", homes.join(", ")));
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn a_borrowed_crate_stays_where_it_is_wrapped() {
+    all(|path| is_source(path) && !is_test(path), borrowed);
+}
+
+#[test]
+fn a_stray_crate_is_seen() {
+    assert_eq!(borrowed("src/api/view.rs", "use ureq::Agent;\n").len(), 1);
+    assert_eq!(borrowed("src/api/view.rs", "let x = libc::getpid();\n").len(), 1);
+    assert_eq!(borrowed("src/net/fetch.rs", "use ureq::Agent;\nuse crate::x::ureq::y;\n"), Vec::<String>::new());
+}
+
+// ---- sizes ----------------------------------------------------------------------------------------------------------
+
+fn size(path: &str, text: &str) -> Vec<String> {
+    let lines = code(text).count();
+    match LARGE.iter().find(|(large, _)| *large == path) {
+        Some((_, allowed)) if lines > *allowed => vec![format!("{path}: {lines} code lines, its exception says {allowed}")],
+        Some(_) if lines <= CODE_LINES_MAX => vec![format!("{path}: {lines} code lines, its exception can go")],
+        None if lines > CODE_LINES_MAX => vec![format!("{path}: {lines} code lines, more than {CODE_LINES_MAX}")],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn a_file_is_short_enough_to_read() {
+    all(|path| is_source(path) && !is_test(path), size);
+    for (path, _) in LARGE {
+        assert!(tree().contains_key(path), "{path} has an exception and is gone");
+    }
+}
+
+#[test]
+fn a_long_file_is_seen() {
+    assert_eq!(size("src/wire/long.rs", &"let x = 1;\n".repeat(351)).len(), 1);
+    assert_eq!(size("src/wire/long.rs", &"let x = 1;\n// why\n\n".repeat(350)), Vec::<String>::new());
+}
+
+#[test]
+fn the_architecture_fits_on_two_pages() {
+    let lines = tree()["src/ARCHITECTURE.md"].lines().count();
+    assert!(lines <= ARCHITECTURE_LINES_MAX, "src/ARCHITECTURE.md has {lines} lines, at most {ARCHITECTURE_LINES_MAX}");
+}
+
+// ---- words ----------------------------------------------------------------------------------------------------------
+
+/// Words that do not belong in code: name, and what it is found by. Written in two halves so that this file may stand.
+fn words_of_code() -> Vec<(&'static str, String)> {
+    vec![
+        ("a getter says what it gives", format!("fn {}", "get_")),
+        ("name what it manages", ["Man", "ager"].concat()),
+        ("name what it helps", ["Hel", "per"].concat()),
+        ("name what is in it", ["mod ut", "ils"].concat()),
+        ("name the thing", ["let da", "ta "].concat()),
+        ("name the thing", ["da", "ta: "].concat()),
+        ("unfinished", ["to", "do!("].concat()),
+        ("unfinished", ["unimple", "mented!("].concat()),
+    ]
+}
+
+/// Words of a place where the project was made; it speaks of itself alone.
+fn words_of_places() -> Vec<(&'static str, String)> {
+    vec![
+        ("a path of one machine", ["/wo", "rk/"].concat()),
+        ("a path of one machine", ["/fa", "rm/"].concat()),
+        ("a path of one machine", ["/ro", "ot/."].concat()),
+        ("a folder that is not here", ["../sha", "red"].concat()),
+        ("another place", ["work", "place"].concat()),
+        ("a test that does not run", ["#[ig", "nore"].concat()),
+    ]
+}
+
+fn words(path: &str, text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let wanted = if is_source(path) { [words_of_code(), words_of_places()].concat() } else { words_of_places() };
+    for (at, line) in text.lines().enumerate() {
+        for (why, word) in &wanted {
+            if line.contains(word.as_str()) {
+                out.push(format!("{path}:{}: {word:?}: {why}", at + 1));
+            }
+        }
+        if issue_number(line) || registry_host(line) {
+            out.push(format!("{path}:{}: an issue number or a registry's host", at + 1));
+        }
+    }
+    out
+}
+
+/// A number sign or the word for a ticket, before a number.
+fn issue_number(line: &str) -> bool {
+    let digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let hash = line.match_indices(" #").any(|(at, _)| {
+        let rest = line[at + 2..].trim_start_matches(|c: char| c.is_ascii_digit());
+        digit(&line[at + 2..]) && (rest.is_empty() || rest.starts_with([' ', ',', '.', ')', ':']))
+    });
+    let lower = line.to_ascii_lowercase();
+    hash || lower.match_indices("issue ").any(|(at, _)| digit(&lower[at + 6..]))
+}
+
+/// A URL whose host is a mirror of something.
+fn registry_host(line: &str) -> bool {
+    line.split("://").skip(1).any(|rest| {
+        let host = rest.split(['/', ' ', '"', ':']).next().unwrap_or("");
+        host.contains('.') && ["proxy.", "registry.", "mirror."].iter().any(|word| host.contains(word)) && !host.ends_with(".example")
+    })
+}
+
+#[test]
+fn the_project_speaks_of_itself() {
+    all(|path| !["Cargo.lock"].contains(&path) && !path.ends_with(".sum") && !path.ends_with(".mod"), words);
+}
+
+#[test]
+fn a_word_that_does_not_belong_is_seen() {
+    assert_eq!(words("src/a.rs", &format!("fn {}thing() {{}}", "get_")).len(), 1);
+    assert_eq!(words("src/a.rs", &format!("struct Pod{};", ["Man", "ager"].concat())).len(), 1);
+    assert_eq!(words("README.md", &["see /wo", "rk/x"].concat()).len(), 1);
+    assert_eq!(words("README.md", &["fixes iss", "ue 12"].concat()).len(), 1);
+    assert_eq!(words("README.md", &["fixes #", "12."].concat()).len(), 1);
+    assert_eq!(words("README.md", &["https:", "//proxy.acme.org/x"].concat()).len(), 1);
+    assert_eq!(words("README.md", "a colour #12ab, the target's state, https://example.org"), Vec::<String>::new());
+}
+
+// ---- papers ---------------------------------------------------------------------------------------------------------
+
+/// Words of six letters and more, lower case: enough to tell whether two sentences speak of the same thing.
+fn long_words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() >= 6).map(str::to_lowercase).collect()
+}
+
+/// The list items of README's section "Deviations".
+fn listed_deviations(readme: &str) -> Vec<String> {
+    let Some((_, section)) = readme.split_once("\n## Deviations") else { return Vec::new() };
+    let section = section.split("\n## ").next().unwrap_or("");
+    section.split("\n- ").skip(1).map(str::to_string).collect()
+}
+
+/// What the code calls a deviation: the comment from that word to its end.
+fn coded_deviations(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let starts = lines.iter().enumerate().filter(|(_, line)| line.starts_with("//") && line.contains("Deviation: "));
+    starts
+        .map(|(at, line)| {
+            let first = line.split_once("Deviation: ").unwrap().1;
+            let more = lines[at + 1..].iter().take(3).take_while(|l| l.starts_with("//") && !l.contains("Deviation: "));
+            more.fold(first.to_string(), |text, line| text + " " + line.trim_start_matches(['/', '!', ' ']))
+        })
+        .collect()
+}
+
+fn speak_of_the_same(a: &str, b: &str) -> bool {
+    let b = long_words(b);
+    let mut shared: Vec<String> = long_words(a).into_iter().filter(|word| b.contains(word)).collect();
+    shared.sort();
+    shared.dedup();
+    shared.len() >= 2
+}
+
+#[test]
+fn a_deviation_in_the_code_stands_in_the_readme() {
+    let files = tree();
+    let Some(readme) = files.get("README.md") else { return };
+    let listed = listed_deviations(readme);
+    let mut missing = Vec::new();
+    for (path, text) in files.iter().filter(|(path, _)| is_source(path)) {
+        for deviation in coded_deviations(text) {
+            if !listed.iter().any(|item| speak_of_the_same(item, &deviation)) {
+                missing.push(format!("{path}: {deviation}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not in README.md, section Deviations:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn a_silent_deviation_is_seen() {
+    let readme = "# x\n\n## Deviations\n\n- Redirects of kubelets are refused.\n- One bad line is dropped.\n\n## Next\n- nothing\n";
+    assert_eq!(listed_deviations(readme).len(), 2);
+    let code = "//! Deviation: a kubelet that redirects us is refused;\n//! the reference follows redirects of kubelets.\nfn x() {}\n";
+    let found = coded_deviations(code);
+    assert_eq!(found.len(), 1);
+    assert!(speak_of_the_same(&listed_deviations(readme)[0], &found[0]));
+    assert!(!speak_of_the_same(&listed_deviations(readme)[1], &found[0]));
+}
+
+/// Flags the README's table lacks.
+fn unlisted_flags(readme: &str, names: &[&str]) -> Vec<String> {
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with('|')).collect();
+    names
+        .iter()
+        .filter(|name| !rows.iter().any(|row| row.contains(&format!("`--{name}`")) || row.contains(&format!("`--{name}="))))
+        .map(|name| format!("--{name}"))
+        .collect()
+}
+
+#[test]
+fn every_flag_stands_in_the_readme() {
+    let files = tree();
+    let Some(readme) = files.get("README.md") else { return };
+    let names: Vec<&str> = toplet::cli::flags::FLAGS.iter().map(|flag| flag.name).collect();
+    assert!(names.len() > 50);
+    let missing = unlisted_flags(readme, &names);
+    assert!(missing.is_empty(), "not in README.md's table of flags: {missing:?}");
+}
+
+#[test]
+fn an_unlisted_flag_is_seen() {
+    assert_eq!(unlisted_flags("| `--a` | x |\n--b\n", &["a", "b"]), ["--b"]);
+}
+
+fn stray(names: &[&str]) -> Vec<String> {
+    names.iter().filter(|name| !name.starts_with('.') && !TOP.contains(name)).map(|name| (*name).to_string()).collect()
+}
+
+#[test]
+fn the_top_level_holds_nothing_else() {
+    let top = fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let names: Vec<String> = top.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let strays = stray(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(strays.is_empty(), "does not belong at the top level: {strays:?}");
+}
+
+#[test]
+fn a_stray_file_is_seen() {
+    assert_eq!(stray(&["src", ".ci", "notes.txt"]), ["notes.txt"]);
+}
