@@ -43,12 +43,15 @@ fn a_watch_follows_what_changes() {
 
 #[test]
 fn a_cut_front_refuses_and_comes_back_on_its_port() {
-    let mut kubelet = Kubelet::start(Behaviour::Steady(vec![kubelet::container("default", "web-1", "main", 150, 20)]));
+    let mut kubelet =
+        Kubelet::start(Behaviour::Steady(vec![kubelet::container("default", "web-1", "main", 150, 20)]));
     let request = "GET /metrics/resource HTTP/1.1\r\nHost: x\r\n\r\n";
     assert!(ask(kubelet.address(), request, "resource_scrape_error").contains("pod=\"web-1\"} 1"));
     kubelet.front.cut();
     assert!(std::net::TcpStream::connect(kubelet.address()).is_err());
     kubelet.front.resume();
-    assert!(ask(kubelet.address(), request, "resource_scrape_error").contains("node_cpu_usage_seconds_total"));
+    assert!(
+        ask(kubelet.address(), request, "resource_scrape_error").contains("node_cpu_usage_seconds_total")
+    );
     assert_eq!(kubelet.scrapes(), 2);
 }

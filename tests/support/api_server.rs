@@ -187,7 +187,8 @@ type Shared = Arc<(Mutex<World>, Condvar)>;
 
 fn handle(shared: &Shared, mut request: tiny_http::Request) {
     let target = request.url().to_string();
-    let authorization = request.headers().iter().find(|h| h.field.equiv("Authorization")).map(|h| h.value.to_string());
+    let authorization =
+        request.headers().iter().find(|h| h.field.equiv("Authorization")).map(|h| h.value.to_string());
     let mut body = String::new();
     let _ = std::io::Read::read_to_string(request.as_reader(), &mut body);
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
@@ -195,7 +196,11 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     world.seen.push(format!("{} {target}", request.method()));
     if !world.credential.is_empty() && authorization != Some(format!("Bearer {}", world.credential)) {
         drop(world);
-        return json(request, 401, r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#);
+        return json(
+            request,
+            401,
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#,
+        );
     }
     if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
         let answer = review(&mut world, path, body);
@@ -204,14 +209,23 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     }
     if let Some(code) = world.failure {
         drop(world);
-        return json(request, code, &format!(r#"{{"kind":"Status","status":"Failure","message":"made to fail","code":{code}}}"#));
+        return json(
+            request,
+            code,
+            &format!(r#"{{"kind":"Status","status":"Failure","message":"made to fail","code":{code}}}"#),
+        );
     }
     let watch = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
     if watch && query.contains("sendInitialEvents=true") {
         drop(world);
-        return json(request, 422, r#"{"kind":"Status","status":"Failure","message":"sendInitialEvents is forbidden","reason":"Invalid","code":422}"#);
+        return json(
+            request,
+            422,
+            r#"{"kind":"Status","status":"Failure","message":"sendInitialEvents is forbidden","reason":"Invalid","code":422}"#,
+        );
     }
-    let from = query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion=")).and_then(|v| v.parse().ok());
+    let from =
+        query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion=")).and_then(|v| v.parse().ok());
     if path == "/api/v1/nodes" || path == "/api/v1/pods" {
         let nodes = path.ends_with("nodes");
         if watch {
@@ -220,7 +234,8 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
         }
         let body = list(&world, nodes);
         drop(world);
-        let kind = tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf").unwrap();
+        let kind =
+            tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf").unwrap();
         let _ = request.respond(tiny_http::Response::from_data(body).with_header(kind));
     } else if path.starts_with("/api/v1/namespaces/kube-system/configmaps") {
         if watch {
@@ -232,13 +247,20 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
         let text = if single {
             map
         } else {
-            format!(r#"{{"kind":"ConfigMapList","apiVersion":"v1","metadata":{{"resourceVersion":"{}"}},"items":[{map}]}}"#, world.version)
+            format!(
+                r#"{{"kind":"ConfigMapList","apiVersion":"v1","metadata":{{"resourceVersion":"{}"}},"items":[{map}]}}"#,
+                world.version
+            )
         };
         drop(world);
         json(request, 200, &text);
     } else {
         drop(world);
-        json(request, 404, r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"NotFound","code":404}"#);
+        json(
+            request,
+            404,
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"NotFound","code":404}"#,
+        );
     }
 }
 
@@ -263,7 +285,8 @@ fn quoted(text: &str) -> String {
 }
 
 fn configmap(world: &World) -> String {
-    let entries: Vec<String> = world.configmap.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
+    let entries: Vec<String> =
+        world.configmap.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
     format!(
         r#"{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"extension-apiserver-authentication","namespace":"kube-system","resourceVersion":"{}"}},"data":{{{}}}}}"#,
         world.version,
@@ -277,7 +300,11 @@ fn list(world: &World, nodes: bool) -> Vec<u8> {
         protobuf::envelope("v1", "NodeList", &protobuf::list(world.version, &items))
     } else {
         let items: Vec<Vec<u8>> = world.pods.iter().map(|p| protobuf::pod(p, world.version)).collect();
-        protobuf::envelope("meta.k8s.io/v1", "PartialObjectMetadataList", &protobuf::list(world.version, &items))
+        protobuf::envelope(
+            "meta.k8s.io/v1",
+            "PartialObjectMetadataList",
+            &protobuf::list(world.version, &items),
+        )
     }
 }
 
@@ -301,7 +328,9 @@ fn review(world: &mut World, path: &str, body: String) -> String {
     } else {
         let user = string_field(&body, "user").unwrap_or_default();
         let allowed = world.allowed.contains(&user);
-        format!(r#"{{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{{}},"spec":{{}},"status":{{"allowed":{allowed}}}}}"#)
+        format!(
+            r#"{{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{{}},"spec":{{}},"status":{{"allowed":{allowed}}}}}"#
+        )
     };
     world.reviews.push(body);
     answer
@@ -316,7 +345,11 @@ enum Kind {
 
 /// A watch: what changed after version `from`, until the client goes or the world ends it.
 fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kind) {
-    let media = if kind == Kind::ConfigMap { "application/json" } else { "application/vnd.kubernetes.protobuf;stream=watch" };
+    let media = if kind == Kind::ConfigMap {
+        "application/json"
+    } else {
+        "application/vnd.kubernetes.protobuf;stream=watch"
+    };
     let mut out = request.into_writer();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n");
     if out.write_all(head.as_bytes()).and_then(|()| out.flush()).is_err() {
@@ -335,17 +368,23 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
             chunk(b"");
             return;
         }
-        let news: Vec<(u64, Change)> = world.log.iter().filter(|(version, _)| *version > from).cloned().collect();
+        let news: Vec<(u64, Change)> =
+            world.log.iter().filter(|(version, _)| *version > from).cloned().collect();
         let (map, stopped) = (configmap(&world), world.stopped);
         drop(world);
         for (version, change) in &news {
             from = *version;
             let frame = match (change, kind) {
-                (Change::Node(event, object), Kind::Nodes) => protobuf::watch_frame(event, &protobuf::envelope("v1", "Node", object)),
-                (Change::Pod(event, object), Kind::Pods) => {
-                    protobuf::watch_frame(event, &protobuf::envelope("meta.k8s.io/v1", "PartialObjectMetadata", object))
+                (Change::Node(event, object), Kind::Nodes) => {
+                    protobuf::watch_frame(event, &protobuf::envelope("v1", "Node", object))
                 }
-                (Change::ConfigMap, Kind::ConfigMap) => format!("{{\"type\":\"MODIFIED\",\"object\":{map}}}\n").into_bytes(),
+                (Change::Pod(event, object), Kind::Pods) => protobuf::watch_frame(
+                    event,
+                    &protobuf::envelope("meta.k8s.io/v1", "PartialObjectMetadata", object),
+                ),
+                (Change::ConfigMap, Kind::ConfigMap) => {
+                    format!("{{\"type\":\"MODIFIED\",\"object\":{map}}}\n").into_bytes()
+                }
                 (Change::Error(code), _) => error_event(kind, *code),
                 (Change::End, _) => Vec::new(),
                 _ => continue,
@@ -364,8 +403,15 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
         // A bookmark now and then, as real ones send; it also finds out that the client has gone.
         quiet = if news.is_empty() { quiet + 1 } else { 0 };
         if quiet % 20 == 19 && kind != Kind::ConfigMap {
-            let (api, name) = if kind == Kind::Nodes { ("v1", "Node") } else { ("meta.k8s.io/v1", "PartialObjectMetadata") };
-            if !chunk(&protobuf::watch_frame("BOOKMARK", &protobuf::envelope(api, name, &protobuf::bookmark(from)))) {
+            let (api, name) = if kind == Kind::Nodes {
+                ("v1", "Node")
+            } else {
+                ("meta.k8s.io/v1", "PartialObjectMetadata")
+            };
+            if !chunk(&protobuf::watch_frame(
+                "BOOKMARK",
+                &protobuf::envelope(api, name, &protobuf::bookmark(from)),
+            )) {
                 return;
             }
         }
@@ -374,9 +420,13 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
 }
 
 fn error_event(kind: Kind, code: u64) -> Vec<u8> {
-    let (reason, message) = if code == 410 { ("Expired", "too old resource version") } else { ("InternalError", "made to fail") };
+    let (reason, message) =
+        if code == 410 { ("Expired", "too old resource version") } else { ("InternalError", "made to fail") };
     if kind == Kind::ConfigMap {
         return format!("{{\"type\":\"ERROR\",\"object\":{{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"{reason}\",\"message\":\"{message}\",\"code\":{code}}}}}\n").into_bytes();
     }
-    protobuf::watch_frame("ERROR", &protobuf::envelope("v1", "Status", &protobuf::status(code, reason, message)))
+    protobuf::watch_frame(
+        "ERROR",
+        &protobuf::envelope("v1", "Status", &protobuf::status(code, reason, message)),
+    )
 }

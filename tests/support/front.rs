@@ -24,8 +24,13 @@ impl Front {
     /// Listens on loopback, on a port the system picks.
     pub fn new(backend: SocketAddr, tls: Option<rustls::ServerConfig>) -> Front {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut front =
-            Front { address: nowhere, accepted: Arc::default(), backend, tls: tls.map(Arc::new), running: None };
+        let mut front = Front {
+            address: nowhere,
+            accepted: Arc::default(),
+            backend,
+            tls: tls.map(Arc::new),
+            running: None,
+        };
         front.resume();
         front
     }

@@ -48,7 +48,13 @@ pub struct Kubelet {
 }
 
 pub fn container(namespace: &str, pod: &str, name: &str, millicores: u64, mebibytes: u64) -> Container {
-    Container { namespace: namespace.into(), pod: pod.into(), name: name.into(), millicores, bytes: mebibytes << 20 }
+    Container {
+        namespace: namespace.into(),
+        pod: pod.into(),
+        name: name.into(),
+        millicores,
+        bytes: mebibytes << 20,
+    }
 }
 
 impl Kubelet {
@@ -76,7 +82,8 @@ impl Kubelet {
             (kubelet.behaviour.clone(), kubelet.scrapes.clone(), kubelet.authorization.clone());
         std::thread::spawn(move || {
             for request in server.incoming_requests() {
-                let (behaviour, scrapes, authorization) = (behaviour.clone(), scrapes.clone(), authorization.clone());
+                let (behaviour, scrapes, authorization) =
+                    (behaviour.clone(), scrapes.clone(), authorization.clone());
                 std::thread::spawn(move || {
                     let sent = request.headers().iter().find(|h| h.field.equiv("Authorization"));
                     *authorization.lock().unwrap() = sent.map(|h| h.value.to_string()).unwrap_or_default();
@@ -128,7 +135,8 @@ fn answer(request: tiny_http::Request, how: Behaviour) {
         Behaviour::Endless(len) => {
             let mut out = request.into_writer();
             let mut sent = 0;
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len}\r\n\r\n");
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len}\r\n\r\n");
             let _ = out.write_all(head.as_bytes());
             let line = b"container_cpu_usage_seconds_total{container=\"c\",namespace=\"n\",pod=\"p\"} 1.5 1795500000000\n";
             let piece = line.repeat(200);
@@ -161,7 +169,9 @@ pub fn exposition(containers: &[Container]) -> String {
             let _ = writeln!(out, "{name}{{{labels}}} {}", value(c));
         }
     };
-    each("container_cpu_usage_seconds_total", "counter", &|c| format!("{} {millis}", c.millicores as f64 / 1e3 * up));
+    each("container_cpu_usage_seconds_total", "counter", &|c| {
+        format!("{} {millis}", c.millicores as f64 / 1e3 * up)
+    });
     each("container_memory_working_set_bytes", "gauge", &|c| format!("{:e} {millis}", c.bytes as f64));
     each("container_start_time_seconds", "gauge", &|_| format!("{start:e}"));
     let cores: f64 = containers.iter().map(|c| c.millicores as f64 / 1e3).sum::<f64>() + 0.25;

@@ -63,11 +63,20 @@ fn number(number: u64, value: u64) -> Vec<u8> {
 }
 
 fn map(tag: u64, entries: &[(String, String)]) -> Vec<u8> {
-    entries.iter().flat_map(|(k, v)| field(tag, &[field(1, k.as_bytes()), field(2, v.as_bytes())].concat())).collect()
+    entries
+        .iter()
+        .flat_map(|(k, v)| field(tag, &[field(1, k.as_bytes()), field(2, v.as_bytes())].concat()))
+        .collect()
 }
 
 /// ObjectMeta, with the bulk that real objects carry and a reader must skip.
-fn object_meta(name: &str, namespace: &str, version: u64, labels: &[(String, String)], annotations: &[(String, String)]) -> Vec<u8> {
+fn object_meta(
+    name: &str,
+    namespace: &str,
+    version: u64,
+    labels: &[(String, String)],
+    annotations: &[(String, String)],
+) -> Vec<u8> {
     [
         field(1, name.as_bytes()),
         field(3, namespace.as_bytes()),
@@ -76,7 +85,10 @@ fn object_meta(name: &str, namespace: &str, version: u64, labels: &[(String, Str
         field(8, &number(1, 1_795_509_000)),
         map(11, labels),
         map(12, annotations),
-        field(17, &[field(1, b"kubectl"), field(2, b"Update"), field(7, &field(1, &vec![b'x'; 600]))].concat()),
+        field(
+            17,
+            &[field(1, b"kubectl"), field(2, b"Update"), field(7, &field(1, &vec![b'x'; 600]))].concat(),
+        ),
     ]
     .concat()
 }
@@ -85,7 +97,9 @@ pub fn node(node: &Node, version: u64) -> Vec<u8> {
     let addresses: Vec<u8> = node
         .addresses
         .iter()
-        .flat_map(|(kind, address)| field(5, &[field(1, kind.as_bytes()), field(2, address.as_bytes())].concat()))
+        .flat_map(|(kind, address)| {
+            field(5, &[field(1, kind.as_bytes()), field(2, address.as_bytes())].concat())
+        })
         .collect();
     let ready = field(4, &[field(1, b"Ready"), field(2, b"True")].concat());
     let endpoint = field(6, &field(1, &number(1, u64::from(node.kubelet_port))));
@@ -108,7 +122,8 @@ pub fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
 }
 
 pub fn list(version: u64, items: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = field(1, &[field(1, b""), field(2, version.to_string().as_bytes()), field(3, b"")].concat());
+    let mut out =
+        field(1, &[field(1, b""), field(2, version.to_string().as_bytes()), field(3, b"")].concat());
     for item in items {
         out.extend(field(2, item));
     }
@@ -122,7 +137,14 @@ pub fn bookmark(version: u64) -> Vec<u8> {
 
 /// A Status failure, as an ERROR event or a body holds it.
 pub fn status(code: u64, reason: &str, message: &str) -> Vec<u8> {
-    [field(1, b""), field(2, b"Failure"), field(3, message.as_bytes()), field(4, reason.as_bytes()), number(6, code)].concat()
+    [
+        field(1, b""),
+        field(2, b"Failure"),
+        field(3, message.as_bytes()),
+        field(4, reason.as_bytes()),
+        number(6, code),
+    ]
+    .concat()
 }
 
 /// One frame of a watch: a length and a WatchEvent without magic, whose object is an envelope.
