@@ -12,14 +12,7 @@ impl SelfMetrics {
         SelfMetrics {}
     }
     /// One scrape of a node ended, well (`None`) or with a reason.
-    pub fn scrape(
-        &self,
-        _node: &str,
-        _took: Duration,
-        _ended_at: crate::units::UnixNanos,
-        _error: Option<&'static str>,
-    ) {
-    }
+    pub fn scrape(&self, _node: &str, _took: Duration, _ended_at: crate::units::UnixNanos, _error: Option<&'static str>) {}
     /// One round over all nodes ended.
     pub fn tick(&self, _took: Duration) {}
     /// An object was served whose last point is `age` old.
