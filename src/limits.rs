@@ -241,3 +241,15 @@ pub const LOG_LINE_LEN_MAX: usize = 4 * 1024;
 
 /// Bytes of a thread's stack; the deepest use is a TLS handshake with a kubelet. Beyond it the guard page ends the process.
 pub const THREAD_STACK_LEN: usize = 128 * 1024;
+
+/// Bytes read of a kernel file (/proc/stat, memory.stat); what is looked for stands in the first two thousand.
+pub const HOST_FILE_LEN_MAX: usize = 8 * 1024;
+
+/// Containers of this machine in host-only mode: links beyond are not listed.
+pub const HOST_CONTAINERS_MAX: usize = 1_024;
+
+/// Cgroups looked at in one search for containers; those beyond are not found.
+pub const HOST_CGROUPS_MAX: u32 = 20_000;
+
+/// Levels below the root cgroup that are searched: systemd's slices nest kubepods four deep.
+pub const HOST_CGROUP_DEPTH_MAX: u8 = 8;

@@ -1,0 +1,170 @@
+use super::*;
+use std::os::unix::fs::MetadataExt;
+
+fn golden(version: &str) -> Roots {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/host").join(version);
+    Roots { proc: root.join("proc"), cgroup: root.join("cgroup"), containers: root.join("containers") }
+}
+
+fn open(roots: Roots) -> HostSource {
+    let mut source = HostSource::open(roots).unwrap();
+    source.containers.refresh(&source.roots, &source.hierarchy);
+    source
+}
+
+const AT: UnixNanos = UnixNanos(1_795_510_116_466_999_999);
+
+fn node_text(source: &mut HostSource) -> String {
+    source.lines.clear();
+    source.node(AT).unwrap();
+    String::from_utf8(source.lines.clone()).unwrap()
+}
+
+fn container_text(source: &mut HostSource, index: usize) -> Vec<String> {
+    source.lines.clear();
+    source.container(index, AT).unwrap();
+    String::from_utf8(source.lines.clone()).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_node_under_v2_has_microseconds_of_the_root_cgroup() {
+    let mut source = open(golden("v2"));
+    assert_eq!(source.name(), "edge-1");
+    assert_eq!(
+        node_text(&mut source),
+        "node_cpu_usage_seconds_total 3046.415513000 1795510116466\n\
+         node_memory_working_set_bytes 4096000000 1795510116466\n\
+         node_swap_usage_bytes 1048576 1795510116466\n"
+    );
+}
+
+#[test]
+fn the_node_under_v1_has_nanoseconds_of_the_root_cgroup() {
+    let text = node_text(&mut open(golden("v1")));
+    assert!(text.starts_with("node_cpu_usage_seconds_total 3046.415513935 "), "{text}");
+}
+
+#[test]
+fn a_mount_that_is_not_the_machines_root_cgroup_is_not_believed() {
+    let roots = golden("v2");
+    let container = "kubepods.slice/kubepods-besteffort.slice/\
+        kubepods-besteffort-pod9f801d67_833b_426d_bf52_9eb6aa0cadd9.slice/\
+        crio-19d023bfed103e3c7e97b44630c741cf05ffff863fe8cacb35e27da6ae87502b.scope";
+    let cgroup = roots.cgroup.join(container);
+    let mut source = open(Roots { cgroup, ..roots });
+    // user + nice + system + irq + softirq + steal of /proc/stat, without guest time.
+    assert!(node_text(&mut source).starts_with("node_cpu_usage_seconds_total 3028.960000000 "));
+}
+
+#[test]
+fn containers_of_v2_come_from_the_one_tree() {
+    let mut source = open(golden("v2"));
+    let names: Vec<_> =
+        source.containers.running().iter().map(|c| (c.pod.as_str(), c.name.as_str())).collect();
+    assert_eq!(names, [("web-5fddb4c866-h5blb", "main"), ("web-5fddb4c866-h5blb", "side"), ("idle", "idle")]);
+    let cgroup = source.roots.cgroup.join(&source.containers.running()[0].cgroup);
+    let made = ["", "cgroup.events"].map(|name| {
+        let file = std::fs::metadata(cgroup.join(name)).unwrap();
+        (file.mtime(), file.mtime_nsec())
+    });
+    let (secs, nanos) = made.into_iter().min().unwrap();
+    let labels = r#"{container="main",namespace="default",pod="web-5fddb4c866-h5blb"}"#;
+    assert_eq!(
+        container_text(&mut source, 0),
+        [
+            format!("container_cpu_usage_seconds_total{labels} 81.487691000 1795510116466"),
+            format!("container_memory_working_set_bytes{labels} 409600 1795510116466"),
+            format!("container_start_time_seconds{labels} {secs}.{nanos:09}"),
+            format!("container_swap_usage_bytes{labels} 4096 1795510116466"),
+        ]
+    );
+}
+
+#[test]
+fn a_container_without_swap_accounting_says_nothing_of_swap() {
+    let lines = container_text(&mut open(golden("v2")), 1);
+    assert_eq!(lines.len(), 3);
+    // More inactive file pages than memory in use: the working set is nothing, not a huge number.
+    assert!(lines[1].ends_with(" 0 1795510116466"), "{}", lines[1]);
+}
+
+#[test]
+fn containers_of_v1_come_from_two_trees() {
+    let mut source = open(golden("v1"));
+    assert_eq!(source.containers.running().len(), 3);
+    let lines = container_text(&mut source, 0);
+    assert!(lines[0].ends_with(" 81.487691357 1795510116466"), "{}", lines[0]);
+    assert!(lines[1].ends_with(" 409600 1795510116466"), "{}", lines[1]);
+    assert!(lines[3].ends_with(" 4096 1795510116466"), "{}", lines[3]);
+}
+
+#[test]
+fn an_ended_container_is_passed_over_and_nothing_changes_without_a_reason() {
+    let mut source = HostSource::open(golden("v1")).unwrap();
+    assert!(source.containers.refresh(&source.roots, &source.hierarchy), "the first listing is a change");
+    for _ in 0..6 {
+        assert!(!source.containers.refresh(&source.roots, &source.hierarchy));
+    }
+    source.containers.note_gone();
+    assert!(!source.containers.refresh(&source.roots, &source.hierarchy), "all are there still");
+}
+
+#[test]
+fn a_machine_without_kubelet_or_cgroups_is_a_node_without_pods() {
+    let nowhere = PathBuf::from("/nonexistent");
+    let roots = Roots { cgroup: nowhere.clone(), containers: nowhere, ..golden("v1") };
+    let mut source = HostSource::open(roots).unwrap();
+    assert!(source.containers.refresh(&source.roots, &source.hierarchy));
+    assert!(!source.containers.refresh(&source.roots, &source.hierarchy));
+    assert_eq!(source.containers.running(), []);
+    assert!(node_text(&mut source).starts_with("node_cpu_usage_seconds_total 3028.960000000 "));
+}
+
+#[test]
+fn without_proc_the_error_says_which_file() {
+    let roots = Roots { proc: PathBuf::from("/nonexistent"), ..golden("v1") };
+    let error = HostSource::open(roots).err().unwrap();
+    assert!(
+        error.message.starts_with("/nonexistent/sys/kernel/hostname cannot be read: "),
+        "{}",
+        error.message
+    );
+    assert_eq!(error.reason, "io");
+}
+
+#[test]
+fn a_container_that_ends_between_two_readings_leaves_the_list() {
+    let root = std::env::temp_dir().join(format!("toplet-host-{}", std::process::id()));
+    let id = "ab".repeat(32);
+    let cgroup = root.join("cgroup/kubepods").join(&id);
+    std::fs::create_dir_all(&cgroup).unwrap();
+    std::fs::create_dir_all(root.join("containers")).unwrap();
+    std::fs::write(root.join("cgroup/cgroup.controllers"), "").unwrap();
+    std::fs::write(root.join("containers").join(format!("p_n_c-{id}.log")), "").unwrap();
+    let roots = Roots { cgroup: root.join("cgroup"), containers: root.join("containers"), ..golden("v2") };
+    let mut source = open(roots);
+    assert_eq!(source.containers.running().len(), 1);
+    std::fs::remove_dir(&cgroup).unwrap();
+    assert_eq!(source.container(0, AT), None);
+    source.containers.note_gone();
+    assert!(source.containers.refresh(&source.roots, &source.hierarchy));
+    assert_eq!(source.containers.running(), []);
+    std::fs::remove_dir_all(&root).unwrap();
+}
+
+#[test]
+fn busy_time_leaves_out_idle_and_guest() {
+    assert_eq!(busy_nanos("cpu  1 2 4 1000 1000 8 16 32 64 128\n"), Some(63 * 10_000_000));
+    assert_eq!(busy_nanos("cpu  1 2 4 1000\n"), Some(7 * 10_000_000));
+    assert_eq!(busy_nanos("cpu0 1 2 4 1000\n"), None);
+    assert_eq!(busy_nanos("cpu  1 x\n"), None);
+    assert_eq!(busy_nanos(""), None);
+}
+
+#[test]
+fn this_machine_can_be_read() {
+    let mut source = open(Roots::default());
+    let text = node_text(&mut source);
+    let seconds: f64 = text.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(seconds > 0.0, "{text}");
+}
