@@ -31,6 +31,15 @@ pub const NODE_TEXT_LEN_MAX: usize = 1024 * 1024;
 
 /// Bytes of one piece of an answer's body: one TLS record. A list is encoded piece by piece, resumed by key.
 pub const CHUNK_LEN_MAX: usize = 16 * 1024;
+/// Nodes with series of their own in the self metrics (some 150 bytes each): as many as the reference was tested with.
+/// Scrapes of further nodes count in the totals only.
+pub const SELF_METRICS_NODES_MAX: usize = 5_000;
+/// Different reasons (or outcomes) counted under one self metric; they are words of the source, so this is never met.
+pub const SELF_METRICS_REASONS_MAX: usize = 16;
+/// Bytes of a node name, as Kubernetes limits it (RFC 1123 subdomain). Longer ones get no series.
+pub const NODE_NAME_LEN_MAX: usize = 253;
+/// Bytes of one part of a generated document or of the self-metrics page: parts are added to a piece while it has room.
+pub const PART_LEN_MAX: usize = 8 * 1024;
 
 // ---- access: identities, reviews and their caches -------------------------------------------------------------------
 

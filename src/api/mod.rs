@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod request;
 pub mod self_metrics;
+pub mod validators;
 
 use crate::store::Store;
 use crate::units::UnixNanos;

@@ -1,0 +1,386 @@
+//! The page at `/metrics`: the text exposition format 0.0.4, rendered piece by piece.
+//!
+//! Families stand in the order of their names, those of the reference with its exact names, labels and help. A family
+//! is absent until something was observed, as there. Series by node are resumed by node name, so a page over any number
+//! of nodes needs one piece of memory, and the lock on the node list is held for a piece at most. Deviation: there is no
+//! protobuf form (whoever asks for it accepts text as well), and the families of the reference's libraries are left out.
+
+use super::{Atomic, NodeSeries, Relaxed, SelfMetrics, lock};
+use crate::api::answer::{Answer, Body, Pieces, Progress};
+use crate::api::{Context, Vitals};
+use crate::limits;
+use crate::store::{Occupancy, Store};
+use std::io::Write;
+
+/// The type that scrapers of the text format expect, letter for letter.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+
+/// Answers `/metrics`; any method.
+#[must_use]
+pub fn answer(context: &Context<'_>) -> Answer {
+    Answer {
+        status: 200,
+        headers: vec![
+            ("Content-Type", CONTENT_TYPE.into()),
+            ("Process-Start-Time-Unix", context.vitals.started_at.seconds().to_string().into()),
+        ],
+        body: Body::List(Box::new(page(context.vitals))),
+    }
+}
+
+/// How far the page has come.
+pub(super) struct Page {
+    vitals: Vitals,
+    /// Index into [`FAMILIES`].
+    family: usize,
+    /// The last node written of that family; `None` before its head.
+    after: Option<Box<str>>,
+}
+
+/// Everything a family may read.
+struct Sources<'a> {
+    metrics: &'a SelfMetrics,
+    occupancy: Occupancy,
+    vitals: Vitals,
+}
+
+enum Family {
+    /// Written at once, at most `limits::PART_LEN_MAX` bytes.
+    Whole(fn(&Sources<'_>, &mut Text<'_>)),
+    /// Name, type and help, and the lines of one node, at most `limits::PART_LEN_MAX` bytes.
+    ByNode([&'static str; 3], fn(&NodeSeries, &mut Text<'_>)),
+}
+
+const FAMILIES: &[Family] = &[
+    Family::Whole(freshness),
+    Family::ByNode(LAST_REQUEST, |node, text| {
+        text.sample(LAST_REQUEST[0], &[("node", &node.name)], node.last_at as f64);
+    }),
+    Family::ByNode(REQUEST_DURATION, |node, text| {
+        text.histogram(REQUEST_DURATION[0], Some(&node.name), node.took.read());
+    }),
+    Family::Whole(requests),
+    Family::Whole(ticks),
+    Family::Whole(storage_points),
+    Family::Whole(process),
+    Family::Whole(build),
+    Family::Whole(connections),
+    Family::Whole(dropped),
+    Family::Whole(reviews),
+    Family::ByNode(SCRAPE_ERRORS, |node, text| {
+        for (reason, count) in &node.errors {
+            text.sample(SCRAPE_ERRORS[0], &[("node", &node.name), ("reason", reason)], *count as f64);
+        }
+    }),
+    Family::Whole(store),
+];
+
+const LAST_REQUEST: [&str; 3] = [
+    "metrics_server_kubelet_last_request_time_seconds",
+    "gauge",
+    "[ALPHA] Time of last request performed to Kubelet API since unix epoch in seconds",
+];
+const REQUEST_DURATION: [&str; 3] = [
+    "metrics_server_kubelet_request_duration_seconds",
+    "histogram",
+    "[ALPHA] Duration of requests to Kubelet API in seconds",
+];
+const SCRAPE_ERRORS: [&str; 3] =
+    ["toplet_scrape_errors_total", "counter", "Scrapes of a node that failed, by reason."];
+
+impl Pieces for Page {
+    fn len(&self) -> Option<usize> {
+        None
+    }
+
+    fn exceeds(&self, _store: &Store, _len: usize) -> bool {
+        // The reference compresses this page whenever it is asked to, whatever its size.
+        true
+    }
+
+    fn next(&mut self, store: &Store, metrics: &SelfMetrics, out: &mut Vec<u8>) -> Progress {
+        self.piece(metrics, store.occupancy(), out)
+    }
+}
+
+pub(super) fn page(vitals: Vitals) -> Page {
+    Page { vitals, family: 0, after: None }
+}
+
+impl Page {
+    /// Appends the next piece.
+    pub(super) fn piece(
+        &mut self,
+        metrics: &SelfMetrics,
+        occupancy: Occupancy,
+        out: &mut Vec<u8>,
+    ) -> Progress {
+        let sources = Sources { metrics, occupancy, vitals: self.vitals };
+        let end = out.len() + limits::CHUNK_LEN_MAX - limits::PART_LEN_MAX;
+        while out.len() <= end {
+            match FAMILIES.get(self.family) {
+                None => return Progress::Done,
+                Some(Family::Whole(write)) => {
+                    write(&sources, &mut Text(out));
+                    self.family += 1;
+                }
+                Some(Family::ByNode(head, write)) => {
+                    if self.by_node(*head, *write, &sources, &mut Text(out), end) {
+                        (self.family, self.after) = (self.family + 1, None);
+                    }
+                }
+            }
+        }
+        Progress::More
+    }
+
+    /// Writes nodes until `end` is passed; `true` when none is left.
+    fn by_node(
+        &mut self,
+        head: [&'static str; 3],
+        write: fn(&NodeSeries, &mut Text<'_>),
+        sources: &Sources<'_>,
+        text: &mut Text<'_>,
+        end: usize,
+    ) -> bool {
+        let nodes = lock(&sources.metrics.nodes);
+        let start = self.after.as_ref().map_or(0, |after| nodes.partition_point(|node| node.name <= *after));
+        // A family without any sample has no head either.
+        if self.after.is_none() && nodes.iter().any(|node| head != SCRAPE_ERRORS || !node.errors.is_empty()) {
+            text.head(head);
+        }
+        for node in nodes.get(start..).unwrap_or_default() {
+            write(node, text);
+            if text.0.len() > end {
+                self.after = Some(node.name.clone());
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn freshness(from: &Sources<'_>, text: &mut Text<'_>) {
+    let name = "metrics_server_api_metric_freshness_seconds";
+    histogram(text, [name, "histogram", "[ALPHA] Freshness of metrics exported"], &from.metrics.freshness);
+}
+
+fn ticks(from: &Sources<'_>, text: &mut Text<'_>) {
+    let name = "metrics_server_manager_tick_duration_seconds";
+    let help = "[ALPHA] The total time spent collecting and storing metrics in seconds.";
+    text.head([name, "histogram", help]);
+    text.histogram(name, None, from.metrics.ticks.read());
+}
+
+fn histogram(text: &mut Text<'_>, head: [&'static str; 3], values: &Atomic) {
+    if values.count() > 0 {
+        text.head(head);
+        text.histogram(head[0], None, values.read());
+    }
+}
+
+fn requests(from: &Sources<'_>, text: &mut Text<'_>) {
+    let name = "metrics_server_kubelet_request_total";
+    let counts = [
+        ("false", from.metrics.scrapes_bad.load(Relaxed)),
+        ("true", from.metrics.scrapes_good.load(Relaxed)),
+    ];
+    if counts.iter().any(|(_, count)| *count > 0) {
+        text.head([name, "counter", "[ALPHA] Number of requests sent to Kubelet API"]);
+    }
+    for (success, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        text.sample(name, &[("success", success)], count as f64);
+    }
+}
+
+fn storage_points(from: &Sources<'_>, text: &mut Text<'_>) {
+    let name = "metrics_server_storage_points";
+    // Absent until the first batch was stored.
+    if from.metrics.scrapes_good.load(Relaxed) > 0 || from.metrics.ticks.count() > 0 {
+        text.head([name, "gauge", "[ALPHA] Number of metrics points stored."]);
+        text.sample(name, &[("type", "container")], from.occupancy.container_points.into());
+        text.sample(name, &[("type", "node")], from.occupancy.node_points.into());
+    }
+}
+
+fn process(from: &Sources<'_>, text: &mut Text<'_>) {
+    let Vitals { rss, cpu_nanos, started_at, .. } = from.vitals;
+    text.single(
+        ["process_cpu_seconds_total", "counter", "CPU time used, user and system, in seconds."],
+        cpu_nanos as f64 / 1e9,
+    );
+    text.single(["process_resident_memory_bytes", "gauge", "Resident memory in bytes."], rss as f64);
+    text.single(
+        ["process_start_time_seconds", "gauge", "Start of the process in seconds since the epoch."],
+        started_at.0 as f64 / 1e9,
+    );
+}
+
+fn build(_: &Sources<'_>, text: &mut Text<'_>) {
+    let name = "toplet_build_info";
+    text.head([name, "gauge", "The version of this program; always 1."]);
+    text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+}
+
+fn connections(from: &Sources<'_>, text: &mut Text<'_>) {
+    let metrics = from.metrics;
+    let opened = metrics.connections_opened.load(Relaxed);
+    let open = opened.saturating_sub(metrics.connections_closed.load(Relaxed));
+    text.single(["toplet_connections", "gauge", "Connections open now."], open as f64);
+    let name = "toplet_connections_total";
+    text.head([name, "counter", "Connections accepted, refused at the cap, and cut by a deadline."]);
+    text.sample(name, &[("outcome", "accepted")], opened as f64);
+    text.sample(name, &[("outcome", "refused")], metrics.connections_refused.load(Relaxed) as f64);
+    text.sample(name, &[("outcome", "timed_out")], metrics.connections_timed_out.load(Relaxed) as f64);
+}
+
+fn dropped(from: &Sources<'_>, text: &mut Text<'_>) {
+    let name = "toplet_dropped_total";
+    text.head([
+        name,
+        "counter",
+        "What was dropped while decoding: invalid lines, pods and nodes without CPU or memory.",
+    ]);
+    text.sample(name, &[("reason", "bad_line")], from.metrics.bad_lines.load(Relaxed) as f64);
+    text.sample(name, &[("reason", "incomplete_node")], from.metrics.incomplete_nodes.load(Relaxed) as f64);
+    text.sample(name, &[("reason", "incomplete_pod")], from.metrics.incomplete_pods.load(Relaxed) as f64);
+}
+
+fn reviews(from: &Sources<'_>, text: &mut Text<'_>) {
+    let name = "toplet_reviews_total";
+    let reviews = lock(&from.metrics.reviews);
+    if !reviews.is_empty() {
+        text.head([
+            name,
+            "counter",
+            "Token and access reviews, answered from the cache or asked of the API server.",
+        ]);
+    }
+    for (kind, outcome, count) in reviews.iter() {
+        text.sample(name, &[("kind", kind), ("outcome", outcome)], *count as f64);
+    }
+}
+
+fn store(from: &Sources<'_>, text: &mut Text<'_>) {
+    let Occupancy { nodes, pods, containers, text_len, refused_pods, .. } = from.occupancy;
+    if let Some(capacity) = from.metrics.capacity.get() {
+        let name = "toplet_store_capacity";
+        text.head([name, "gauge", "How much the store may hold, by kind."]);
+        text.by_kind(name, [capacity.containers, capacity.nodes, capacity.pods, capacity.text_len]);
+    }
+    text.single(
+        ["toplet_store_refused_pods_total", "counter", "Pods refused since the store was full."],
+        refused_pods as f64,
+    );
+    let name = "toplet_store_used";
+    text.head([name, "gauge", "How much the store holds, by kind."]);
+    text.by_kind(name, [containers, nodes, pods, text_len]);
+}
+
+/// Lines of the exposition format.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl Text<'_> {
+    fn head(&mut self, [name, kind, help]: [&str; 3]) {
+        self.push(&["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
+    }
+
+    fn single(&mut self, head: [&str; 3], value: f64) {
+        self.head(head);
+        self.sample(head[0], &[], value);
+    }
+
+    fn by_kind(&mut self, name: &str, values: [u32; 4]) {
+        for (kind, value) in ["containers", "nodes", "pods", "text_bytes"].into_iter().zip(values) {
+            self.sample(name, &[("kind", kind)], value.into());
+        }
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.push(&[name]);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            self.push(&[if index == 0 { "{" } else { "," }, label, "=\""]);
+            self.escaped(text);
+            self.push(&["\""]);
+        }
+        self.push(&[if labels.is_empty() { " " } else { "} " }]);
+        self.number(value);
+        self.push(&["\n"]);
+    }
+
+    fn histogram(
+        &mut self,
+        name: &str,
+        node: Option<&str>,
+        (bounds, counts, sum): (&[f64], impl Iterator<Item = u64>, f64),
+    ) {
+        let mut total = 0;
+        for (count, bound) in counts.zip(bounds.iter().copied().chain([f64::INFINITY])) {
+            total += count;
+            self.push(&[name, "_bucket{"]);
+            if let Some(node) = node {
+                self.push(&["node=\""]);
+                self.escaped(node);
+                self.push(&["\","]);
+            }
+            self.push(&["le=\""]);
+            self.number(bound);
+            self.push(&["\"} "]);
+            self.number(total as f64);
+            self.push(&["\n"]);
+        }
+        for (suffix, value) in [("_sum", sum), ("_count", total as f64)] {
+            self.push(&[name, suffix]);
+            if let Some(node) = node {
+                self.push(&["{node=\""]);
+                self.escaped(node);
+                self.push(&["\"}"]);
+            }
+            self.push(&[" "]);
+            self.number(value);
+            self.push(&["\n"]);
+        }
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.0.extend_from_slice(part.as_bytes()));
+    }
+
+    /// A label value: backslash, quote and line end are escaped.
+    fn escaped(&mut self, value: &str) {
+        for byte in value.bytes() {
+            match byte {
+                b'\\' | b'"' => self.0.extend_from_slice(&[b'\\', byte]),
+                b'\n' => self.0.extend_from_slice(b"\\n"),
+                _ => self.0.push(byte),
+            }
+        }
+    }
+
+    fn number(&mut self, value: f64) {
+        number(value, self.0);
+    }
+}
+
+/// A number as Go prints it: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e6 on.
+pub(super) fn number(value: f64, out: &mut Vec<u8>) {
+    if value == f64::INFINITY {
+        return out.extend_from_slice(b"+Inf");
+    }
+    let start = out.len();
+    // Writing to a Vec cannot fail, here and below.
+    let _ = write!(out, "{value:e}");
+    let digits = out.get(start..).unwrap_or_default();
+    let (digits_len, exponent) = match digits.iter().position(|byte| *byte == b'e') {
+        Some(at) => (at, digits.get(at + 1..).unwrap_or_default()),
+        None => (digits.len(), &b"0"[..]),
+    };
+    let exponent = std::str::from_utf8(exponent).ok().and_then(|text| text.parse().ok()).unwrap_or(0i32);
+    let _ = if (-4..6).contains(&exponent) {
+        out.truncate(start);
+        write!(out, "{value}")
+    } else {
+        out.truncate(start + digits_len);
+        write!(out, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    };
+}

@@ -1,0 +1,122 @@
+//! What caches need: entity tags of documents, whether a request already has them, and HTTP dates.
+//!
+//! A tag has the form of the reference's, 128 upper-case hexadecimal digits in quotes, so that whatever stores or
+//! compares it sees nothing new. It need not resist an attacker, who could only deceive himself: it is made of eight
+//! 64-bit sums of the bytes. Tags are made once a process and compared as bytes.
+
+use super::request::Head;
+use crate::units::UnixNanos;
+use crate::wire::time::rfc3339_text;
+
+/// Digests bytes fed in any pieces.
+pub struct Digest {
+    sum: u64,
+}
+
+impl Digest {
+    /// Nothing fed yet.
+    #[must_use]
+    pub const fn new() -> Digest {
+        Digest { sum: 0xcbf2_9ce4_8422_2325 }
+    }
+
+    /// Takes in the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        // FNV-1a; the fold of the upper half lets every input bit reach every digit.
+        for byte in bytes {
+            self.sum = (self.sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            self.sum ^= self.sum >> 32;
+        }
+    }
+
+    /// 128 upper-case hexadecimal digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        use std::fmt::Write;
+        let mut out = String::with_capacity(128);
+        let mut state = self.sum;
+        for _ in 0..8 {
+            // SplitMix64: a bijection a step, so two sums that differ differ in every word.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let word = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{:016X}", word ^ (word >> 31));
+        }
+        out
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether `If-None-Match` names the tag (in quotes), as HTTP has it: a list, weak tags and `*` match as well.
+#[must_use]
+pub fn none_match_lists(head: &Head<'_>, tag: &str) -> bool {
+    head.first("If-None-Match").is_some_and(|value| {
+        value
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .any(|one| one == b"*" || one.strip_prefix(b"W/").unwrap_or(one) == tag.as_bytes())
+    })
+}
+
+/// An instant as HTTP prints it, for example `Tue, 24 Nov 2026 09:57:17 GMT`; whole seconds.
+#[must_use]
+pub fn http_date(at: UnixNanos) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = rfc3339_text(at);
+    let text = text.as_str();
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    // 1970-01-01 was a Thursday.
+    let day = at.seconds().div_euclid(86_400).rem_euclid(7);
+    let day = usize::try_from(day).ok().and_then(|day| DAYS.get(day)).unwrap_or(&"Thu");
+    let month = part(5..7).parse::<usize>().ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
+    format!("{day}, {} {} {} {} GMT", part(8..10), month.unwrap_or(&"Jan"), part(0..4), part(11..19))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::Header;
+    use super::*;
+
+    #[test]
+    fn digests_have_128_digits_and_follow_every_byte() {
+        let hex = |text: &str| {
+            let mut digest = Digest::new();
+            text.split_inclusive(' ').for_each(|piece| digest.feed(piece.as_bytes()));
+            digest.hex()
+        };
+        assert_eq!(hex("a b c"), hex("a b c"));
+        assert_ne!(hex("a b c"), hex("a b d"));
+        assert_ne!(hex(""), hex("\0"));
+        assert_eq!(hex("x").len(), 128);
+        assert!(hex("x").bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte)));
+    }
+
+    #[test]
+    fn if_none_match_takes_lists_weak_tags_and_a_star() {
+        let matches = |value: &str| {
+            let headers = [Header { name: "if-none-match", value: value.as_bytes() }];
+            let head = Head { method: "GET", path: "/", query: None, headers: &headers };
+            none_match_lists(&head, "\"AB\"")
+        };
+        for value in ["\"AB\"", "W/\"AB\"", "*", "\"x\", \"AB\""] {
+            assert!(matches(value), "{value}");
+        }
+        for value in ["", "AB", "\"A\"", "\"ab\""] {
+            assert!(!matches(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn http_dates() {
+        assert_eq!(http_date(UnixNanos(1_795_514_237_999_999_999)), "Tue, 24 Nov 2026 09:57:17 GMT");
+        assert_eq!(http_date(UnixNanos(0)), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+}
