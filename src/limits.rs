@@ -71,8 +71,13 @@ pub const VERDICT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one verdict: the owner of a token may be in hundreds of groups. A larger one is not remembered.
 pub const VERDICT_LEN_MAX: usize = 32 * 1024;
 
-/// Different reviews in flight. Beyond it a request that needs a new one is answered as when the API server is away.
+/// Different reviews in flight, at most half of them for strangers (unproven tokens, anonymous requests). Beyond it a
+/// request that needs a new one is answered as when the API server is away.
 pub const REVIEW_COUNT_MAX: usize = 64;
+
+/// Requests that wait for one review: clients that come and go while it lasts leave their places behind. Beyond it a
+/// request is answered as when the API server is away.
+pub const REVIEW_WAITER_COUNT_MAX: usize = 1024;
 
 /// Seconds after which a review that never came back is asked again. Its own deadline is far below.
 pub const REVIEW_SECS_MAX: u64 = 60;

@@ -3,6 +3,8 @@
 //! Questions are named by a keyed hash (no token is kept, nobody outside can make two questions meet). Verdicts are
 //! bounded in count, in bytes and in time; failures are never remembered. While reviews fail, a verdict counts on for
 //! [`REVIEW_GRACE_SECS`] after its end. A lookup is one keyed hash and one pass over an array of 16-byte names.
+//! Strangers (unproven tokens, anonymous requests) can ask for anything without end, so they never get more than half
+//! of the reviews in flight, and what is remembered of them goes first.
 //! Memory: at most [`VERDICT_COUNT_MAX`] rows and [`VERDICT_BYTES_MAX`], taken as verdicts come; dead rows are dropped
 //! by the next insertion.
 
@@ -10,8 +12,8 @@ use super::Identity;
 use super::digest::KeyedHash;
 use super::review::{Question, Verdict};
 use crate::limits::{
-    REVIEW_COUNT_MAX, REVIEW_GRACE_SECS, REVIEW_SECS_MAX, VERDICT_BYTES_MAX, VERDICT_COUNT_MAX,
-    VERDICT_LEN_MAX,
+    REVIEW_COUNT_MAX, REVIEW_GRACE_SECS, REVIEW_SECS_MAX, REVIEW_WAITER_COUNT_MAX, VERDICT_BYTES_MAX,
+    VERDICT_COUNT_MAX, VERDICT_LEN_MAX,
 };
 use std::time::{Duration, Instant};
 
@@ -59,6 +61,8 @@ struct Row {
     verdict: Verdict,
     len: usize,
     expires_at: Instant,
+    /// Asked for a stranger who stayed one.
+    is_stranger: bool,
     used: u64,
 }
 
@@ -66,6 +70,7 @@ struct Row {
 struct Flight<W> {
     ticket: Ticket,
     cacheable: bool,
+    is_stranger: bool,
     since: Instant,
     waiters: Vec<W>,
 }
@@ -98,6 +103,9 @@ impl<W> Reviews<W> {
         }
         let ticket = Ticket(name);
         if let Some(flight) = self.flights.iter_mut().find(|flight| flight.ticket == ticket) {
+            if flight.waiters.len() >= REVIEW_WAITER_COUNT_MAX {
+                return self.too_many(name, waiter, now);
+            }
             flight.waiters.push(waiter);
             if now.saturating_duration_since(flight.since) < Duration::from_secs(REVIEW_SECS_MAX) {
                 return Begin::Wait;
@@ -105,12 +113,18 @@ impl<W> Reviews<W> {
             flight.since = now;
             return Begin::Ask(ticket);
         }
-        if self.flights.len() >= REVIEW_COUNT_MAX {
-            let verdict = Verdict::Failed(format!("{REVIEW_COUNT_MAX} reviews are under way already"));
-            return Begin::Answer(self.with_grace(name, verdict, now), waiter);
+        let is_stranger = question.is_from_stranger();
+        let strangers = self.flights.iter().filter(|flight| flight.is_stranger).count();
+        if self.flights.len() >= REVIEW_COUNT_MAX || (is_stranger && strangers >= REVIEW_COUNT_MAX / 2) {
+            return self.too_many(name, waiter, now);
         }
-        self.flights.push(Flight { ticket, cacheable, since: now, waiters: vec![waiter] });
+        self.flights.push(Flight { ticket, cacheable, is_stranger, since: now, waiters: vec![waiter] });
         Begin::Ask(ticket)
+    }
+
+    fn too_many(&self, name: u128, waiter: W, now: Instant) -> Begin<W> {
+        let verdict = Verdict::Failed("too many reviews are under way".to_owned());
+        Begin::Answer(self.with_grace(name, verdict, now), waiter)
     }
 
     /// Takes the verdict of a review (also [`Verdict::Failed`], when it could not be asked) and gives back the verdict
@@ -121,7 +135,8 @@ impl<W> Reviews<W> {
         };
         let flight = self.flights.swap_remove(at);
         if flight.cacheable {
-            self.remember(ticket.0, &verdict, now);
+            let is_stranger = flight.is_stranger && !matches!(verdict, Verdict::Known(_));
+            self.remember(ticket.0, &verdict, is_stranger, now);
         }
         (self.with_grace(ticket.0, verdict, now), flight.waiters)
     }
@@ -152,7 +167,7 @@ impl<W> Reviews<W> {
         }
     }
 
-    fn remember(&mut self, name: u128, verdict: &Verdict, now: Instant) {
+    fn remember(&mut self, name: u128, verdict: &Verdict, is_stranger: bool, now: Instant) {
         let lifetime = match verdict {
             Verdict::Known(_) | Verdict::Unknown(_) => self.lifetimes.token,
             Verdict::Allowed => self.lifetimes.allowed,
@@ -165,13 +180,19 @@ impl<W> Reviews<W> {
             return;
         }
         while self.rows.len() >= VERDICT_COUNT_MAX || self.bytes + len > VERDICT_BYTES_MAX {
-            let oldest = self.rows.iter().map(|row| row.used).min();
-            self.forget(|_, row| Some(row.used) == oldest);
+            let last = self.rows.iter().map(|row| (!row.is_stranger, row.used)).min();
+            self.forget(|_, row| Some((!row.is_stranger, row.used)) == last);
         }
         self.uses += 1;
         self.bytes += len;
         self.names.push(name);
-        self.rows.push(Row { verdict: verdict.clone(), len, expires_at: now + lifetime, used: self.uses });
+        self.rows.push(Row {
+            verdict: verdict.clone(),
+            len,
+            expires_at: now + lifetime,
+            is_stranger,
+            used: self.uses,
+        });
     }
 
     fn forget(&mut self, is_gone: impl Fn(u128, &Row) -> bool) {
@@ -202,3 +223,6 @@ fn len_of(verdict: &Verdict) -> usize {
         Verdict::Allowed => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,6 @@ impl webpki::ExtendedKeyUsageValidator for ForClients {
         Err(Error::RequiredEkuNotFoundContext(RequiredEkuNotFoundContext { required, present }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! back ([`Check::resume`]). Refusals are whole answers; the text beside them says why, for the log, without secrets.
 
 use super::identity::{self, ANONYMOUS, Authentication};
-use super::impersonation::{self, Denial, Impersonation, Next};
+use super::impersonation::{self, Impersonation, Next};
 use super::policy::{Attributes, Decision};
 use super::refusal;
 use super::review::{Question, Verdict};
@@ -135,7 +135,7 @@ impl Check {
                 Next::Acts(identity) => return self.authorize(request, identity),
                 Next::Refused(denial) => {
                     let answer = refusal::denied(request.head, &denial);
-                    return Step::Refused(answer, denial.message);
+                    return Step::Refused(answer, denial.because);
                 }
                 Next::Deny(user, attributes, reason) => Some(refusal::denial(user, &attributes, &reason)),
                 Next::Decide(user, attributes) => match verdict.take() {
@@ -199,8 +199,8 @@ fn unauthorized(request: Request<'_>, why: String) -> Step {
 }
 
 fn forbidden(request: Request<'_>, identity: &Identity, reason: &str) -> Step {
-    let denial: Denial = refusal::denial(identity, &Attributes::of(request.info), reason);
-    Step::Refused(refusal::denied(request.head, &denial), denial.message)
+    let denial = refusal::denial(identity, &Attributes::of(request.info), reason);
+    Step::Refused(refusal::denied(request.head, &denial), denial.because)
 }
 
 fn failed(request: Request<'_>, error: &str) -> Step {

@@ -11,6 +11,7 @@
 
 use super::Identity;
 use super::identity::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, read_extra, text};
+use super::names::{account_name, fault_of, node_name};
 use super::policy::{Attributes, MASTERS};
 use super::refusal::quote;
 use crate::api::request::Head;
@@ -125,8 +126,8 @@ pub(super) struct Denial {
     pub(super) resource: String,
     /// Its name.
     pub(super) name: String,
-    /// The message of the Status.
-    pub(super) message: String,
+    /// Who cannot do what, and the reason of the review if it gave one.
+    pub(super) because: String,
 }
 
 /// The questions of one request.
@@ -341,71 +342,5 @@ impl Impersonation {
     }
 }
 
-/// What constrained modes hold against an extra key or its values.
-fn fault_of(key: &str, values: &[String]) -> Option<String> {
-    let refused = |what: &str| Some(format!("impersonating {what} in extra is not allowed"));
-    if key.is_empty() {
-        return refused("the empty string key");
-    }
-    if let Some(fault) = path_fault(key) {
-        return Some(format!("impersonating an invalid key in extra is not allowed: {fault}"));
-    }
-    if key.chars().any(char::is_uppercase) {
-        return Some(format!("impersonating a non-lowercase key in extra is not allowed: {}", quote(key)));
-    }
-    if values.iter().any(String::is_empty) {
-        return refused("the empty string value");
-    }
-    None
-}
-
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
-    and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
-
-/// Why a key is no domain-prefixed path, in the words of Kubernetes' validation.
-fn path_fault(key: &str) -> Option<String> {
-    let fault = |value: &str, what: &str| format!("extra.key: Invalid value: {}: {what}", quote(value));
-    let Some((host, path)) = key.split_once('/').filter(|(host, path)| !host.is_empty() && !path.is_empty())
-    else {
-        return Some(fault(key, "must be a domain-prefixed path (such as \"acme.io/foo\")"));
-    };
-    let mut faults = Vec::new();
-    if host.len() > 253 {
-        faults.push(fault(host, "must be no more than 253 bytes"));
-    }
-    if !is_subdomain_shaped(host) {
-        faults.push(fault(host, SUBDOMAIN));
-    }
-    if !path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte)) {
-        faults.push(fault(path, PATH));
-    }
-    match faults.as_slice() {
-        [] => None,
-        [fault] => Some(fault.clone()),
-        faults => Some(format!("[{}]", faults.join(", "))),
-    }
-}
-
-/// Labels of lower-case letters, digits and inner dashes, joined by dots.
-fn is_subdomain_shaped(name: &str) -> bool {
-    name.split('.').all(|label| {
-        label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    })
-}
-
-/// The node a user name stands for.
-fn node_name(user: &str) -> Option<&str> {
-    user.strip_prefix("system:node:").filter(|name| name.len() <= 253 && is_subdomain_shaped(name))
-}
-
-/// Namespace and name of the service account a user name stands for.
-fn account_name(user: &str) -> Option<(&str, &str)> {
-    let (namespace, name) = user.strip_prefix("system:serviceaccount:")?.split_once(':')?;
-    let is_namespace = namespace.len() <= 63 && !namespace.contains('.') && is_subdomain_shaped(namespace);
-    (is_namespace && name.len() <= 253 && is_subdomain_shaped(name)).then_some((namespace, name))
-}
+#[cfg(test)]
+mod tests;

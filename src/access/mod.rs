@@ -12,6 +12,7 @@ mod check;
 mod digest;
 mod identity;
 mod impersonation;
+mod names;
 mod policy;
 mod refusal;
 pub mod review;

@@ -220,3 +220,6 @@ impl Json {
         self.0.push('"');
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub(super) fn bad_request(head: &Head<'_>, message: &str) -> Answer {
 
 /// Somebody may not do this: 403.
 pub(super) fn denied(head: &Head<'_>, denial: &Denial) -> Answer {
-    nosniff(status(head, 403, "Forbidden", &denial.message, Some(denial)))
+    nosniff(status(head, 403, "Forbidden", &message(denial), Some(denial)))
 }
 
 /// Nobody can say whether somebody may do this: 500, in plain text.
@@ -59,21 +59,25 @@ pub(super) fn denial(user: &Identity, wanted: &Attributes<'_>, reason: &str) -> 
         format!("User {user} cannot {verb} path {}", quote(wanted.path))
     };
     let what = html_escaped(&what);
-    let subject = match (wanted.resource, wanted.group) {
-        ("", "") => String::new(),
-        (resource, "") => resource.to_owned(),
-        (resource, group) => format!("{resource}.{group}"),
-    };
-    let message = match (subject.as_str(), wanted.name) {
-        ("", _) => format!("forbidden: {what}"),
-        (subject, "") => format!("{subject} is forbidden: {what}"),
-        (subject, name) => format!("{subject} {} is forbidden: {what}", quote(name)),
-    };
     Denial {
         group: wanted.group.to_owned(),
         resource: wanted.resource.to_owned(),
         name: wanted.name.to_owned(),
-        message: if reason.is_empty() { message } else { format!("{message}: {reason}") },
+        because: if reason.is_empty() { what } else { format!("{what}: {reason}") },
+    }
+}
+
+fn message(denial: &Denial) -> String {
+    let subject = match (denial.resource.as_str(), denial.group.as_str()) {
+        ("", "") => String::new(),
+        (resource, "") => resource.to_owned(),
+        (resource, group) => format!("{resource}.{group}"),
+    };
+    let because = &denial.because;
+    match (subject.as_str(), denial.name.as_str()) {
+        ("", _) => format!("forbidden: {because}"),
+        (subject, "") => format!("{subject} is forbidden: {because}"),
+        (subject, name) => format!("{subject} {} is forbidden: {because}", quote(name)),
     }
 }
 

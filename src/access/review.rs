@@ -17,6 +17,17 @@ pub enum Question {
     },
 }
 
+impl Question {
+    /// Asked on behalf of somebody nobody knows yet, who may ask without limit: an unproven token, an anonymous user.
+    pub(super) fn is_from_stranger(&self) -> bool {
+        match self {
+            Question::Token(_) => true,
+            // Quotes within names are escaped, so only the member `user` can read like this.
+            Question::Access { spec, .. } => spec.contains("\"user\":\"system:anonymous\""),
+        }
+    }
+}
+
 /// A bearer token: never printed, wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub zeroize::Zeroizing<String>);

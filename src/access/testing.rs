@@ -11,8 +11,8 @@ use rcgen::{
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// The moment of all tests: 2026-11-24 12:00 UTC.
-pub(super) const NOW: UnixNanos = UnixNanos(1_795_521_600_000_000_000);
+/// The moment of all tests: 2026-12-01 12:00 UTC.
+pub(super) const NOW: UnixNanos = UnixNanos(1_796_126_400_000_000_000);
 
 /// An authority with its key.
 pub(super) struct Authority {

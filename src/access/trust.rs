@@ -173,3 +173,6 @@ fn identity_of(leaf: &[u8]) -> Opinion<Identity> {
         extra: vec![("authentication.kubernetes.io/credential-id".to_owned(), vec![credential])],
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -284,3 +284,201 @@ fn every_combination_of_peer_headers_and_token_is_decided_as_the_table_says() {
     println!("{rows} rows, {refused} of them refused");
     assert!(rows >= 25 * 13 * 13 && refused > rows / 4);
 }
+
+/// Runs one request to its end; reviews get these verdicts in turn.
+fn outcome(
+    policy: &Policy,
+    peer: &mut Peer,
+    lines: &[(&str, &str)],
+    info: &RequestInfo<'_>,
+    verdicts: &[Verdict],
+) -> Result<Identity, (Answer, String)> {
+    with_head(lines, |head| {
+        let head = &Head { path: &info.path, ..*head };
+        let (mut check, mut step) = Check::start(&WORLD.trust, policy, peer, head, info, NOW);
+        let mut verdicts = verdicts.iter();
+        loop {
+            step = match step {
+                Step::Ask(_) => {
+                    check.resume(policy, head, info, verdicts.next().expect("one more review").clone())
+                }
+                Step::Allowed(identity) => return Ok(identity),
+                Step::Refused(answer, why) => return Err((answer, why)),
+            };
+        }
+    })
+}
+
+fn body(answer: Answer) -> String {
+    match answer.body {
+        crate::api::answer::Body::Whole(body) => String::from_utf8(body).unwrap(),
+        _ => panic!("not a whole body"),
+    }
+}
+
+fn nobody() -> Peer {
+    Peer::new(Vec::new())
+}
+
+fn denied() -> Verdict {
+    Verdict::Denied(String::new())
+}
+
+#[test]
+fn refusals_read_like_those_of_the_reference() {
+    let policy = Policy::default();
+    let stray = [("X-Remote-User", "stray")];
+    let named = RequestInfo {
+        verb: Cow::Borrowed("get"),
+        namespace: Cow::Borrowed("kube-public"),
+        resource: Cow::Borrowed("pods"),
+        name: Cow::Borrowed("idle"),
+        ..list_nodes()
+    };
+    let rows = [
+        ("authn-none", outcome(&policy, &mut nobody(), &[], &list_nodes(), &[denied()])),
+        (
+            "authn-token-bad",
+            outcome(
+                &policy,
+                &mut nobody(),
+                &[("Authorization", "Bearer bad")],
+                &list_nodes(),
+                &[Verdict::Unknown(String::new())],
+            ),
+        ),
+        ("authn-proxy-no-rights", outcome(&policy, &mut proxy_peer(), &stray, &list_nodes(), &[denied()])),
+        ("authz-nonresource", outcome(&policy, &mut nobody(), &[], &get_path("/metrics"), &[denied()])),
+        (
+            "authz-named",
+            outcome(&policy, &mut proxy_peer(), &[("X-Remote-User", "dave")], &named, &[denied()]),
+        ),
+    ];
+    for (case, outcome) in rows {
+        let path = format!("{}/tests/golden/refusals/{case}.http", env!("CARGO_MANIFEST_DIR"));
+        let golden = std::fs::read_to_string(path).unwrap();
+        let (head, text) = golden.split_once("\n\n").unwrap();
+        let (answer, _) = outcome.expect_err(case);
+        assert_eq!(head.split(' ').nth(1), Some(&*answer.status.to_string()), "{case}");
+        for (name, value) in &answer.headers {
+            assert!(head.contains(&format!("\n{name}: {value}")), "{case}: {name}");
+        }
+        let is_sniffed = head.contains("nosniff");
+        assert_eq!(
+            answer.headers.iter().any(|(name, _)| *name == "X-Content-Type-Options"),
+            is_sniffed,
+            "{case}"
+        );
+        assert_eq!(body(answer), text, "{case}");
+    }
+}
+
+#[test]
+fn names_that_look_like_html_are_escaped_in_a_403() {
+    let lines = [("X-Remote-User", "a\"b<c>")];
+    let (answer, why) = outcome(
+        &Policy::default(),
+        &mut proxy_peer(),
+        &lines,
+        &list_nodes(),
+        &[Verdict::Denied("RBAC: <x>".to_owned())],
+    )
+    .unwrap_err();
+    assert!(why.contains(r#"User "a\"b&lt;c&gt;" cannot list resource "nodes""#), "{why}");
+    assert!(why.ends_with("at the cluster scope: RBAC: <x>"), "{why}");
+    assert_eq!(answer.status, 403);
+}
+
+#[test]
+fn a_review_that_fails_is_a_500_in_plain_text() {
+    let (answer, why) = outcome(
+        &Policy::default(),
+        &mut nobody(),
+        &[],
+        &list_nodes(),
+        &[Verdict::Failed("<away>".to_owned())],
+    )
+    .unwrap_err();
+    assert_eq!(answer.status, 500);
+    assert_eq!(why, "the review failed: <away>");
+    assert!(answer.headers.contains(&("Content-Type", Cow::Borrowed("text/plain; charset=utf-8"))));
+    assert!(answer.headers.contains(&("X-Content-Type-Options", Cow::Borrowed("nosniff"))));
+    assert_eq!(body(answer), "Internal Server Error: \"/apis/metrics.k8s.io/v1beta1/nodes\": &lt;away&gt;\n");
+    // A verdict on another question, or one too many, lets nobody in.
+    for verdict in [Verdict::Known(identity("root", &["system:masters"])), Verdict::Unknown(String::new())] {
+        assert_eq!(
+            outcome(&Policy::default(), &mut nobody(), &[], &list_nodes(), &[verdict]).unwrap_err().0.status,
+            500
+        );
+    }
+    with_head(&[], |head| {
+        let (policy, info) = (Policy::default(), list_nodes());
+        let (mut check, _) = Check::start(&WORLD.trust, &policy, &mut nobody(), head, &info, NOW);
+        assert!(matches!(check.resume(&policy, head, &info, denied()), Step::Refused(..)));
+        assert!(matches!(check.resume(&policy, head, &info, Verdict::Allowed), Step::Refused(..)));
+    });
+}
+
+#[test]
+fn a_refused_answer_carries_the_warning() {
+    let lines = [("Authorization", "Bearer  tok")];
+    let (answer, _) =
+        outcome(&Policy::default(), &mut nobody(), &lines, &list_nodes(), &[denied()]).unwrap_err();
+    let text = "299 - \"the provided Authorization header contains extra space before the bearer token, and is ignored\"";
+    assert_eq!(answer.headers.last(), Some(&("Warning", Cow::Borrowed(text))));
+}
+
+#[test]
+fn health_paths_need_no_review_and_good_credentials_or_none() {
+    let policy = Policy { always_allow_paths: vec!["/readyz".to_owned()], mode: Mode::Delegated };
+    let readyz = get_path("/readyz");
+    let mut stranger = Peer::new(vec![WORLD.strangers.issue(&Wish { name: "bob", ..Wish::default() })]);
+    assert_eq!(outcome(&policy, &mut stranger, &[], &readyz, &[]).unwrap_err().0.status, 401);
+    assert_eq!(outcome(&policy, &mut proxy_peer(), &[], &readyz, &[]).unwrap_err().0.status, 401);
+    let bad = outcome(
+        &policy,
+        &mut nobody(),
+        &[("Authorization", "Bearer bad")],
+        &readyz,
+        &[Verdict::Unknown(String::new())],
+    );
+    assert_eq!(bad.unwrap_err().0.status, 401);
+    assert!(outcome(&policy, &mut nobody(), &[], &readyz, &[]).is_ok());
+    assert!(
+        outcome(
+            &policy,
+            &mut stranger,
+            &[("Authorization", "Bearer good")],
+            &readyz,
+            &[Verdict::Known(identity("sa", &[]))]
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn without_a_cluster_nothing_is_reviewed() {
+    let mode = |mode| Policy { always_allow_paths: vec!["/readyz".to_owned()], mode };
+    let (loopback, certificates) = (mode(Mode::HostAnonymous), mode(Mode::HostClientCertificate));
+    let status = |outcome: Result<Identity, (Answer, String)>| {
+        outcome.map_or_else(|(answer, _)| answer.status, |_| 200)
+    };
+    let token = [("Authorization", "Bearer good")];
+    let post = RequestInfo { verb: Cow::Borrowed("create"), ..list_nodes() };
+    let mut client = Peer::new(vec![WORLD.clients.issue(&Wish { name: "bob", ..Wish::default() })]);
+    let mut stranger = Peer::new(vec![WORLD.strangers.issue(&Wish { name: "bob", ..Wish::default() })]);
+    for policy in [&loopback, &certificates] {
+        assert_eq!(status(outcome(policy, &mut stranger, &token, &list_nodes(), &[])), 401);
+        assert_eq!(status(outcome(policy, &mut client, &[], &post, &[])), 403);
+        assert_eq!(
+            status(outcome(policy, &mut client, &[("Impersonate-User", "root")], &list_nodes(), &[])),
+            403
+        );
+        assert_eq!(status(outcome(policy, &mut client, &[], &list_nodes(), &[])), 200);
+        assert_eq!(status(outcome(policy, &mut nobody(), &[], &get_path("/readyz"), &[])), 200);
+    }
+    assert_eq!(status(outcome(&certificates, &mut nobody(), &token, &list_nodes(), &[])), 401);
+    assert_eq!(status(outcome(&certificates, &mut nobody(), &[], &get_path("/metrics"), &[])), 401);
+    assert_eq!(status(outcome(&loopback, &mut nobody(), &[], &post, &[])), 403);
+    assert_eq!(status(outcome(&loopback, &mut nobody(), &token, &list_nodes(), &[])), 200);
+}
