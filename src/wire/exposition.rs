@@ -1,1 +1,397 @@
-//! The Prometheus text exposition, as kubelets write it at `/metrics/resource`.
+//! The Prometheus text exposition, as kubelets write it at `/metrics/resource`: a streaming decoder.
+//!
+//! Pieces may end anywhere; a line cut by a piece's end is carried over, so memory is one line
+//! (`limits::EXPOSITION_LINE_LEN_MAX`) plus scratch for escaped labels. Lines of other families are passed over by
+//! their first bytes. A sample borrows the line it stands in: nothing is allocated for it.
+//!
+//! Deviation: upstream loses the whole node for one line that is not valid (an old kubelet prints a negative timestamp
+//! for a container that never started); here that line alone is dropped, and counted with its number and reason.
+//! Deviation: upstream finds labels by searching for their name and cuts values at the first quote; here labels are
+//! parsed and unescaped, so a sample that lacks one cannot end the process.
+//! Source: the text format 0.0.4; `pkg/kubelet/metrics/collectors/resource_metrics.go` for the families.
+
+use crate::limits;
+use memchr::{memchr, memchr2};
+
+/// The families in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `node_cpu_usage_seconds_total`: core-seconds.
+    NodeCpu,
+    /// `node_memory_working_set_bytes`.
+    NodeMemory,
+    /// `node_swap_usage_bytes`.
+    NodeSwap,
+    /// `container_cpu_usage_seconds_total`: core-seconds.
+    ContainerCpu,
+    /// `container_memory_working_set_bytes`.
+    ContainerMemory,
+    /// `container_swap_usage_bytes`.
+    ContainerSwap,
+    /// `container_start_time_seconds`: seconds since the epoch.
+    ContainerStart,
+}
+
+/// Which container a sample belongs to; all empty for a node's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// Label `namespace`.
+    pub namespace: &'a str,
+    /// Label `pod`.
+    pub pod: &'a str,
+    /// Label `container`.
+    pub container: &'a str,
+}
+
+/// One line of a family in use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample<'a> {
+    /// Which.
+    pub family: Family,
+    /// Whose.
+    pub key: Key<'a>,
+    /// Any double, NaN and infinities included.
+    pub value: f64,
+    /// Milliseconds since the epoch, never negative; `None` when the line has no timestamp.
+    pub at_millis: Option<i64>,
+}
+
+/// Why a line was dropped.
+type Reason = &'static str;
+
+/// Decodes one body, piece by piece.
+#[derive(Default)]
+pub struct Decoder {
+    /// The beginning of a line whose end is in a later piece.
+    carry: Vec<u8>,
+    /// The carried line is too long: the rest of it is passed over.
+    is_overlong: bool,
+    escaped: Escaped,
+    line_count: u32,
+    bad_line_count: u32,
+    first_bad: Option<(u32, Reason)>,
+}
+
+impl Decoder {
+    /// Before the first byte.
+    #[must_use]
+    pub fn new() -> Decoder {
+        Decoder::default()
+    }
+
+    /// Forgets the previous body; scratch is kept.
+    pub fn begin(&mut self) {
+        self.carry.clear();
+        self.is_overlong = false;
+        (self.line_count, self.bad_line_count, self.first_bad) = (0, 0, None);
+    }
+
+    /// Takes one piece and hands out the samples of every line that ends in it.
+    pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(Sample<'_>)) {
+        let mut rest = piece;
+        if (!self.carry.is_empty() || self.is_overlong)
+            && let Some(end) = memchr(b'\n', rest)
+        {
+            let (line, after) = split_line(rest, end);
+            self.carry_on(line);
+            self.end_carried(&mut each);
+            rest = after;
+        }
+        // Without the end of the carried line there is none in the rest either.
+        while let Some(end) = memchr(b'\n', rest) {
+            let (line, after) = split_line(rest, end);
+            rest = after;
+            self.line_count = self.line_count.saturating_add(1);
+            if let Err(reason) = decode_line(line, &mut self.escaped, &mut each) {
+                self.drop_line(reason);
+            }
+        }
+        self.carry_on(rest);
+    }
+
+    /// Ends the body: its last line need not end with a line feed.
+    pub fn finish(&mut self, mut each: impl FnMut(Sample<'_>)) {
+        if !self.carry.is_empty() || self.is_overlong {
+            self.end_carried(&mut each);
+        }
+    }
+
+    /// Lines that were dropped since [`Decoder::begin`].
+    #[must_use]
+    pub const fn bad_line_count(&self) -> u32 {
+        self.bad_line_count
+    }
+
+    /// The first dropped line: its number, from 1, and why.
+    #[must_use]
+    pub const fn first_bad(&self) -> Option<(u32, &'static str)> {
+        self.first_bad
+    }
+
+    fn carry_on(&mut self, part: &[u8]) {
+        if self.is_overlong || self.carry.len() + part.len() > limits::EXPOSITION_LINE_LEN_MAX {
+            self.carry.clear();
+            self.is_overlong = true;
+        } else {
+            self.carry.extend_from_slice(part);
+        }
+    }
+
+    fn end_carried(&mut self, each: &mut impl FnMut(Sample<'_>)) {
+        self.line_count = self.line_count.saturating_add(1);
+        let decoded = if self.is_overlong {
+            Err(TOO_LONG)
+        } else {
+            decode_line(&self.carry, &mut self.escaped, each)
+        };
+        self.carry.clear();
+        self.is_overlong = false;
+        if let Err(reason) = decoded {
+            self.drop_line(reason);
+        }
+    }
+
+    #[cold]
+    fn drop_line(&mut self, reason: Reason) {
+        self.bad_line_count = self.bad_line_count.saturating_add(1);
+        self.first_bad.get_or_insert((self.line_count, reason));
+    }
+}
+
+const TOO_LONG: Reason = "line is too long";
+
+/// A line without its line feed, and what follows.
+fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
+    let (line, after) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    (line, after.get(1..).unwrap_or(&[]))
+}
+
+/// Decodes one line; lines of other families, comments and empty lines are fine and give nothing.
+fn decode_line(
+    line: &[u8],
+    escaped: &mut Escaped,
+    each: &mut impl FnMut(Sample<'_>),
+) -> Result<(), Reason> {
+    if line.len() > limits::EXPOSITION_LINE_LEN_MAX {
+        return Err(TOO_LONG);
+    }
+    let Some((family, rest)) = family_of(line) else { return Ok(()) };
+    let rest = std::str::from_utf8(rest).map_err(|_| "line is not UTF-8")?;
+    let is_node = matches!(family, Family::NodeCpu | Family::NodeMemory | Family::NodeSwap);
+    let (key, rest) = match rest.strip_prefix('{') {
+        Some(labels) => plain_labels(labels).map_or_else(|| parse_labels(labels, escaped), Ok)?,
+        None => (Key::default(), rest),
+    };
+    if !is_node && (key.namespace.is_empty() || key.pod.is_empty() || key.container.is_empty()) {
+        return Err("label container, namespace or pod is missing");
+    }
+    let (value, at_millis) = value_and_time(rest)?;
+    each(Sample { family, key: if is_node { Key::default() } else { key }, value, at_millis });
+    Ok(())
+}
+
+/// The family a line belongs to, and what follows its name: `{`, a blank, or nothing.
+fn family_of(line: &[u8]) -> Option<(Family, &[u8])> {
+    let families: &[(&[u8], Family)] = match line.first()? {
+        b'c' => &[
+            (b"container_cpu_usage_seconds_total", Family::ContainerCpu),
+            (b"container_memory_working_set_bytes", Family::ContainerMemory),
+            (b"container_start_time_seconds", Family::ContainerStart),
+            (b"container_swap_usage_bytes", Family::ContainerSwap),
+        ],
+        b'n' => &[
+            (b"node_cpu_usage_seconds_total", Family::NodeCpu),
+            (b"node_memory_working_set_bytes", Family::NodeMemory),
+            (b"node_swap_usage_bytes", Family::NodeSwap),
+        ],
+        _ => return None,
+    };
+    for (name, family) in families {
+        if let Some(rest) = line.strip_prefix(*name) {
+            // A longer name is another family.
+            return matches!(rest.first(), None | Some(b'{' | b' ' | b'\t')).then_some((*family, rest));
+        }
+    }
+    None
+}
+
+/// Labels exactly as a kubelet writes them, sorted by name and without escapes; `None` for anything else.
+fn plain_labels(labels: &str) -> Option<(Key<'_>, &str)> {
+    let (container, rest) = plain_value(labels.strip_prefix("container=\"")?)?;
+    let (namespace, rest) = plain_value(rest.strip_prefix(",namespace=\"")?)?;
+    let (pod, rest) = plain_value(rest.strip_prefix(",pod=\"")?)?;
+    Some((Key { namespace, pod, container }, rest.strip_prefix('}')?))
+}
+
+/// A label's value without escapes and what follows its closing quote.
+fn plain_value(text: &str) -> Option<(&str, &str)> {
+    let end = memchr2(b'"', b'\\', text.as_bytes())?;
+    let (value, rest) = text.split_at_checked(end)?;
+    Some((value, rest.strip_prefix('"')?))
+}
+
+/// Scratch for label values with escapes.
+#[derive(Default)]
+struct Escaped {
+    namespace: String,
+    pod: String,
+    container: String,
+    /// Any other label's value.
+    other: String,
+}
+
+/// Labels in any order, with blanks, a trailing comma and escapes; what follows the closing brace. Of a repeated label
+/// the last one counts.
+fn parse_labels<'a>(labels: &'a str, escaped: &'a mut Escaped) -> Result<(Key<'a>, &'a str), Reason> {
+    const NOT_CLOSED: Reason = "labels are not closed";
+    escaped.namespace.clear();
+    escaped.pod.clear();
+    escaped.container.clear();
+    let mut rest = skip_blanks(labels);
+    while !rest.starts_with('}') {
+        let name_len = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        let (name, after) = rest.split_at_checked(name_len).ok_or(NOT_CLOSED)?;
+        if name.is_empty() || name.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+            return Err(if rest.is_empty() { NOT_CLOSED } else { "label name is not valid" });
+        }
+        let after = skip_blanks(after).strip_prefix('=').ok_or("label has no value")?;
+        let after = skip_blanks(after).strip_prefix('"').ok_or("label value is not quoted")?;
+        let target = match name {
+            "namespace" => &mut escaped.namespace,
+            "pod" => &mut escaped.pod,
+            "container" => &mut escaped.container,
+            _ => &mut escaped.other,
+        };
+        rest = skip_blanks(unescape(after, target)?);
+        match rest.strip_prefix(',') {
+            Some(after) => rest = skip_blanks(after),
+            None if rest.starts_with('}') => {}
+            None if rest.is_empty() => return Err(NOT_CLOSED),
+            None => return Err("labels are not separated by a comma"),
+        }
+    }
+    let key = Key { namespace: &escaped.namespace, pod: &escaped.pod, container: &escaped.container };
+    Ok((key, rest.get(1..).unwrap_or("")))
+}
+
+/// Reads a value up to its closing quote into `target`; what follows the quote.
+fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, Reason> {
+    target.clear();
+    let mut rest = text;
+    loop {
+        let end = memchr2(b'"', b'\\', rest.as_bytes()).ok_or("label value is not closed")?;
+        let (plain, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        target.push_str(plain);
+        if let Some(after) = after.strip_prefix('"') {
+            return Ok(after);
+        }
+        let (character, len) = match after.as_bytes().get(1) {
+            Some(b'n') => ('\n', 2),
+            Some(b'"') => ('"', 2),
+            Some(b'\\') => ('\\', 2),
+            // As in the reference's scanner, any other backslash stands for itself.
+            _ => ('\\', 1),
+        };
+        target.push(character);
+        rest = after.get(len..).unwrap_or("");
+    }
+}
+
+fn skip_blanks(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
+}
+
+/// A value and an optional timestamp.
+fn value_and_time(text: &str) -> Result<(f64, Option<i64>), Reason> {
+    let (value, rest) = first_word(skip_blanks(text));
+    let value = float(value).ok_or("value is not a number")?;
+    let (time, rest) = first_word(skip_blanks(rest));
+    if !skip_blanks(rest).is_empty() {
+        return Err("something follows the timestamp");
+    }
+    if time.is_empty() {
+        return Ok((value, None));
+    }
+    if time.starts_with('-') {
+        return Err("timestamp is negative");
+    }
+    let mut millis = 0_i64;
+    for byte in time.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err("timestamp is not a whole number");
+        }
+        millis = millis.saturating_mul(10).saturating_add(i64::from(digit));
+    }
+    Ok((value, Some(millis)))
+}
+
+/// Up to the next blank, and from it on.
+fn first_word(text: &str) -> (&str, &str) {
+    let end = text.bytes().position(|b| b == b' ' || b == b'\t').unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+/// Powers of ten that a double holds exactly.
+const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+    1e20, 1e21, 1e22,
+];
+
+/// Reads a double. Correctly rounded: a mantissa below 2^53 and a power of ten up to 22 are both exact, so one
+/// multiplication or division rounds once; everything else goes through the standard library.
+fn float(text: &str) -> Option<f64> {
+    exact_float(text.as_bytes()).or_else(|| text.parse().ok())
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn exact_float(text: &[u8]) -> Option<f64> {
+    let (mut mantissa, mut exponent) = (0_u64, 0_i32);
+    let mut digit_count = 0_u32;
+    let mut bytes = text.iter();
+    let mut is_fraction = false;
+    loop {
+        match bytes.next() {
+            Some(byte @ b'0'..=b'9') => {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                digit_count += 1;
+                exponent -= i32::from(is_fraction);
+            }
+            Some(b'.') if !is_fraction => is_fraction = true,
+            Some(b'e' | b'E') => {
+                exponent += small_exponent(bytes.as_slice())?;
+                break;
+            }
+            None => break,
+            _ => return None,
+        }
+    }
+    // 19 digits fit 64 bits; leading zeros count too, which only costs speed.
+    if digit_count == 0 || digit_count > 19 || mantissa > 1 << 53 {
+        return None;
+    }
+    let power = *POWERS_OF_TEN.get(exponent.unsigned_abs() as usize)?;
+    Some(if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power })
+}
+
+/// A signed exponent of one to three digits.
+fn small_exponent(text: &[u8]) -> Option<i32> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 3 {
+        return None;
+    }
+    let mut exponent = 0;
+    for byte in digits {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        exponent = exponent * 10 + i32::from(byte - b'0');
+    }
+    Some(if negative { -exponent } else { exponent })
+}
+
+#[cfg(test)]
+mod tests;

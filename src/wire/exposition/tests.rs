@@ -1,0 +1,205 @@
+use super::*;
+use crate::wire::tests::Lcg;
+
+const REAL: &str = include_str!("../../../tests/golden/kubelet/metrics-resource.txt");
+
+fn decode(pieces: &[&[u8]]) -> (Vec<String>, u32, Option<(u32, Reason)>) {
+    let (mut decoder, mut seen) = (Decoder::new(), Vec::new());
+    let mut keep = |sample: Sample<'_>| {
+        let Key { namespace, pod, container } = sample.key;
+        let (value, at) = (sample.value, sample.at_millis);
+        seen.push(format!("{:?} {namespace}/{pod}/{container} {value} {at:?}", sample.family));
+    };
+    for piece in pieces {
+        decoder.feed(piece, &mut keep);
+    }
+    decoder.finish(&mut keep);
+    (seen, decoder.bad_line_count(), decoder.first_bad())
+}
+
+fn text(body: &str) -> (Vec<String>, u32, Option<(u32, Reason)>) {
+    decode(&[body.as_bytes()])
+}
+
+#[test]
+fn a_real_body_gives_every_sample_in_use() {
+    let (seen, bad, _) = text(REAL);
+    assert_eq!(bad, 0);
+    let expected = REAL
+        .lines()
+        .filter(|line| {
+            let name = line.split(['{', ' ']).next().unwrap_or("");
+            let in_use = ["cpu_usage_seconds_total", "memory_working_set_bytes", "swap_usage_bytes"];
+            let of = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| in_use.contains(&rest));
+            of("node_") || of("container_") || name == "container_start_time_seconds"
+        })
+        .count();
+    assert_eq!(seen.len(), expected);
+    assert!(expected > 40);
+    assert_eq!(seen[0], "ContainerCpu kube-public/idle/idle 0.014971765 Some(1795510116466)");
+    assert!(seen.contains(&"ContainerStart kube-public/idle/idle 1795509411.450216 None".to_owned()));
+}
+
+#[test]
+fn any_chunking_gives_the_same_samples() {
+    let body = format!("{REAL}\n\ncontainer_cpu_usage_seconds_total{{pod=\"a\\\"b\",container=\"c\",namespace=\"n\"}} 1 2\nbad\ncontainer_cpu_usage_seconds_total 5\n{}\nnode_cpu_usage_seconds_total 3", "x".repeat(9000));
+    let whole = decode(&[body.as_bytes()]);
+    assert_eq!(whole.1, 2);
+    for len in [1, 2, 3, 7, 64, 100, 1000, 4095, 4096, 4097] {
+        assert_eq!(decode(&body.as_bytes().chunks(len).collect::<Vec<_>>()), whole, "pieces of {len}");
+    }
+}
+
+#[test]
+fn k1_labels_of_a_node_sample_are_ignored() {
+    let (seen, bad, _) = text("node_cpu_usage_seconds_total{foo=\"bar\"} 1 1\n");
+    assert_eq!((seen, bad), (vec!["NodeCpu // 1 Some(1)".to_owned()], 0));
+}
+
+#[test]
+fn k2_other_families_are_passed_over() {
+    let body = "container_cpu_usage_seconds_totals{a=\"b\"} 1 1\ncontainer_swap_limit_bytes{} 1\nresource_scrape_error 1\n\
+                pod_cpu_usage_seconds_total{} 1\n# HELP x\n node_cpu_usage_seconds_total 1\nnode_cpu 1\nn\nc\n\n\
+                node_cpu_usage_seconds_total\u{a0}1\n\
+                container_memory_working_set_bytes2 1\n";
+    assert_eq!(text(body), (vec![], 0, None));
+}
+
+#[test]
+fn k6_labels_come_in_any_order_with_blanks_and_a_trailing_comma() {
+    for labels in [
+        "container=\"c\",namespace=\"n\",pod=\"p\"",
+        "pod=\"p\",namespace=\"n\",container=\"c\"",
+        "pod=\"p\", namespace=\"n\", container=\"c\", ",
+        " container = \"c\" ,namespace\t=\"n\",pod=\"p\",",
+        "container=\"c\",foo_pod=\"x\",namespace=\"n\",pod=\"p\",zone=\"\"",
+        "container=\"c\",namespace=\"n\",pod=\"p\",uid=\"\\\\\"",
+    ] {
+        let (seen, bad, first) = text(&format!("container_cpu_usage_seconds_total{{{labels}}} 5 7"));
+        assert_eq!((seen, bad), (vec!["ContainerCpu n/p/c 5 Some(7)".to_owned()], 0), "{labels} {first:?}");
+    }
+}
+
+#[test]
+fn k7_a_sample_without_its_labels_is_dropped_and_counted() {
+    for line in [
+        "container_cpu_usage_seconds_total 5",
+        "container_cpu_usage_seconds_total{} 5",
+        "container_cpu_usage_seconds_total{container=\"c\",namespace=\"n\"} 5",
+        "container_cpu_usage_seconds_total{container=\"c\",namespace=\"n\",pod=\"\"} 5",
+        "container_cpu_usage_seconds_total",
+    ] {
+        let reason = "label container, namespace or pod is missing";
+        assert_eq!(text(line), (vec![], 1, Some((1, reason))), "{line}");
+    }
+}
+
+#[test]
+fn k8_escapes_in_labels_are_undone() {
+    let body = r#"container_cpu_usage_seconds_total{container="c\\d",namespace="n\nm",pod="a\"b\x"} 1"#;
+    assert_eq!(text(body).0, ["ContainerCpu n\nm/a\"b\\x/c\\d 1 None"]);
+}
+
+#[test]
+fn k9_a_bad_line_is_dropped_with_its_number_and_reason_and_never_the_node() {
+    let good = "node_cpu_usage_seconds_total 1 2";
+    for (line, reason) in [
+        ("node_cpu_usage_seconds_total 1 2\r", "timestamp is not a whole number"),
+        ("node_cpu_usage_seconds_total 1\r", "value is not a number"),
+        ("node_cpu_usage_seconds_total 1 1.5", "timestamp is not a whole number"),
+        ("node_cpu_usage_seconds_total 1 +5", "timestamp is not a whole number"),
+        ("node_cpu_usage_seconds_total 1 -5", "timestamp is negative"),
+        ("node_cpu_usage_seconds_total 1 5 6", "something follows the timestamp"),
+        ("node_cpu_usage_seconds_total", "value is not a number"),
+        ("node_cpu_usage_seconds_total abc", "value is not a number"),
+        ("node_cpu_usage_seconds_total 0x10", "value is not a number"),
+        ("node_cpu_usage_seconds_total 1_0", "value is not a number"),
+        ("container_start_time_seconds{conta", "label has no value"),
+        ("container_start_time_seconds{container", "label has no value"),
+        ("container_start_time_seconds{container=\"a", "label value is not closed"),
+        ("container_start_time_seconds{container=\"a\"", "labels are not closed"),
+        ("container_start_time_seconds{container=\"a\",", "labels are not closed"),
+        ("container_start_time_seconds{container=a}", "label value is not quoted"),
+        ("container_start_time_seconds{container=\"a\" pod=\"b\"}", "labels are not separated by a comma"),
+        ("container_start_time_seconds{\"container\"=\"a\"}", "label name is not valid"),
+        ("container_start_time_seconds{1a=\"a\"}", "label name is not valid"),
+    ] {
+        let (seen, bad, first) = text(&format!("{good}\n{line}\n{good}\n"));
+        assert_eq!((seen.len(), bad, first), (2, 1, Some((2, reason))), "{line}");
+    }
+    let mut bytes = b"container_cpu_usage_seconds_total{container=\"".to_vec();
+    bytes.extend_from_slice(b"\xff\",namespace=\"n\",pod=\"p\"} 1\n");
+    assert_eq!(decode(&[&bytes]), (vec![], 1, Some((1, "line is not UTF-8"))));
+}
+
+#[test]
+fn a_line_beyond_the_limit_is_dropped_in_bounded_memory() {
+    let mut decoder = Decoder::new();
+    let mut seen = 0;
+    for _ in 0..100 {
+        decoder.feed(&[b'n'; 1000], |_| seen += 1);
+        assert!(decoder.carry.capacity() <= 2 * limits::EXPOSITION_LINE_LEN_MAX);
+    }
+    decoder.feed(b"\nnode_swap_usage_bytes 1\n", |_| seen += 1);
+    decoder.finish(|_| seen += 1);
+    assert_eq!((seen, decoder.bad_line_count()), (1, 1));
+    assert_eq!(decoder.first_bad(), Some((1, "line is too long")));
+}
+
+#[test]
+fn a_decoder_is_used_again_without_traces() {
+    let mut decoder = Decoder::new();
+    decoder.feed(b"container_cpu_usage_seconds_total 5\nnode_cpu_us", |_| {});
+    decoder.begin();
+    let mut seen = 0;
+    decoder.feed(b"node_cpu_usage_seconds_total 5\n", |_| seen += 1);
+    decoder.finish(|_| seen += 1);
+    assert_eq!((seen, decoder.bad_line_count(), decoder.first_bad()), (1, 0, None));
+}
+
+#[test]
+fn numbers_are_rounded_as_the_standard_library_does() {
+    for text in [
+        "0", "-0", "1", "-1", "1.", ".5", "+1", "5.74291968e+08", "1.6509742024191372e+09", "65.849826", "4282.004268",
+        "9007199254740992", "9007199254740993", "9007199254740994", "1e22", "1e23", "1e-22", "123456789012345678901",
+        "1e308", "1e309", "1e-400", "NaN", "+Inf", "-Inf", "1e+0", "1E5", "0.000000000000000000000001", "1.8e308",
+        "00000000000000000000001", "3.0000000000000000000000001", "1e0000000000000001",
+    ] {
+        assert_eq!(float(text).map(f64::to_bits), text.parse::<f64>().ok().map(f64::to_bits), "{text}");
+    }
+    for text in ["", ".", "e5", "1e", "1e+", "1..2", "1.2.3", "--1", "1e5.0", "0x1p3", "1 "] {
+        assert_eq!(float(text), None, "{text}");
+    }
+    let mut lcg = Lcg(9);
+    for _ in 0..20_000 {
+        let mantissa = lcg.next() >> (lcg.next() % 64);
+        let text = match lcg.next() % 3 {
+            0 => format!("{mantissa}.{}", lcg.next() >> (lcg.next() % 64)),
+            1 => format!("{mantissa}e{}", (lcg.next() % 60).cast_signed() - 30),
+            _ => format!("{:e}", f64::from_bits(lcg.next())),
+        };
+        assert_eq!(float(&text).map(f64::to_bits), text.parse::<f64>().ok().map(f64::to_bits), "{text}");
+    }
+}
+
+#[test]
+fn a15_arbitrary_bytes_never_panic_and_chunk_alike() {
+    let mut lcg = Lcg(13);
+    let alphabet = b"\n\n {}\",=\\\t#-+.0123456789eEcontainer_podnamespace\xff\xc3";
+    for round in 0..2_000 {
+        let mut bytes: Vec<u8> = if round % 2 == 0 {
+            (0..lcg.below(300)).map(|_| alphabet[lcg.below(alphabet.len())]).collect()
+        } else {
+            let start = lcg.below(REAL.len() - 600);
+            REAL.as_bytes()[start..start + 600].to_vec()
+        };
+        for _ in 0..lcg.below(6) {
+            let index = lcg.below(bytes.len());
+            if let Some(byte) = bytes.get_mut(index) {
+                *byte = alphabet[lcg.below(alphabet.len())];
+            }
+        }
+        let pieces: Vec<_> = bytes.chunks(1 + lcg.below(60)).collect();
+        assert_eq!(decode(&pieces), decode(&[&bytes]));
+    }
+}
