@@ -5,10 +5,21 @@
 //! reads no clock.
 
 pub mod batch;
+mod commit;
+mod inventory;
+mod names;
+mod rate;
+pub mod row;
+mod rows;
+mod slab;
 pub mod source;
+mod walk;
 
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
-use batch::Batch;
+use inventory::{Listing, Node, Pod};
+use names::Names;
+use rows::Rows;
+use slab::Slab;
 
 /// How much the store may ever hold; reserved as address space when the store is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +128,7 @@ pub struct Usage {
 /// Labels of one object, sorted by key; iterate for `(key, value)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
-    pub(crate) text: &'a [u8],
+    pub(crate) text: &'a str,
 }
 
 /// One node of the inventory.
@@ -177,118 +188,52 @@ pub struct Target {
 }
 
 /// The sample table and the inventory.
-pub struct Store {}
+pub struct Store {
+    names: Names,
+    nodes: Slab<Node>,
+    pods: Slab<Pod>,
+    rows: Rows,
+    resolution: Window,
+    generation: u32,
+    /// Marks the pods of the commit under way.
+    commit_number: u32,
+    node_listing: Listing,
+    pod_listing: Listing,
+    /// Nodes with two points.
+    rated_nodes: u32,
+    refused_pods: u64,
+    /// Where label sets and addresses are put together before they are interned.
+    scratch: String,
+}
 
 impl Store {
     /// An empty store. `resolution` bounds what counts as a fresh container.
     #[must_use]
-    pub fn new(_capacity: Capacity, _resolution: Window) -> Store {
-        todo!()
+    pub fn new(capacity: Capacity, resolution: Window) -> Store {
+        let Capacity { nodes, pods, containers, text_len } = capacity;
+        // A pod has a namespace, a name and a label set; a node a name, a label set and its addresses.
+        let name_count = 3 * (u64::from(pods) + u64::from(nodes)) + u64::from(containers);
+        Store {
+            names: Names::new(text_len, usize::try_from(name_count).unwrap_or(usize::MAX)),
+            nodes: Slab::new(nodes),
+            pods: Slab::new(pods),
+            rows: Rows::new(containers),
+            resolution,
+            generation: 0,
+            commit_number: 0,
+            node_listing: Listing::default(),
+            pod_listing: Listing::default(),
+            rated_nodes: 0,
+            refused_pods: 0,
+            scratch: String::new(),
+        }
     }
 
-    // ---- inventory (the watchers) ----
-
-    /// Starts a full list of one kind: what is not upserted until [`Store::end_list`] is removed then.
-    pub fn begin_list(&mut self, _kind: Kind) {
-        todo!()
-    }
-    /// Ends a full list; marks the kind as synced.
-    pub fn end_list(&mut self, _kind: Kind) {
-        todo!()
-    }
-    /// Adds or updates a node.
-    /// # Errors
-    /// The capacity that is used up; an existing node stays as it was.
-    pub fn upsert_node(&mut self, _node: &NodeRecord<'_>) -> Result<(), Refused> {
-        todo!()
-    }
-    /// Removes a node and its points.
-    pub fn remove_node(&mut self, _name: &str) {
-        todo!()
-    }
-    /// Adds or updates a running pod.
-    /// # Errors
-    /// The capacity that is used up.
-    pub fn upsert_pod(&mut self, _pod: &PodRecord<'_>) -> Result<(), Refused> {
-        todo!()
-    }
-    /// The pod is gone or no longer running: it is not served any more.
-    pub fn remove_pod(&mut self, _namespace: &str, _name: &str) {
-        todo!()
-    }
-    /// The nodes to scrape, by name.
-    #[must_use]
-    pub fn targets(&self) -> Vec<Target> {
-        todo!()
-    }
-
-    // ---- points (the poller) ----
-
-    /// Replaces everything known from `node`'s kubelet by one batch: points missing from it are dropped.
-    pub fn commit(&mut self, _node: &str, _batch: &Batch) -> Commit {
-        todo!()
-    }
-    /// The node could not be scraped: its points and those of its pods are dropped, as in the reference.
-    pub fn fail(&mut self, _node: &str) {
-        todo!()
-    }
-
-    // ---- reading (the views) ----
-
-    /// Counts up with every change; a list notes it when it begins.
-    #[must_use]
-    pub fn generation(&self) -> u32 {
-        todo!()
-    }
-    /// One node of the inventory by name.
-    #[must_use]
-    pub fn node(&self, _name: &str) -> Option<NodeView<'_>> {
-        todo!()
-    }
-    /// One running pod by key.
-    #[must_use]
-    pub fn pod(&self, _namespace: &str, _name: &str) -> Option<PodView<'_>> {
-        todo!()
-    }
-    /// Nodes of the inventory in name order, after `after` (exclusive).
-    pub fn nodes_after<'a>(&'a self, _after: Option<&str>) -> impl Iterator<Item = NodeView<'a>> {
-        std::iter::empty()
-    }
-    /// Running pods in order of namespace, then name, after `after` (exclusive). `namespace` limits the walk to one.
-    pub fn pods_after<'a>(
-        &'a self,
-        _namespace: Option<&'a str>,
-        _after: Option<(&str, &str)>,
-    ) -> impl Iterator<Item = PodView<'a>> {
-        std::iter::empty()
-    }
-    /// Whether there is anything to serve.
-    #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        todo!()
-    }
-    /// How full the store is.
-    #[must_use]
-    pub fn occupancy(&self) -> Occupancy {
-        todo!()
+    /// Begins a change. Never 0, which stands for "not served".
+    fn change(&mut self) {
+        self.generation = self.generation.wrapping_add(1).max(1);
     }
 }
 
-impl<'a> PodUsage<'a> {
-    /// Containers in name order with their usage; a container whose counter went back is left out.
-    pub fn containers(&self) -> impl Iterator<Item = (&'a str, Usage)> + use<'a> {
-        std::iter::empty()
-    }
-}
-
-impl<'a> Labels<'a> {
-    /// `(key, value)` pairs in key order.
-    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        std::iter::empty()
-    }
-    /// The value of one key.
-    #[must_use]
-    pub fn value(self, _key: &str) -> Option<&'a str> {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+//! What the API server says exists: nodes and running pods, kept in order of their keys.
+//!
+//! A pod is held while it is listed, or has points (a kubelet reports a pod before the watch does); it is served only
+//! with both. A node is held while it is listed. Names, label sets and addresses are interned; a label set is one text,
+//! sorted by key, so that pods of one template share it. When a capacity is used up an object is refused, and what was
+//! known of it before stays.
+
+use super::names::{NameId, Names};
+use super::row::Row;
+use super::rows::END;
+use super::slab::NONE;
+use super::{Kind, NodeRecord, PodRecord, Refused, Store, Target};
+use std::cmp::Ordering;
+
+/// Between the parts of an interned list. Kubernetes allows it in none of them; a part that has it is left out.
+pub(super) const SEPARATOR: char = '\0';
+
+/// One node.
+pub(super) struct Node {
+    pub(super) name: NameId,
+    pub(super) labels: NameId,
+    /// Path annotation, then type and address of each address.
+    endpoint: NameId,
+    kubelet_port: u16,
+    ready: bool,
+    /// The list that named it last; 0 for none yet.
+    listed_in: u32,
+    /// Its own points.
+    pub(super) row: Row,
+    /// First of the pods it reported in its last batch.
+    pub(super) pods: u32,
+    pub(super) served_since: u32,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node {
+            name: NameId::EMPTY,
+            labels: NameId::EMPTY,
+            endpoint: NameId::EMPTY,
+            kubelet_port: 0,
+            ready: false,
+            listed_in: 0,
+            row: Row::NONE,
+            pods: NONE,
+            served_since: 0,
+        }
+    }
+}
+
+/// One pod.
+pub(super) struct Pod {
+    pub(super) namespace: NameId,
+    pub(super) name: NameId,
+    pub(super) labels: NameId,
+    /// The API server says it is running.
+    pub(super) listed: bool,
+    listed_in: u32,
+    /// The node that reported it; [`NONE`] without points.
+    pub(super) node: u32,
+    /// Next pod of that node.
+    pub(super) next_of_node: u32,
+    /// The commit that reported it last.
+    pub(super) committed_in: u32,
+    /// First of its containers' rows.
+    pub(super) rows: u32,
+    /// The generation since when it is served without a break; 0 when it is not.
+    pub(super) served_since: u32,
+}
+
+impl Default for Pod {
+    fn default() -> Self {
+        Pod {
+            namespace: NameId::EMPTY,
+            name: NameId::EMPTY,
+            labels: NameId::EMPTY,
+            listed: false,
+            listed_in: 0,
+            node: NONE,
+            next_of_node: NONE,
+            committed_in: 0,
+            rows: END,
+            served_since: 0,
+        }
+    }
+}
+
+/// Progress of one kind's lists.
+#[derive(Clone, Copy)]
+pub(super) struct Listing {
+    /// Number of the last list that began; 1 before the first.
+    number: u32,
+    pub(super) synced: bool,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Listing { number: 1, synced: false }
+    }
+}
+
+impl Store {
+    /// Starts a full list of one kind: what is not upserted until [`Store::end_list`] is removed then.
+    pub fn begin_list(&mut self, kind: Kind) {
+        let listing = self.listing(kind);
+        listing.number = listing.number.wrapping_add(1).max(1);
+    }
+
+    /// Ends a full list; marks the kind as synced.
+    pub fn end_list(&mut self, kind: Kind) {
+        self.change();
+        let listing = self.listing(kind);
+        listing.synced = true;
+        let number = listing.number;
+        match kind {
+            Kind::Nodes => {
+                for position in (0..self.nodes.order().len()).rev() {
+                    let slot = self.nodes.order().get(position).copied().unwrap_or(NONE);
+                    if self.nodes.at(slot).is_some_and(|node| node.listed_in != number) {
+                        self.remove_node_at(position);
+                    }
+                }
+            }
+            Kind::Pods => {
+                for position in (0..self.pods.order().len()).rev() {
+                    let slot = self.pods.order().get(position).copied().unwrap_or(NONE);
+                    if self.pods.at(slot).is_some_and(|pod| pod.listed && pod.listed_in != number) {
+                        self.unlist_pod_at(position);
+                    }
+                }
+            }
+        }
+    }
+
+    fn listing(&mut self, kind: Kind) -> &mut Listing {
+        match kind {
+            Kind::Nodes => &mut self.node_listing,
+            Kind::Pods => &mut self.pod_listing,
+        }
+    }
+
+    /// Adds or updates a node.
+    /// # Errors
+    /// The capacity that is used up; an existing node stays as it was.
+    pub fn upsert_node(&mut self, record: &NodeRecord<'_>) -> Result<(), Refused> {
+        self.change();
+        let slot = match self.find_node(record.name) {
+            Ok(position) => self.nodes.order().get(position).copied().unwrap_or(NONE),
+            Err(_) if self.nodes.is_full() => return Err(Refused::Nodes),
+            Err(position) => {
+                let name = self.names.intern(record.name).ok_or(Refused::Text)?;
+                let node = Node { name, ..Node::default() };
+                self.nodes.insert(position, node).ok_or(Refused::Nodes)?
+            }
+        };
+        let kept = self.update_node(slot, record);
+        if kept.is_err()
+            && self.nodes.at(slot).is_some_and(|node| node.listed_in == 0)
+            && let Ok(position) = self.find_node(record.name)
+        {
+            self.remove_node_at(position);
+        }
+        kept
+    }
+
+    fn update_node(&mut self, slot: u32, record: &NodeRecord<'_>) -> Result<(), Refused> {
+        let number = self.node_listing.number;
+        if let Some(node) = self.nodes.at_mut(slot)
+            && node.listed_in != 0
+        {
+            // Named by the list even if its changes find no room.
+            node.listed_in = number;
+        }
+        let labels = intern_labels(&mut self.names, &mut self.scratch, &record.labels).ok_or(Refused::Text)?;
+        self.scratch.clear();
+        self.scratch.push_str(record.metrics_path);
+        for (kind, address) in &record.addresses {
+            for part in [kind, address] {
+                self.scratch.push(SEPARATOR);
+                self.scratch.push_str(part);
+            }
+        }
+        let Some(endpoint) = self.names.intern(&self.scratch) else {
+            self.names.release(labels);
+            return Err(Refused::Text);
+        };
+        let Some(node) = self.nodes.at_mut(slot) else { return Ok(()) };
+        let old = [std::mem::replace(&mut node.labels, labels), std::mem::replace(&mut node.endpoint, endpoint)];
+        (node.kubelet_port, node.ready, node.listed_in) = (record.kubelet_port, record.ready, number);
+        old.into_iter().for_each(|name| self.names.release(name));
+        Ok(())
+    }
+
+    /// Removes a node and its points.
+    pub fn remove_node(&mut self, name: &str) {
+        self.change();
+        if let Ok(position) = self.find_node(name) {
+            self.remove_node_at(position);
+        }
+    }
+
+    fn remove_node_at(&mut self, position: usize) {
+        let Some(slot) = self.nodes.order().get(position).copied() else { return };
+        self.drop_points(slot);
+        if let Some(node) = self.nodes.remove(position) {
+            for name in [node.name, node.labels, node.endpoint] {
+                self.names.release(name);
+            }
+        }
+    }
+
+    /// Adds or updates a running pod.
+    /// # Errors
+    /// The capacity that is used up; an existing pod keeps its labels.
+    pub fn upsert_pod(&mut self, record: &PodRecord<'_>) -> Result<(), Refused> {
+        self.change();
+        let kept = self.list_pod(record);
+        if kept.is_err() {
+            self.refused_pods += 1;
+        }
+        kept
+    }
+
+    fn list_pod(&mut self, record: &PodRecord<'_>) -> Result<(), Refused> {
+        let slot = self.find_or_add_pod(record.namespace, record.name)?;
+        let number = self.pod_listing.number;
+        if let Some(pod) = self.pods.at_mut(slot)
+            && pod.listed
+        {
+            pod.listed_in = number;
+        }
+        let Some(labels) = intern_labels(&mut self.names, &mut self.scratch, &record.labels) else {
+            self.remove_if_unused(slot);
+            return Err(Refused::Text);
+        };
+        if let Some(pod) = self.pods.at_mut(slot) {
+            let old = std::mem::replace(&mut pod.labels, labels);
+            (pod.listed, pod.listed_in) = (true, number);
+            self.names.release(old);
+        }
+        self.judge_pod(slot);
+        Ok(())
+    }
+
+    /// The pod is gone or no longer running: it is not served any more.
+    pub fn remove_pod(&mut self, namespace: &str, name: &str) {
+        self.change();
+        if let Ok(position) = self.find_pod(namespace, name) {
+            self.unlist_pod_at(position);
+        }
+    }
+
+    fn unlist_pod_at(&mut self, position: usize) {
+        let Some(slot) = self.pods.order().get(position).copied() else { return };
+        let Some(pod) = self.pods.at_mut(slot) else { return };
+        pod.listed = false;
+        let labels = std::mem::replace(&mut pod.labels, NameId::EMPTY);
+        self.names.release(labels);
+        self.judge_pod(slot);
+        if self.pods.at(slot).is_some_and(|pod| pod.node == NONE) {
+            self.remove_pod_at(position);
+        }
+    }
+
+    /// Forgets a pod that is neither listed nor has points.
+    pub(super) fn remove_if_unused(&mut self, slot: u32) {
+        let Some(pod) = self.pods.at(slot).filter(|pod| !pod.listed && pod.node == NONE) else { return };
+        if let Ok(position) = self.find_pod(self.names.text(pod.namespace), self.names.text(pod.name)) {
+            self.remove_pod_at(position);
+        }
+    }
+
+    fn remove_pod_at(&mut self, position: usize) {
+        if let Some(pod) = self.pods.remove(position) {
+            for name in [pod.namespace, pod.name, pod.labels] {
+                self.names.release(name);
+            }
+        }
+    }
+
+    /// The slot of a pod, a new one if need be.
+    pub(super) fn find_or_add_pod(&mut self, namespace: &str, name: &str) -> Result<u32, Refused> {
+        let position = match self.find_pod(namespace, name) {
+            Ok(position) => return Ok(self.pods.order().get(position).copied().unwrap_or(NONE)),
+            Err(_) if self.pods.is_full() => return Err(Refused::Pods),
+            Err(position) => position,
+        };
+        let namespace = self.names.intern(namespace).ok_or(Refused::Text)?;
+        let Some(name) = self.names.intern(name) else {
+            self.names.release(namespace);
+            return Err(Refused::Text);
+        };
+        self.pods.insert(position, Pod { namespace, name, ..Pod::default() }).ok_or(Refused::Pods)
+    }
+
+    /// Position of a node in the order, or where it would be.
+    pub(super) fn find_node(&self, name: &str) -> Result<usize, usize> {
+        self.nodes.order().binary_search_by(|slot| self.node_name(*slot).cmp(name))
+    }
+
+    /// Position of a pod in the order, or where it would be.
+    pub(super) fn find_pod(&self, namespace: &str, name: &str) -> Result<usize, usize> {
+        self.pods.order().binary_search_by(|slot| self.compare_pod(*slot, namespace, name))
+    }
+
+    fn compare_pod(&self, slot: u32, namespace: &str, name: &str) -> Ordering {
+        let Some(pod) = self.pods.at(slot) else { return Ordering::Less };
+        self.names.text(pod.namespace).cmp(namespace).then_with(|| self.names.text(pod.name).cmp(name))
+    }
+
+    /// Name of the node in a slot; empty for none.
+    pub(super) fn node_name(&self, slot: u32) -> &str {
+        self.nodes.at(slot).map_or("", |node| self.names.text(node.name))
+    }
+
+    /// The nodes to scrape, by name.
+    #[must_use]
+    pub fn targets(&self) -> Vec<Target> {
+        let nodes = self.nodes.order().iter().filter_map(|slot| self.nodes.at(*slot));
+        nodes.map(|node| target(&self.names, node)).collect()
+    }
+}
+
+/// Reads a target back from its interned texts.
+fn target(names: &Names, node: &Node) -> Target {
+    let mut parts = names.text(node.endpoint).split(SEPARATOR);
+    let metrics_path = parts.next().unwrap_or("").to_owned();
+    let mut addresses = Vec::new();
+    while let (Some(kind), Some(address)) = (parts.next(), parts.next()) {
+        addresses.push((kind.to_owned(), address.to_owned()));
+    }
+    let (name, kubelet_port) = (names.text(node.name).to_owned(), node.kubelet_port);
+    Target { name, addresses, kubelet_port, metrics_path, ready: node.ready }
+}
+
+/// Interns a label set as `key\0value\0` for each label, sorted by key; of a repeated key the last one counts.
+fn intern_labels(names: &mut Names, scratch: &mut String, labels: &[(&str, &str)]) -> Option<NameId> {
+    let mut sorted = labels.to_vec();
+    sorted.sort_by_key(|(key, _)| *key);
+    scratch.clear();
+    let mut rest = sorted.iter().peekable();
+    while let Some((key, value)) = rest.next() {
+        let is_repeated = rest.peek().is_some_and(|(next, _)| next == key);
+        if is_repeated || key.contains(SEPARATOR) || value.contains(SEPARATOR) {
+            continue;
+        }
+        for part in [key, value] {
+            scratch.push_str(part);
+            scratch.push(SEPARATOR);
+        }
+    }
+    let interned = names.intern(scratch);
+    // One object's labels may be far larger than the usual ones.
+    scratch.shrink_to(4096);
+    interned
+}

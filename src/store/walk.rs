@@ -1,0 +1,149 @@
+//! Reading: single objects, and walks in key order that resume behind any key.
+//!
+//! Views borrow the store; usage is computed as it is read. A walk finds its start by binary search, so that a list may
+//! be taken in pieces, with the store free between them.
+
+use super::inventory::{Node, Pod, SEPARATOR};
+use super::row::Row;
+use super::rows::END;
+use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Store, Usage, rate};
+use crate::units::{UnixNanos, Window};
+
+impl Store {
+    /// Counts up with every change; a list notes it when it begins.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// One node of the inventory by name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<NodeView<'_>> {
+        let slot = self.nodes.order().get(self.find_node(name).ok()?)?;
+        self.nodes.at(*slot).map(|node| self.view_node(node))
+    }
+
+    /// One running pod by key.
+    #[must_use]
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<PodView<'_>> {
+        let slot = self.pods.order().get(self.find_pod(namespace, name).ok()?)?;
+        self.pods.at(*slot).filter(|pod| pod.listed).map(|pod| self.view_pod(pod))
+    }
+
+    /// Nodes of the inventory in name order, after `after` (exclusive).
+    pub fn nodes_after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
+        let start = after.map_or(0, |name| behind(self.find_node(name)));
+        let slots = self.nodes.order().get(start..).unwrap_or(&[]);
+        slots.iter().filter_map(|slot| self.nodes.at(*slot)).map(|node| self.view_node(node))
+    }
+
+    /// Running pods in order of namespace, then name, after `after` (exclusive). `namespace` limits the walk to one.
+    pub fn pods_after<'a>(
+        &'a self,
+        namespace: Option<&'a str>,
+        after: Option<(&str, &str)>,
+    ) -> impl Iterator<Item = PodView<'a>> + use<'a> {
+        let resumed = after.map_or(0, |(namespace, name)| behind(self.find_pod(namespace, name)));
+        // No pod has an empty name: this is where the namespace begins.
+        let first = namespace.map_or(0, |namespace| self.find_pod(namespace, "").unwrap_or_else(|position| position));
+        let slots = self.pods.order().get(resumed.max(first)..).unwrap_or(&[]);
+        let pods = slots.iter().filter_map(|slot| self.pods.at(*slot));
+        let inside = pods.take_while(move |pod| namespace.is_none_or(|name| self.names.text(pod.namespace) == name));
+        inside.filter(|pod| pod.listed).map(|pod| self.view_pod(pod))
+    }
+
+    /// Whether there is anything to serve.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        Readiness {
+            nodes: self.rated_nodes > 0,
+            pods: self.rows.rated_count() > 0,
+            nodes_synced: self.node_listing.synced,
+            pods_synced: self.pod_listing.synced,
+        }
+    }
+
+    /// How full the store is.
+    #[must_use]
+    pub fn occupancy(&self) -> Occupancy {
+        Occupancy {
+            nodes: self.nodes.count(),
+            pods: self.pods.count(),
+            containers: self.rows.count(),
+            text_len: u32::try_from(self.names.live_len()).unwrap_or(u32::MAX),
+            node_points: self.rated_nodes,
+            container_points: self.rows.rated_count(),
+            refused_pods: self.refused_pods,
+        }
+    }
+
+    fn view_node<'a>(&'a self, node: &Node) -> NodeView<'a> {
+        NodeView {
+            name: self.names.text(node.name),
+            labels: Labels { text: self.names.text(node.labels) },
+            usage: rate::usage(&node.row),
+            served_since: node.served_since,
+        }
+    }
+
+    fn view_pod<'a>(&'a self, pod: &Pod) -> PodView<'a> {
+        PodView {
+            namespace: self.names.text(pod.namespace),
+            name: self.names.text(pod.name),
+            labels: Labels { text: self.names.text(pod.labels) },
+            node: Some(self.node_name(pod.node)).filter(|name| !name.is_empty()),
+            usage: (pod.served_since != 0).then(|| self.pod_usage(pod.rows)),
+            served_since: pod.served_since,
+        }
+    }
+
+    /// Time and window of the container with the earliest last point, of those that have a rate.
+    fn pod_usage(&self, head: u32) -> PodUsage<'_> {
+        let mut earliest: Option<(UnixNanos, Window)> = None;
+        for (_, row) in self.containers(head) {
+            if let Some(Usage { at, window, .. }) = rate::usage(row)
+                && earliest.is_none_or(|(other, _)| at < other)
+            {
+                earliest = Some((at, window));
+            }
+        }
+        let (at, window) = earliest.map_or((None, Window(0)), |(at, window)| (Some(at), window));
+        PodUsage { at, window, store: self, head }
+    }
+
+    fn containers(&self, head: u32) -> impl Iterator<Item = (&str, &Row)> {
+        let mut index = head;
+        std::iter::from_fn(move || {
+            let (name, row, next) = self.rows.at(index).filter(|_| index != END)?;
+            index = next;
+            Some((self.names.text(name), row))
+        })
+    }
+}
+
+/// The position behind a key, whether it is there or not.
+fn behind(found: Result<usize, usize>) -> usize {
+    found.map_or_else(|position| position, |position| position + 1)
+}
+
+impl<'a> PodUsage<'a> {
+    /// Containers in name order with their usage; a container whose counter went back is left out.
+    pub fn containers(&self) -> impl Iterator<Item = (&'a str, Usage)> + use<'a> {
+        let store = self.store;
+        store.containers(self.head).filter_map(|(name, row)| Some((name, rate::usage(row)?)))
+    }
+}
+
+impl<'a> Labels<'a> {
+    /// `(key, value)` pairs in key order.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let mut parts = self.text.split_terminator(SEPARATOR);
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+    }
+
+    /// The value of one key.
+    #[must_use]
+    pub fn value(self, key: &str) -> Option<&'a str> {
+        self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+}
