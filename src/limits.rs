@@ -124,6 +124,10 @@ pub const CREDENTIAL_LEN_MAX: u64 = 1024 * 1024;
 pub const TOKEN_AGE_MAX: Duration = Duration::from_secs(60);
 /// Time between two looks at certificate files.
 pub const CREDENTIAL_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Time for the head of a watch's answer, and for its TLS handshake.
+pub const WATCH_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest life of a watch: twice [`WATCH_SECS_MIN`] and some grace, after which its server must hang.
+pub const WATCH_LIFE_MAX: Duration = Duration::from_secs(660);
 /// The longest `Retry-After` that is honoured.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Letters of foreign text that a log line or an error text repeats.
@@ -144,6 +148,42 @@ pub const EARLY_TRIES: u32 = 3;
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 // ---- cluster: the API server ----------------------------------------------------------------------------------------
+
+/// Bytes of one list of the API server. Lists pass through one object at a time, so this bounds nonsense, not memory.
+pub const API_BODY_LEN_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes of a list or watch decoded at a time, under one lock of the store.
+pub const API_PIECE_LEN: usize = 8 * 1024;
+/// Objects of one page, where the API server pages.
+pub const LIST_PAGE_COUNT: u32 = 500;
+/// Time for one page of a list, on a slow machine with thousands of pods.
+pub const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Shortest life of a watch; up to as much again is added by chance, so that watches do not all end at once.
+pub const WATCH_SECS_MIN: u32 = 300;
+/// A watch that ends sooner without an event counts as a failure.
+pub const WATCH_SHORT: Duration = Duration::from_secs(1);
+/// First and longest wait after failed lists and watches, doubled in between; up to as much again is added by chance.
+pub const WATCH_BACKOFF_FIRST: Duration = Duration::from_millis(800);
+/// See [`WATCH_BACKOFF_FIRST`].
+pub const WATCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Failures of a watch in a row, without an event, that lead to a new list: its version may be the trouble.
+pub const WATCH_FAILURES_MAX: u32 = 3;
+/// Bytes of a refusal's body that are read for its message.
+pub const REFUSAL_LEN_MAX: usize = 4 * 1024;
+/// Bytes of a review's answer or of the authentication ConfigMap: an identity with thousands of groups fits.
+pub const REVIEW_LEN_MAX: u64 = 1024 * 1024;
+/// Reviews waiting for a thread; one more is answered as failed at once.
+pub const REVIEW_QUEUE_COUNT: usize = 64;
+/// Time for a review, from the question to the verdict, retries and waiting included.
+pub const REVIEW_TIMEOUT: Duration = Duration::from_secs(10);
+/// Threads that ask reviews at once: a slow one (a token webhook) must not hold up all others. All but one end when
+/// there is nothing to ask.
+pub const REVIEWERS_MAX: usize = 4;
+/// First wait before a review is asked again, 1.5 times longer each time, a fifth of it by chance.
+pub const REVIEW_RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Times a review is asked at most.
+pub const REVIEW_TRIES_MAX: u32 = 5;
+/// Time between two looks at the authentication ConfigMap and the CA files: a rotated CA counts within a minute.
+pub const TRUST_INTERVAL: Duration = Duration::from_secs(30);
 
 // ---- serve: connections ---------------------------------------------------------------------------------------------
 

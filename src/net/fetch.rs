@@ -51,6 +51,8 @@ pub enum Reason {
     Gone,
     /// 429 or 503: asked to come back later.
     Busy,
+    /// 504: the server itself ran out of time, or knows no resource version as new as ours.
+    ServerTimeout,
     /// Any other status than 2xx.
     Status,
     /// 3xx: redirects are not followed.
@@ -77,7 +79,7 @@ impl Reason {
             Reason::Unauthorized => "unauthorized",
             Reason::Forbidden => "forbidden",
             Reason::NotFound => "not_found",
-            Reason::Gone | Reason::Busy | Reason::Status => "status",
+            Reason::Gone | Reason::Busy | Reason::ServerTimeout | Reason::Status => "status",
             Reason::Redirect => "redirect",
             Reason::TooLarge => "too_large",
             Reason::Body => "body",
@@ -120,7 +122,8 @@ pub struct Request<'a> {
     pub accept: &'a str,
     /// Content type and body of a POST.
     pub body: Option<(&'a str, &'a [u8])>,
-    /// From the lookup to the last byte of the body; `None` only for watches.
+    /// From the lookup to the last byte of the body. `None` only for watches: their head must come within
+    /// `limits::WATCH_ANSWER_TIMEOUT`, their end within `limits::WATCH_LIFE_MAX`.
     pub timeout: Option<Duration>,
     /// Bytes of body that may be read.
     pub limit: u64,
@@ -191,7 +194,20 @@ impl Fetcher {
         let sent = match request.body {
             None => {
                 let head = head.body(()).map_err(broken)?;
-                agent.run(agent.configure_request(head).timeout_global(request.timeout).build())
+                match request.timeout {
+                    Some(_) => {
+                        agent.run(agent.configure_request(head).timeout_global(request.timeout).build())
+                    }
+                    None => agent.run(
+                        agent
+                            .configure_request(head)
+                            .timeout_connect(Some(limits::WATCH_ANSWER_TIMEOUT))
+                            .timeout_send_request(Some(limits::WATCH_ANSWER_TIMEOUT))
+                            .timeout_recv_response(Some(limits::WATCH_ANSWER_TIMEOUT))
+                            .timeout_recv_body(Some(limits::WATCH_LIFE_MAX))
+                            .build(),
+                    ),
+                }
             }
             Some((_, body)) => {
                 let head = head.body(body).map_err(broken)?;
@@ -315,6 +331,7 @@ impl Exchange {
             404 => Reason::NotFound,
             410 => Reason::Gone,
             429 | 503 => Reason::Busy,
+            504 => Reason::ServerTimeout,
             _ => Reason::Status,
         };
         let name =

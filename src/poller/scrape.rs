@@ -117,7 +117,7 @@ const fn hint(reason: Reason) -> &'static str {
         }
         Reason::Redirect => "redirects are not followed: does the node's address point at its kubelet?",
         Reason::TooLarge | Reason::Body => "does the node's address and port point at its kubelet?",
-        Reason::Gone | Reason::Busy | Reason::Status => "see the kubelet's own log",
+        Reason::Gone | Reason::Busy | Reason::ServerTimeout | Reason::Status => "see the kubelet's own log",
         Reason::Disconnected | Reason::Io => {
             "see the kubelet's own log, and the network between it and this machine"
         }

@@ -1,0 +1,173 @@
+//! The API server: base URL, credentials, and what its refusals mean.
+//!
+//! Three kubeconfigs may name three of them (inventory, authentication, authorization); equal ones share one client.
+//! Bodies are read by the callers, each under a limit of its own.
+
+use super::kubeconfig::Access;
+use crate::limits;
+use crate::net::credentials::{Credentials, Material, Roots};
+use crate::net::fetch::{Exchange, FetchError, Fetcher, Reason, Request};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One API server and our way to log in.
+pub struct ApiServer {
+    base: String,
+    fetcher: Fetcher,
+}
+
+impl ApiServer {
+    /// A client for what a kubeconfig says.
+    ///
+    /// # Errors
+    /// Which certificate, key or authority cannot be used, and why.
+    pub fn new(access: Access) -> Result<ApiServer, String> {
+        Ok(ApiServer { base: access.server, fetcher: Fetcher::new(access.credentials)? })
+    }
+
+    /// Base URL without a trailing slash.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for `path` (with query). Without `timeout` the body may take for ever: for watches.
+    ///
+    /// # Errors
+    /// There is no answer; any status is one.
+    pub fn get(&self, path: &str, accept: &str, timeout: Option<Duration>) -> Result<Exchange, FetchError> {
+        let url = format!("{}{path}", self.base);
+        // A watch is bounded in time by its own query, not in bytes.
+        let limit = if timeout.is_some() { limits::API_BODY_LEN_MAX } else { u64::MAX };
+        self.fetcher.send(&Request { url: &url, accept, body: None, timeout, limit })
+    }
+
+    /// Posts a JSON document and asks for one.
+    ///
+    /// # Errors
+    /// There is no answer; any status is one.
+    pub fn post(&self, path: &str, document: &str, timeout: Duration) -> Result<Exchange, FetchError> {
+        let url = format!("{}{path}", self.base);
+        let body = Some(("application/json", document.as_bytes()));
+        let limit = limits::REVIEW_LEN_MAX;
+        self.fetcher.send(&Request {
+            url: &url,
+            accept: "application/json",
+            body,
+            timeout: Some(timeout),
+            limit,
+        })
+    }
+
+    /// Ends every request under way: for the end of the process.
+    pub fn stop(&self) {
+        self.fetcher.stop();
+    }
+}
+
+/// What the keeper of a cluster can do about a request that failed; `right` names the permission a 403 asks for.
+#[must_use]
+pub fn hint(reason: Reason, right: &str) -> String {
+    let hint = match reason {
+        Reason::Forbidden => return format!("allow {right} (RBAC)"),
+        Reason::Unauthorized => {
+            "the token or client certificate is not accepted: has it expired, or is it another cluster's?"
+        }
+        Reason::Untrusted => {
+            "certificate-authority(-data) of the kubeconfig is not the one that signed its certificate"
+        }
+        Reason::WrongName => {
+            "the server's certificate does not name this address: use one it names, or tls-server-name"
+        }
+        Reason::Expired => "compare the clocks of both machines, and renew the server's certificate",
+        Reason::Tls => "is the server's address an https port, and the client certificate valid?",
+        Reason::Dns | Reason::Refused | Reason::Timeout => {
+            "is the API server up, and its address reachable from here?"
+        }
+        Reason::Redirect | Reason::Body | Reason::NotFound => {
+            "does the server's address point at a Kubernetes API server?"
+        }
+        Reason::Gone | Reason::Busy | Reason::ServerTimeout | Reason::Status | Reason::TooLarge => {
+            "see the API server's log"
+        }
+        Reason::Disconnected | Reason::Io => "the API server may be restarting",
+    };
+    hint.to_owned()
+}
+
+/// The kubelet flags that change what kubelets are shown and asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KubeletFlags {
+    /// `--kubelet-certificate-authority`.
+    pub certificate_authority: Option<PathBuf>,
+    /// `--kubelet-client-certificate` and `--kubelet-client-key`.
+    pub pair: Option<(PathBuf, PathBuf)>,
+    /// `--kubelet-insecure-tls`.
+    pub insecure_tls: bool,
+    /// `--deprecated-kubelet-completely-insecure`: plain `http`, nothing presented.
+    pub completely_insecure: bool,
+}
+
+/// Credentials for kubelets: those for the API server, changed by flags. The kubeconfig's `tls-server-name` is the API
+/// server's alone. Deviation: the reference hands it on to kubelets, whose certificates never carry it.
+#[must_use]
+pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Credentials {
+    if flags.completely_insecure {
+        return Credentials::none();
+    }
+    let file = |path: &PathBuf| Material::File(path.clone());
+    let roots = match &flags.certificate_authority {
+        _ if flags.insecure_tls => Roots::Anybody,
+        Some(path) => Roots::Pem(file(path)),
+        None => api_server.roots.clone(),
+    };
+    let pair = match &flags.pair {
+        Some((certificate, key)) => Some((file(certificate), file(key))),
+        None => api_server.pair.clone(),
+    };
+    Credentials { roots, pair, token: api_server.token.clone(), server_name: None, token_in_clear: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api_server() -> Credentials {
+        Credentials {
+            roots: Roots::Pem(Material::inline("ca")),
+            pair: Some((Material::inline("c"), Material::inline("k"))),
+            token: Some(Material::inline("t")),
+            server_name: Some("kubernetes".to_owned()),
+            token_in_clear: true,
+        }
+    }
+
+    #[test]
+    fn kubelets_see_the_api_servers_credentials_but_never_in_clear() {
+        let credentials = kubelet_credentials(&api_server(), &KubeletFlags::default());
+        assert!(credentials.roots == api_server().roots && credentials.pair == api_server().pair);
+        assert!(credentials.token == api_server().token);
+        assert!(!credentials.token_in_clear && credentials.server_name.is_none());
+    }
+
+    #[test]
+    fn flags_replace_authority_and_certificate() {
+        let pair = Some(("/c".into(), "/k".into()));
+        let flags =
+            KubeletFlags { certificate_authority: Some("/ca".into()), pair, ..KubeletFlags::default() };
+        let credentials = kubelet_credentials(&api_server(), &flags);
+        assert!(credentials.roots == Roots::Pem(Material::File("/ca".into())));
+        assert!(credentials.pair == Some((Material::File("/c".into()), Material::File("/k".into()))));
+        let flags = KubeletFlags { insecure_tls: true, ..KubeletFlags::default() };
+        assert!(kubelet_credentials(&api_server(), &flags).roots == Roots::Anybody);
+    }
+
+    #[test]
+    fn completely_insecure_presents_nothing() {
+        let flags = KubeletFlags { completely_insecure: true, ..KubeletFlags::default() };
+        let credentials = kubelet_credentials(&api_server(), &flags);
+        assert!(
+            credentials.token.is_none() && credentials.pair.is_none() && credentials.roots == Roots::Nobody
+        );
+    }
+}

@@ -1,0 +1,364 @@
+//! List and watch of one kind - nodes, or metadata of running pods - into the store's inventory.
+//!
+//! Bytes pass through the decoder a piece at a time; the store is locked for a piece, never for a list. What happens
+//! after an end or a failure is decided by [`state::WatchState`], which is pure; the thread only does it. Nothing the API
+//! server sends ends this thread. Memory: one piece and one object. Source: the reflector of `k8s.io/client-go`.
+
+pub mod state;
+
+use super::backoff::chance;
+use super::client::{ApiServer, hint};
+use crate::host::clock;
+use crate::limits;
+use crate::net::fetch::{Exchange, FetchError, Reason};
+use crate::poller::Refusals;
+use crate::store::{Kind, Refused, Store};
+use crate::wire::kube_objects::{Object, ObjectError, StatusObject, Versioned, WatchEvent};
+use crate::wire::kube_stream::{ListDecoder, WatchDecoder};
+use state::{Cause, Event, Step, WatchState};
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Called after the node inventory changed.
+pub type Changed = Box<dyn Fn() + Send>;
+
+/// Stops watchers that wait.
+#[derive(Default)]
+pub struct Stop {
+    stopped: AtomicBool,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Stop {
+    /// Ends every wait, now and later. Requests under way end with [`ApiServer::stop`].
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wake.notify_all();
+    }
+
+    /// Whether the process ends.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Waits, unless the process ends.
+    pub fn wait(&self, time: Duration) {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !time.is_zero() && !self.is_stopped() {
+            drop(self.wake.wait_timeout(lock, time));
+        }
+    }
+}
+
+/// Starts the thread that follows one kind.
+///
+/// # Errors
+/// The operating system gives no thread.
+pub fn start(
+    kind: Kind,
+    api: Arc<ApiServer>,
+    store: Arc<Mutex<Store>>,
+    changed: Changed,
+    stop: Arc<Stop>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let name = format!("watch {}", names(kind).0);
+    let builder = std::thread::Builder::new().name(name).stack_size(limits::STACK_LEN);
+    builder.spawn(move || {
+        Watcher { kind, api, store, changed, stop, refusals: Refusals::default(), away: false }.run()
+    })
+}
+
+/// The resource's name, its path, and what to accept for lists and events.
+const fn names(kind: Kind) -> (&'static str, &'static str, &'static str, &'static str) {
+    match kind {
+        Kind::Nodes => (
+            "nodes",
+            "/api/v1/nodes?",
+            "application/vnd.kubernetes.protobuf",
+            "application/vnd.kubernetes.protobuf;stream=watch",
+        ),
+        Kind::Pods => (
+            "pods",
+            "/api/v1/pods?fieldSelector=status.phase%3DRunning&",
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        ),
+    }
+}
+
+struct Watcher {
+    kind: Kind,
+    api: Arc<ApiServer>,
+    store: Arc<Mutex<Store>>,
+    changed: Changed,
+    stop: Arc<Stop>,
+    refusals: Refusals,
+    /// The last request failed, and that was said.
+    away: bool,
+}
+
+impl Watcher {
+    fn run(mut self) {
+        let mut state = WatchState::new();
+        let mut piece = vec![0; limits::API_PIECE_LEN];
+        let mut step = state.first();
+        while !self.stop.is_stopped() {
+            let event = match &step {
+                Step::List { version, token } => self.list(version, token, &mut piece),
+                Step::Watch { version } => {
+                    let version = version.clone();
+                    self.watch(&version, &mut state, &mut piece)
+                }
+            };
+            if self.stop.is_stopped() {
+                return;
+            }
+            self.say(&event);
+            let action = state.next(&event, chance());
+            self.stop.wait(action.after);
+            step = action.step;
+        }
+    }
+
+    /// One page of a list.
+    fn list(&mut self, version: &str, token: &str, piece: &mut [u8]) -> Event {
+        match self.page(version, token, piece) {
+            Ok(event) => event,
+            Err(e) => Event::ListFailed(e),
+        }
+    }
+
+    fn page(&mut self, version: &str, token: &str, piece: &mut [u8]) -> Result<Event, FetchError> {
+        let (name, path, accept, _) = names(self.kind);
+        let answer = self.api.get(&list_path(path, version, token), accept, Some(limits::LIST_TIMEOUT))?;
+        let mut answer = accepted(answer)?;
+        let mut decoder = ListDecoder::new();
+        if token.is_empty() {
+            self.lock().begin_list(self.kind);
+        }
+        loop {
+            let len = answer.read(piece)?;
+            if len == 0 {
+                break;
+            }
+            let mut refused = None;
+            let mut store = self.lock();
+            let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |object| {
+                refused = refused.or(upsert(&mut store, object));
+            });
+            drop(store);
+            self.refusals.say(refused);
+            fed.map_err(garbage)?;
+        }
+        let end = decoder.finish().map_err(garbage)?;
+        if end.skipped > 0 {
+            log::warn!("{name}: {} objects of the list could not be read and are left out", end.skipped);
+        }
+        if end.continue_token.is_empty() {
+            self.lock().end_list(self.kind);
+            (self.changed)();
+        }
+        Ok(Event::Listed { version: end.resource_version, token: end.continue_token })
+    }
+
+    /// One watch, until it ends.
+    fn watch(&mut self, version: &str, state: &mut WatchState, piece: &mut [u8]) -> Event {
+        let (_, path, _, accept) = names(self.kind);
+        let answer = match self.api.get(&watch_path(path, version), accept, None).and_then(accepted) {
+            Ok(answer) => answer,
+            Err(e) => {
+                return Event::WatchEnded { cause: Cause::Failed(e), events: false, lasted: Duration::ZERO };
+            }
+        };
+        self.back();
+        let accepted_at = clock::mono();
+        let mut events = false;
+        let cause = match self.follow(answer, state, piece, &mut events) {
+            Ok(cause) => cause,
+            Err(e) => Cause::Failed(e),
+        };
+        Event::WatchEnded { cause, events, lasted: clock::mono().saturating_duration_since(accepted_at) }
+    }
+
+    fn follow(
+        &mut self,
+        mut answer: Exchange,
+        state: &mut WatchState,
+        piece: &mut [u8],
+        events: &mut bool,
+    ) -> Result<Cause, FetchError> {
+        let mut decoder = WatchDecoder::new();
+        loop {
+            let len = answer.read(piece)?;
+            if len == 0 {
+                return Ok(Cause::End);
+            }
+            let mut over = None;
+            let mut refused = None;
+            let mut touched = false;
+            let mut store = self.lock();
+            let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |event| match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    state.saw(object.resource_version);
+                    refused = refused.or(upsert(&mut store, object));
+                    touched = true;
+                }
+                WatchEvent::Deleted(object) => {
+                    state.saw(object.resource_version);
+                    remove(&mut store, &object);
+                    touched = true;
+                }
+                WatchEvent::Bookmark { resource_version, .. } => {
+                    state.saw(resource_version);
+                    *events = true;
+                }
+                WatchEvent::Error(status) => over = Some(stream_error(&status)),
+            });
+            drop(store);
+            self.refusals.say(refused);
+            *events |= touched;
+            if touched {
+                (self.changed)();
+            }
+            if let Some(error) = over {
+                return Ok(Cause::Failed(error));
+            }
+            fed.map_err(garbage)?;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line when the API server goes away, one when it is back.
+    fn say(&mut self, event: &Event) {
+        let name = names(self.kind).0;
+        match event {
+            Event::Listed { .. } => self.back(),
+            Event::ListFailed(e) | Event::WatchEnded { cause: Cause::Failed(e), .. }
+                if e.reason == Reason::Gone =>
+            {
+                log::debug!("{name}: {e}, listing anew");
+            }
+            // A broken stream is retried at once in most cases; only a request that is not answered is worth a word.
+            Event::WatchEnded { cause: Cause::Failed(e), lasted, .. } if *lasted >= limits::WATCH_SHORT => {
+                log::debug!("{name}: watch ended: {e}");
+            }
+            Event::ListFailed(e) | Event::WatchEnded { cause: Cause::Failed(e), .. } => {
+                if !self.away {
+                    self.away = true;
+                    let hint =
+                        hint(e.reason, &format!("\"get\", \"list\" and \"watch\" on \"{name}\" to our user"));
+                    log::warn!("API server away: {name} from {}: {e}, retrying; {hint}", self.api.base());
+                }
+            }
+            Event::WatchEnded { cause: Cause::End, .. } => {}
+        }
+    }
+
+    fn back(&mut self) {
+        if std::mem::take(&mut self.away) {
+            log::info!("API server back: {} from {}", names(self.kind).0, self.api.base());
+        }
+    }
+}
+
+/// Puts one object into the inventory.
+fn upsert(store: &mut Store, object: Versioned<'_>) -> Option<Refused> {
+    let done = match &object.object {
+        Object::Node(node) => store.upsert_node(node),
+        Object::Pod(pod) => store.upsert_pod(pod),
+    };
+    done.err()
+}
+
+fn remove(store: &mut Store, object: &Versioned<'_>) {
+    match &object.object {
+        Object::Node(node) => store.remove_node(node.name),
+        Object::Pod(pod) => store.remove_pod(pod.namespace, pod.name),
+    }
+}
+
+/// Paging is asked for only where it is served as such: any other version with a limit would mean exactly that version.
+fn list_path(path: &str, version: &str, token: &str) -> String {
+    let mut query = path.to_owned();
+    if !token.is_empty() {
+        query.push_str(&format!("limit={}&continue=", limits::LIST_PAGE_COUNT));
+        push_escaped(&mut query, token);
+        return query;
+    }
+    if matches!(version, "" | "0") {
+        query.push_str(&format!("limit={}", limits::LIST_PAGE_COUNT));
+    }
+    if !version.is_empty() {
+        query.push_str(if query.ends_with(['?', '&']) { "resourceVersion=" } else { "&resourceVersion=" });
+        push_escaped(&mut query, version);
+    }
+    query
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn watch_path(path: &str, version: &str) -> String {
+    let seconds = limits::WATCH_SECS_MIN + (f64::from(limits::WATCH_SECS_MIN) * chance()) as u32;
+    let mut query =
+        format!("{path}allowWatchBookmarks=true&timeoutSeconds={seconds}&watch=true&resourceVersion=");
+    push_escaped(&mut query, version);
+    query
+}
+
+fn push_escaped(query: &mut String, value: &str) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            query.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(query, "%{byte:02X}");
+        }
+    }
+}
+
+/// The answer, if it is one; a refusal with the API server's own words.
+fn accepted(mut answer: Exchange) -> Result<Exchange, FetchError> {
+    let Some(mut refusal) = answer.refusal() else { return Ok(answer) };
+    let mut body = vec![0; limits::REFUSAL_LEN_MAX];
+    let mut len = 0;
+    while let Some(rest) = body.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match answer.read(rest) {
+            Ok(read) if read > 0 => len += read,
+            _ => break,
+        }
+    }
+    if let Ok(status) = StatusObject::decode(body.get(..len).unwrap_or_default()) {
+        let said: String = status.message.chars().take(limits::LOGGED_LEN_MAX).collect();
+        refusal.message.push_str(&format!(": {said}"));
+    }
+    Err(refusal)
+}
+
+/// An ERROR event, as the refusal it would have been.
+fn stream_error(status: &StatusObject<'_>) -> FetchError {
+    let reason = match status.code {
+        410 => Reason::Gone,
+        429 | 503 => Reason::Busy,
+        504 => Reason::ServerTimeout,
+        _ if matches!(status.reason, "Expired" | "Gone") => Reason::Gone,
+        _ => Reason::Status,
+    };
+    let retry_after = Some(Duration::from_secs(status.retry_after_secs.into())).filter(|d| !d.is_zero());
+    let said: String = status.message.chars().take(limits::LOGGED_LEN_MAX).collect();
+    let retry_after = retry_after.map(|d| d.min(limits::RETRY_AFTER_MAX));
+    FetchError { reason, message: format!("the watch ended with code {}: {said}", status.code), retry_after }
+}
+
+fn garbage(error: ObjectError) -> FetchError {
+    let reason = if error == ObjectError::Truncated { Reason::Disconnected } else { Reason::Body };
+    FetchError::new(reason, error.to_string())
+}
+
+#[cfg(test)]
+mod tests;
