@@ -1,9 +1,13 @@
 //! Sockets' two libraries, each named in one place: TLS (`tls`, `certificate`) and outgoing requests (`fetch`).
 
+pub mod certificate;
 pub mod credentials;
 mod dial;
 pub mod fetch;
+pub mod pem;
+pub mod self_signed;
 pub mod tls;
+pub mod validity;
 
 #[cfg(test)]
 pub(crate) mod fake;

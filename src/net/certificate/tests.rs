@@ -1,0 +1,238 @@
+//! Certificates in a directory of the test's own: made, kept, renewed, swapped, refused.
+
+use super::*;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const NOW: UnixNanos = UnixNanos(1_800_000_000_000_000_000);
+
+/// A directory that goes away with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Directory {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("toplet-certificates-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn later(days: i64) -> UnixNanos {
+    UnixNanos(NOW.0 + days * 86_400_000_000_000)
+}
+
+fn leaf(certificates: &Certificates) -> Vec<u8> {
+    certificates.key(0).unwrap().cert[0].to_vec()
+}
+
+fn in_directory(directory: &Directory) -> CertificateSettings {
+    CertificateSettings {
+        cert_dir: Some(directory.path("certificates")),
+        names: subject_names("metrics-server", "kube-system", Some("edge-1"), None),
+        ..CertificateSettings::default()
+    }
+}
+
+fn write_pair(directory: &Directory, certificate: &str, key: &str) -> Vec<u8> {
+    let issued = Authority::generate(NOW).unwrap().issue(&["localhost".to_string()], NOW).unwrap();
+    write(&directory.path(certificate), issued.chain_pem.as_bytes(), 0o644).unwrap();
+    write(&directory.path(key), issued.key_pem.as_bytes(), 0o600).unwrap();
+    issued.der
+}
+
+fn from_files(directory: &Directory) -> CertificateSettings {
+    CertificateSettings {
+        cert_file: directory.path("tls.crt"),
+        key_file: directory.path("tls.key"),
+        ..CertificateSettings::default()
+    }
+}
+
+#[test]
+fn a_directory_keeps_its_pair_and_its_authority() {
+    let directory = Directory::new();
+    let settings = in_directory(&directory);
+    let first = leaf(&Certificates::load(&settings, NOW).unwrap());
+    let again = leaf(&Certificates::load(&settings, later(300)).unwrap());
+    assert_eq!(first, again);
+    let mode = |name: &str| fs::metadata(settings.cert_dir.as_ref().unwrap().join(name)).unwrap().mode() & 0o777;
+    assert_eq!((mode("ca.key"), mode("apiserver.key")), (0o600, 0o600));
+    let left: Vec<_> = fs::read_dir(settings.cert_dir.as_ref().unwrap()).unwrap().collect();
+    assert_eq!(left.len(), 4, "no temporary file stays");
+}
+
+#[test]
+fn a_directory_renews_before_the_end_under_the_same_authority() {
+    let directory = Directory::new();
+    let settings = in_directory(&directory);
+    let ca = || fs::read(settings.cert_dir.as_ref().unwrap().join("ca.crt")).unwrap();
+    let certificates = Certificates::load(&settings, NOW).unwrap();
+    let (first, first_ca) = (leaf(&certificates), ca());
+    certificates.check_reload(later(330));
+    assert_eq!(leaf(&certificates), first, "35 days are enough");
+    certificates.check_reload(later(336));
+    let renewed = leaf(&certificates);
+    assert_ne!(renewed, first);
+    assert_eq!(ca(), first_ca);
+    certificates.check_reload(later(337));
+    assert_eq!(leaf(&certificates), renewed, "made once");
+    assert!(verifies(&first_ca, &renewed, "metrics-server.kube-system.svc", later(340)));
+    assert!(verifies(&first_ca, &renewed, "edge-1", later(340)));
+    assert!(verifies(&first_ca, &renewed, "127.0.0.1", later(340)));
+    assert!(!verifies(&first_ca, &renewed, "other.example", later(340)));
+}
+
+/// Whether a client with this `caBundle` accepts the certificate under this name.
+fn verifies(ca_pem: &[u8], leaf: &[u8], name: &str, now: UnixNanos) -> bool {
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem).unwrap()).unwrap();
+    let verifier =
+        rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), crate::net::tls::provider())
+            .build()
+            .unwrap();
+    let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.seconds().unsigned_abs()));
+    let name = ServerName::try_from(name.to_string()).unwrap();
+    verifier.verify_server_cert(&CertificateDer::from(leaf.to_vec()), &[], &name, &[], at).is_ok()
+}
+
+#[test]
+fn a_pair_in_memory_renews_too() {
+    let settings = CertificateSettings { names: vec!["localhost".to_string()], ..CertificateSettings::default() };
+    let certificates = Certificates::load(&settings, NOW).unwrap();
+    let first = leaf(&certificates);
+    certificates.check_reload(later(100));
+    assert_eq!(leaf(&certificates), first);
+    certificates.check_reload(later(400));
+    assert_ne!(leaf(&certificates), first);
+}
+
+#[test]
+fn half_a_pair_in_the_directory_is_replaced() {
+    let directory = Directory::new();
+    let settings = in_directory(&directory);
+    let first = leaf(&Certificates::load(&settings, NOW).unwrap());
+    fs::remove_file(settings.cert_dir.as_ref().unwrap().join("apiserver.key")).unwrap();
+    assert_ne!(leaf(&Certificates::load(&settings, NOW).unwrap()), first);
+}
+
+#[test]
+fn files_count_once_both_fit() {
+    let directory = Directory::new();
+    let first = write_pair(&directory, "tls.crt", "tls.key");
+    let certificates = Certificates::load(&from_files(&directory), NOW).unwrap();
+    assert_eq!(leaf(&certificates), first);
+    let second = write_pair(&directory, "new.crt", "new.key");
+    fs::rename(directory.path("new.crt"), directory.path("tls.crt")).unwrap();
+    certificates.check_reload(NOW);
+    certificates.check_reload(NOW);
+    assert_eq!(leaf(&certificates), first, "the old pair serves while the files do not fit");
+    fs::rename(directory.path("new.key"), directory.path("tls.key")).unwrap();
+    certificates.check_reload(NOW);
+    assert_eq!(leaf(&certificates), second);
+}
+
+#[test]
+fn a_swapped_symlink_is_seen() {
+    let directory = Directory::new();
+    for version in ["one", "two"] {
+        fs::create_dir(directory.path(version)).unwrap();
+    }
+    write_pair(&directory, "one/tls.crt", "one/tls.key");
+    let second = write_pair(&directory, "two/tls.crt", "two/tls.key");
+    std::os::unix::fs::symlink("one", directory.path("..now")).unwrap();
+    std::os::unix::fs::symlink("..now/tls.crt", directory.path("tls.crt")).unwrap();
+    std::os::unix::fs::symlink("..now/tls.key", directory.path("tls.key")).unwrap();
+    let certificates = Certificates::load(&from_files(&directory), NOW).unwrap();
+    std::os::unix::fs::symlink("two", directory.path("..next")).unwrap();
+    fs::rename(directory.path("..next"), directory.path("..now")).unwrap();
+    certificates.check_reload(NOW);
+    assert_eq!(leaf(&certificates), second);
+}
+
+#[test]
+fn files_that_go_away_leave_the_old_pair() {
+    let directory = Directory::new();
+    let first = write_pair(&directory, "tls.crt", "tls.key");
+    let certificates = Certificates::load(&from_files(&directory), NOW).unwrap();
+    fs::remove_file(directory.path("tls.key")).unwrap();
+    certificates.check_reload(NOW);
+    certificates.check_reload(later(1));
+    assert_eq!(leaf(&certificates), first);
+}
+
+#[test]
+fn every_mistake_names_its_file() {
+    let directory = Directory::new();
+    write_pair(&directory, "tls.crt", "tls.key");
+    write_pair(&directory, "other.crt", "other.key");
+    fs::write(directory.path("encrypted.key"), "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n").unwrap();
+    fs::write(directory.path("noise.pem"), "hello").unwrap();
+    fs::write(directory.path("broken.pem"), "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").unwrap();
+    for (certificate, key, want) in [
+        ("tls.crt", "other.key", "do not belong together"),
+        ("tls.crt", "encrypted.key", "encrypted.key: the private key is encrypted"),
+        ("tls.crt", "noise.pem", "noise.pem: holds no private key"),
+        ("noise.pem", "tls.key", "noise.pem: holds no certificate"),
+        ("tls.key", "tls.crt", "tls.key: holds a private key but no certificate"),
+        ("tls.crt", "other.crt", "other.crt: holds a certificate but no private key"),
+        ("broken.pem", "tls.key", "broken.pem: malformed PEM"),
+        ("absent.crt", "tls.key", "absent.crt: No such file"),
+    ] {
+        let error = pem::load_pair(&directory.path(certificate), &directory.path(key)).unwrap_err();
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+#[test]
+fn one_file_without_the_other_is_an_error() {
+    let only_cert = CertificateSettings { cert_file: "a".into(), ..CertificateSettings::default() };
+    let only_key = CertificateSettings { key_file: "a".into(), ..CertificateSettings::default() };
+    assert!(Certificates::load(&only_cert, NOW).unwrap_err().contains("--tls-private-key-file"));
+    assert!(Certificates::load(&only_key, NOW).unwrap_err().contains("--tls-cert-file"));
+}
+
+#[test]
+fn sni_values_are_read_as_kubernetes_reads_them() {
+    let (certificate, key, domains) = parse_sni("a.crt,a.key:Foo.example,*.bar").unwrap();
+    assert_eq!((certificate, key), ("a.crt".into(), "a.key".into()));
+    assert_eq!(domains, ["foo.example", "*.bar"]);
+    assert_eq!(parse_sni("a.crt,a.key").unwrap().2, Vec::<String>::new());
+    for bad in ["a.crt", "a.crt,", ",a.key", "a,b,c", "a,b:c:d", ""] {
+        assert!(parse_sni(bad).unwrap_err().contains("CERTFILE,KEYFILE"), "{bad}");
+    }
+}
+
+#[test]
+fn a_named_pair_serves_its_names_only() {
+    let issued = Authority::generate(NOW).unwrap().issue(&["web.example".to_string()], NOW).unwrap();
+    let key = Arc::new(pem::parse_pair(issued.chain_pem.as_bytes(), issued.key_pem.as_bytes()).unwrap());
+    let by_certificate = Pair { key: key.clone(), domains: vec![] };
+    assert!(by_certificate.is_for("web.example") && !by_certificate.is_for("api.example"));
+    let by_flag = Pair { key, domains: vec!["api.example".into(), "*.wild.example".into()] };
+    assert!(by_flag.is_for("API.example") && by_flag.is_for("a.wild.example"));
+    for other in ["web.example", "a.b.wild.example", "wild.example", ".wild.example"] {
+        assert!(!by_flag.is_for(other), "{other}");
+    }
+}
+
+#[test]
+fn subject_names_hold_the_service_and_no_wildcard_address() {
+    let names = subject_names("metrics-server", "kube-system", Some("edge-1"), Some(IpAddr::from([0, 0, 0, 0])));
+    assert!(names.contains(&"metrics-server.kube-system.svc".to_string()) && names.contains(&"edge-1".to_string()));
+    assert!(!names.contains(&"0.0.0.0".to_string()));
+    let bound = subject_names("m", "n", None, Some(IpAddr::from([10, 0, 0, 7])));
+    assert!(bound.contains(&"10.0.0.7".to_string()));
+}

@@ -1,0 +1,110 @@
+//! Certificate and key files: read, checked for belonging together, and every mistake told with the file's name.
+//!
+//! Refuses files beyond `limits::PEM_LEN_MAX`, encrypted keys, and pairs that do not match. Key bytes are wiped after use.
+
+use crate::limits;
+use crate::net::tls::provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Reads a whole file of moderate size.
+/// # Errors
+/// The file cannot be read, or is too large.
+pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let fault = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = File::open(path).map_err(fault)?;
+    // The buffer gets its size at once: growing it would leave unwiped copies of a key behind.
+    bytes.reserve_exact(file.metadata().map_or(0, |m| usize::try_from(m.len()).unwrap_or(0)).min(limits::PEM_LEN_MAX) + 1);
+    let limit = u64::try_from(limits::PEM_LEN_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes).map_err(fault)?;
+    if bytes.len() > limits::PEM_LEN_MAX {
+        return Err(format!("{}: larger than {} bytes", path.display(), limits::PEM_LEN_MAX));
+    }
+    Ok(bytes)
+}
+
+/// A serving pair from two files.
+/// # Errors
+/// Which file, and what is wrong with it.
+pub fn load_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, String> {
+    let chain = chain(&read(certificate)?).map_err(|e| format!("{}: {e}", certificate.display()))?;
+    let private = private_key(&read(key)?).map_err(|e| format!("{}: {e}", key.display()))?;
+    pair(chain, private).map_err(|e| match e {
+        Mismatch::Key(e) => format!("{}: {e}", key.display()),
+        Mismatch::Certificate(e) => format!("{}: {e}", certificate.display()),
+        Mismatch::Both => format!(
+            "{} and {} do not belong together: the key is not the certificate's",
+            certificate.display(),
+            key.display()
+        ),
+    })
+}
+
+/// A serving pair from PEM texts made here.
+/// # Errors
+/// What is wrong with it.
+pub fn parse_pair(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, String> {
+    pair(chain(chain_pem)?, private_key(key_pem)?).map_err(|e| match e {
+        Mismatch::Key(e) | Mismatch::Certificate(e) => e,
+        Mismatch::Both => "certificate and key do not belong together".to_string(),
+    })
+}
+
+/// The certificates of a PEM text, in order; at least one.
+fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) if contains(pem, b"PRIVATE KEY-----") => {
+            Err("holds a private key but no certificate; are the two files swapped?".to_string())
+        }
+        Ok(_) => Err("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_string()),
+        Err(error) => Err(format!("malformed PEM: {error}")),
+    }
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    if contains(pem, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(pem, b"Proc-Type: 4,ENCRYPTED") {
+        return Err("the private key is encrypted; decrypt it first (openssl pkey -in FILE -out FILE)".to_string());
+    }
+    match PrivateKeyDer::from_pem_slice(pem) {
+        Ok(key) => Ok(key),
+        Err(rustls::pki_types::pem::Error::NoItemsFound) if contains(pem, b"BEGIN CERTIFICATE") => {
+            Err("holds a certificate but no private key; are the two files swapped?".to_string())
+        }
+        Err(rustls::pki_types::pem::Error::NoItemsFound) => {
+            Err("holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)".to_string())
+        }
+        Err(error) => Err(format!("malformed PEM: {error}")),
+    }
+}
+
+enum Mismatch {
+    Key(String),
+    Certificate(String),
+    Both,
+}
+
+fn pair(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, Mismatch> {
+    let signing = provider()
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| Mismatch::Key(format!("unusable private key (RSA, ECDSA P-256/384 or Ed25519): {error}")))?;
+    let pair = CertifiedKey::new(chain, signing);
+    match pair.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),
+        Err(Error::InconsistentKeys(_)) => Err(Mismatch::Both),
+        Err(error) => Err(Mismatch::Certificate(format!("not a certificate: {error}"))),
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
