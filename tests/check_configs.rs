@@ -1,0 +1,158 @@
+//! Every configuration that ships is one that starts: `toplet check` accepts it, and what it sets is what it says.
+//!
+//! Files of another machine are not here, so the test puts their contents in place of them.
+
+use std::ffi::OsString;
+use std::io::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
+use toplet::cli::{Check, Command, Config, KubeletTrust, Mode, Presence, StartError, Surroundings, parse};
+
+fn shipped(directory: &str, extension: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths
+}
+
+fn check(args: &[String], around: &Surroundings) -> std::result::Result<Check, StartError> {
+    let words = ["toplet", "check"].map(OsString::from).into_iter().chain(args.iter().map(OsString::from));
+    match parse(words, around)? {
+        Command::Check(check) => Ok(*check),
+        other => panic!("not a check: {other:?}"),
+    }
+}
+
+fn stand_in(path: &Path) -> Result<Vec<u8>> {
+    match path.to_str().unwrap() {
+        "/run/credentials/toplet.service/kubeconfig" | "/etc/toplet/kubeconfig" => {
+            Ok(b"apiVersion: v1\nkind: Config\nclusters: []\n".to_vec())
+        }
+        "/etc/kubernetes/pki/ca.crt" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
+        _ => Err(Error::from(ErrorKind::NotFound)),
+    }
+}
+
+fn config_file(name: &str) -> (Config, String) {
+    let path = shipped("configs", "conf").into_iter().find(|path| path.ends_with(name)).unwrap();
+    let check = check(&[format!("--config={}", path.display())], &Surroundings::default()).unwrap();
+    let report = check.report(&stand_in).unwrap_or_else(|error| panic!("{error}"));
+    (check.config().clone(), report)
+}
+
+/// The arguments of the manifest's container.
+fn manifest_args(name: &str) -> Vec<String> {
+    let path = shipped("configs", "yaml").into_iter().find(|path| path.ends_with(name)).unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    let args: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .filter(|arg| arg.starts_with("--"))
+        .map(str::to_owned)
+        .collect();
+    assert!(!args.is_empty());
+    args
+}
+
+fn pod() -> Surroundings {
+    Surroundings {
+        service_host: Some("10.96.0.1".to_owned()),
+        token: Presence::Readable,
+        ..Surroundings::default()
+    }
+}
+
+#[test]
+fn every_shipped_flag_file_passes_and_warns_of_nothing() {
+    for path in shipped("configs", "conf") {
+        let (config, report) = config_file(path.file_name().unwrap().to_str().unwrap());
+        assert_eq!(config.warnings, Vec::<String>::new(), "{}", path.display());
+        assert!(report.contains(&format!("({}:", path.display())), "{report}");
+        assert!(report.contains("in all"), "{report}");
+    }
+}
+
+#[test]
+fn the_k3s_and_kubeadm_files_serve_a_cluster_beside_the_kubelet() {
+    for name in ["k3s-server.conf", "kubeadm.conf"] {
+        let (config, _) = config_file(name);
+        assert!(matches!(config.mode, Mode::Kubeconfig { .. }), "{name}");
+        assert_ne!(config.listen.port(), 10250, "{name}");
+        assert!(config.kubelet.use_node_status_port);
+        assert!(
+            matches!(config.kubelet.trust, KubeletTrust::ApiServerCa | KubeletTrust::CaFile(_)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_host_only_file_serves_loopback_even_where_k3s_is_installed() {
+    let path = shipped("configs", "conf").into_iter().find(|path| path.ends_with("host-only.conf")).unwrap();
+    let around = Surroundings { k3s: Presence::Readable, ..Surroundings::default() };
+    let check = check(&[format!("--config={}", path.display())], &around).unwrap();
+    assert_eq!(check.config().mode, Mode::HostOnly);
+    assert!(check.config().listen.ip().is_loopback());
+}
+
+#[test]
+fn the_deployments_arguments_are_those_of_metrics_server() {
+    let args = manifest_args("deployment.yaml");
+    assert_eq!(
+        args,
+        [
+            "--cert-dir=/tmp",
+            "--secure-port=10250",
+            "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+            "--kubelet-use-node-status-port",
+            "--metric-resolution=15s",
+        ]
+    );
+    let check = check(&args, &pod()).unwrap();
+    assert!(matches!(check.config().mode, Mode::InCluster { .. }));
+    check.report(&stand_in).unwrap();
+}
+
+#[test]
+fn the_static_pods_arguments_need_no_service_account() {
+    let args = manifest_args("static-pod.yaml");
+    let tokenless = Surroundings { token: Presence::Absent, ..pod() };
+    let check = check(&args, &tokenless).unwrap();
+    assert!(matches!(check.config().mode, Mode::Kubeconfig { .. }));
+    assert_ne!(check.config().listen.port(), 10250);
+    check.report(&stand_in).unwrap();
+}
+
+#[test]
+fn the_images_tag_is_the_version() {
+    let tag = concat!("toplet:v", env!("CARGO_PKG_VERSION"));
+    for path in shipped("configs", "yaml") {
+        assert!(
+            std::fs::read_to_string(&path).unwrap().contains(&format!("image: {tag}\n")),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_something_else_is_named_with_its_flag() {
+    let report = |args: &[&str], content: &'static [u8]| {
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let check = check(&args, &Surroundings::default()).unwrap();
+        let answer = |_: &Path| {
+            if content.is_empty() { Err(Error::from(ErrorKind::NotFound)) } else { Ok(content.to_vec()) }
+        };
+        check.report(&answer).map_err(|error| error.to_string())
+    };
+    let error = report(&["--client-ca-file=/ca.crt"], b"").unwrap_err();
+    assert!(error.starts_with("--client-ca-file=/ca.crt: the file cannot be read: "), "{error}");
+    let error = report(&["--client-ca-file=/ca.crt"], b"hello").unwrap_err();
+    assert!(error.contains("holds no `-----BEGIN CERTIFICATE-----`"), "{error}");
+    let error = report(&["--kubeconfig=/k"], b"-----BEGIN CERTIFICATE-----").unwrap_err();
+    assert!(error.contains("name a kubeconfig"), "{error}");
+    let error = report(&["--kubeconfig=/k"], &[0xff, 0xfe]).unwrap_err();
+    assert!(error.contains("is not text"), "{error}");
+}
