@@ -59,7 +59,9 @@ pub struct BatchPod<'a> {
 impl<'a> BatchPod<'a> {
     /// Containers with their points, by name; at least one.
     pub fn containers(self) -> impl Iterator<Item = (&'a str, Point)> {
-        self.containers.iter().map(move |index| (self.points.key(*index).container, self.points.point(*index)))
+        self.containers
+            .iter()
+            .map(move |index| (self.points.key(*index).container, self.points.point(*index)))
     }
 }
 

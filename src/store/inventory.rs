@@ -171,7 +171,8 @@ impl Store {
             // Named by the list even if its changes find no room.
             node.listed_in = number;
         }
-        let labels = intern_labels(&mut self.names, &mut self.scratch, &record.labels).ok_or(Refused::Text)?;
+        let labels =
+            intern_labels(&mut self.names, &mut self.scratch, &record.labels).ok_or(Refused::Text)?;
         self.scratch.clear();
         self.scratch.push_str(record.metrics_path);
         for (kind, address) in &record.addresses {
@@ -185,7 +186,8 @@ impl Store {
             return Err(Refused::Text);
         };
         let Some(node) = self.nodes.at_mut(slot) else { return Ok(()) };
-        let old = [std::mem::replace(&mut node.labels, labels), std::mem::replace(&mut node.endpoint, endpoint)];
+        let old =
+            [std::mem::replace(&mut node.labels, labels), std::mem::replace(&mut node.endpoint, endpoint)];
         (node.kubelet_port, node.ready, node.listed_in) = (record.kubelet_port, record.ready, number);
         old.into_iter().for_each(|name| self.names.release(name));
         Ok(())

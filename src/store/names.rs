@@ -182,7 +182,9 @@ impl Names {
         self.heads.clear();
         self.heads.resize(len, END);
         for index in 0..self.entries.len() {
-            let Some(entry) = self.entries.get(index).copied().filter(|entry| entry.use_count > 0) else { continue };
+            let Some(entry) = self.entries.get(index).copied().filter(|entry| entry.use_count > 0) else {
+                continue;
+            };
             let bucket = self.bucket(self.slice(entry));
             if let (Some(head), Some(entry), Ok(index)) =
                 (self.heads.get_mut(bucket), self.entries.get_mut(index), u32::try_from(index))
@@ -194,7 +196,8 @@ impl Names {
 
     /// Moves the texts in use together at the arena's start, in the order they have.
     fn compact(&mut self) {
-        let mut order: Vec<u32> = (0..).zip(&self.entries).filter(|(_, e)| e.use_count > 0).map(|(i, _)| i).collect();
+        let mut order: Vec<u32> =
+            (0..).zip(&self.entries).filter(|(_, e)| e.use_count > 0).map(|(i, _)| i).collect();
         order.sort_unstable_by_key(|index| self.entry(*index).map_or(0, |entry| entry.start));
         let mut bytes = std::mem::take(&mut self.arena).into_bytes();
         let mut end = 0;

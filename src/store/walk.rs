@@ -45,10 +45,12 @@ impl Store {
     ) -> impl Iterator<Item = PodView<'a>> + use<'a> {
         let resumed = after.map_or(0, |(namespace, name)| behind(self.find_pod(namespace, name)));
         // No pod has an empty name: this is where the namespace begins.
-        let first = namespace.map_or(0, |namespace| self.find_pod(namespace, "").unwrap_or_else(|position| position));
+        let first =
+            namespace.map_or(0, |namespace| self.find_pod(namespace, "").unwrap_or_else(|position| position));
         let slots = self.pods.order().get(resumed.max(first)..).unwrap_or(&[]);
         let pods = slots.iter().filter_map(|slot| self.pods.at(*slot));
-        let inside = pods.take_while(move |pod| namespace.is_none_or(|name| self.names.text(pod.namespace) == name));
+        let inside =
+            pods.take_while(move |pod| namespace.is_none_or(|name| self.names.text(pod.namespace) == name));
         inside.filter(|pod| pod.listed).map(|pod| self.view_pod(pod))
     }
 

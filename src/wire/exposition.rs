@@ -139,11 +139,8 @@ impl Decoder {
 
     fn end_carried(&mut self, each: &mut impl FnMut(Sample<'_>)) {
         self.line_count = self.line_count.saturating_add(1);
-        let decoded = if self.is_overlong {
-            Err(TOO_LONG)
-        } else {
-            decode_line(&self.carry, &mut self.escaped, each)
-        };
+        let decoded =
+            if self.is_overlong { Err(TOO_LONG) } else { decode_line(&self.carry, &mut self.escaped, each) };
         self.carry.clear();
         self.is_overlong = false;
         if let Err(reason) = decoded {
@@ -167,11 +164,7 @@ fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
 }
 
 /// Decodes one line; lines of other families, comments and empty lines are fine and give nothing.
-fn decode_line(
-    line: &[u8],
-    escaped: &mut Escaped,
-    each: &mut impl FnMut(Sample<'_>),
-) -> Result<(), Reason> {
+fn decode_line(line: &[u8], escaped: &mut Escaped, each: &mut impl FnMut(Sample<'_>)) -> Result<(), Reason> {
     if line.len() > limits::EXPOSITION_LINE_LEN_MAX {
         return Err(TOO_LONG);
     }
@@ -334,8 +327,8 @@ fn first_word(text: &str) -> (&str, &str) {
 
 /// Powers of ten that a double holds exactly.
 const POWERS_OF_TEN: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-    1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 
 /// Reads a double. Correctly rounded: a mantissa below 2^53 and a power of ten up to 22 are both exact, so one

@@ -110,7 +110,9 @@ pub enum ObjectError {
 impl fmt::Display for ObjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            ObjectError::NotProtobuf => "the body is not Kubernetes protobuf (does a proxy answer for the API server?)",
+            ObjectError::NotProtobuf => {
+                "the body is not Kubernetes protobuf (does a proxy answer for the API server?)"
+            }
             ObjectError::Malformed => "the body is not a valid protobuf message",
             ObjectError::UnexpectedKind => "the body holds another kind of object than was asked for",
             ObjectError::TooLarge => "one event of the watch is larger than any Kubernetes object",

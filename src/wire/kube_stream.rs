@@ -43,7 +43,9 @@ impl Gather {
                 // One byte at a time, so that nothing beyond the unit's head is taken.
                 None => rest.len().min(1),
             };
-            let Some((now, after)) = rest.split_at_checked(taken).filter(|_| taken > 0) else { return Ok(None) };
+            let Some((now, after)) = rest.split_at_checked(taken).filter(|_| taken > 0) else {
+                return Ok(None);
+            };
             self.bytes.extend_from_slice(now);
             *rest = after;
         }
@@ -126,7 +128,9 @@ impl ListDecoder {
             if list.skip > 0 {
                 return Ok(());
             }
-            let Some(unit) = self.gather.next(&mut rest, |prefix| list.unit_len(prefix))? else { return Ok(()) };
+            let Some(unit) = self.gather.next(&mut rest, |prefix| list.unit_len(prefix))? else {
+                return Ok(());
+            };
             list.take(unit, &mut each)?;
         }
     }

@@ -149,8 +149,12 @@ impl<'a> Fields<'a> {
         let value = match head.kind {
             WireKind::Varint => Value::Varint(head.varint),
             WireKind::Len => Value::Len(payload),
-            WireKind::Fixed64 => Value::Fixed64(u64::from_le_bytes(payload.try_into().map_err(|_| Malformed)?)),
-            WireKind::Fixed32 => Value::Fixed32(u32::from_le_bytes(payload.try_into().map_err(|_| Malformed)?)),
+            WireKind::Fixed64 => {
+                Value::Fixed64(u64::from_le_bytes(payload.try_into().map_err(|_| Malformed)?))
+            }
+            WireKind::Fixed32 => {
+                Value::Fixed32(u32::from_le_bytes(payload.try_into().map_err(|_| Malformed)?))
+            }
         };
         Ok((head.number, value))
     }
@@ -244,7 +248,8 @@ mod tests {
         put_varint_field(&mut out, 2, (-5_i64).cast_unsigned());
         put_bytes(&mut out, 3000, b"");
         out.extend_from_slice(&[4 << 3 | 5, 1, 0, 0, 0, 5 << 3 | 1, 2, 0, 0, 0, 0, 0, 0, 0]);
-        let len = len_field_len(1, 4) + varint_field_len(2, (-5_i64).cast_unsigned()) + len_field_len(3000, 0);
+        let len =
+            len_field_len(1, 4) + varint_field_len(2, (-5_i64).cast_unsigned()) + len_field_len(3000, 0);
         assert_eq!(out.len(), len + 5 + 9);
         let fields: Vec<_> = Fields::new(&out).map(Result::unwrap).collect();
         assert_eq!(

@@ -173,7 +173,8 @@ impl Number {
                 digits += 1;
                 number.len += 1;
                 // Digits beyond 63 bits are read and have no effect.
-                let more = number.fraction.checked_mul(10).and_then(|f| f.checked_add(u64::from(byte - b'0')));
+                let more =
+                    number.fraction.checked_mul(10).and_then(|f| f.checked_add(u64::from(byte - b'0')));
                 match more {
                     Some(more) if !full && i64::try_from(more).is_ok() => {
                         number.fraction = more;

@@ -60,7 +60,8 @@ fn a1_a_normal_body_gives_the_node_and_the_pod() {
     for (number, family) in [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f"), (7, "g")] {
         body += &format!("# HELP {family} [ALPHA] Text\n# TYPE {family} counter\n{}", line(number, true));
     }
-    body += "# HELP scrape_error [ALPHA] 1 if there was an error\n# TYPE scrape_error gauge\nscrape_error 0\n";
+    body +=
+        "# HELP scrape_error [ALPHA] 1 if there was an error\n# TYPE scrape_error gauge\nscrape_error 0\n";
     let (batch, dropped) = batch_of(&body);
     assert_eq!(batch.node(), Some(node_point()));
     assert_eq!(pods(&batch), the_pod(container_point()));
@@ -113,7 +114,9 @@ fn a9_to_a12_a_node_without_cpu_or_memory_is_left_out() {
 
 #[test]
 fn a13_a_negative_timestamp_drops_its_line_alone() {
-    let labels = |pod: &str| format!("{{container=\"metrics-server\",namespace=\"kubernetes-dashboard\",pod=\"{pod}\"}}");
+    let labels = |pod: &str| {
+        format!("{{container=\"metrics-server\",namespace=\"kubernetes-dashboard\",pod=\"{pod}\"}}")
+    };
     let body = format!(
         "# HELP container_start_time_seconds [ALPHA] Start time\n# TYPE container_start_time_seconds gauge\n\
          container_start_time_seconds{} -6.7953645788713455e+09 -62135596800000\n\
@@ -148,7 +151,11 @@ fn b1_seventy_pods_add_up() {
     let mut body = String::from("# TYPE container_cpu_usage_seconds_total counter\n");
     let name = |number: u32| format!("{{container=\"c\",namespace=\"sleeper-1\",pod=\"sleep-{number:02}\"}}");
     for number in 0..70 {
-        body += &format!("container_cpu_usage_seconds_total{} 3.25 {}\n", name(number), 1_633_253_798_973_u64 + 1);
+        body += &format!(
+            "container_cpu_usage_seconds_total{} 3.25 {}\n",
+            name(number),
+            1_633_253_798_973_u64 + 1
+        );
     }
     for number in 0..70 {
         body += &format!("container_memory_working_set_bytes{} 241664 1633253817851\n", name(number));
@@ -165,7 +172,10 @@ fn k3_the_last_sample_in_the_order_of_the_body_gives_the_time() {
     for (body, millis) in [
         ("node_cpu_usage_seconds_total 1 1000\nnode_memory_working_set_bytes 1 2000\n", 2000),
         ("node_memory_working_set_bytes 1 2000\nnode_cpu_usage_seconds_total 1 1000\n", 1000),
-        ("node_cpu_usage_seconds_total 1 1\nnode_memory_working_set_bytes 1 2\nnode_swap_usage_bytes 1 3\n", 2),
+        (
+            "node_cpu_usage_seconds_total 1 1\nnode_memory_working_set_bytes 1 2\nnode_swap_usage_bytes 1 3\n",
+            2,
+        ),
     ] {
         assert_eq!(batch_of(body).0.node().unwrap().taken_at, UnixNanos::from_millis(millis));
     }
@@ -176,12 +186,17 @@ fn k4_of_repeated_samples_the_last_counts() {
     let again = format!("container_cpu_usage_seconds_total{{{POD}}} 7 1633253900000\n");
     let (batch, _) = batch_of(&(lines(&[1, 2, 3]) + &again));
     let at = UnixNanos::from_millis(1_633_253_900_000);
-    assert_eq!(pods(&batch), the_pod(Point { cpu: CoreNanos(7_000_000_000), taken_at: at, ..container_point() }));
+    assert_eq!(
+        pods(&batch),
+        the_pod(Point { cpu: CoreNanos(7_000_000_000), taken_at: at, ..container_point() })
+    );
 }
 
 #[test]
 fn k5_one_incomplete_container_leaves_the_whole_pod_out() {
-    let other = |pod: &str, container: &str| format!("{{container=\"{container}\",namespace=\"kube-system\",pod=\"{pod}\"}} 5 5\n");
+    let other = |pod: &str, container: &str| {
+        format!("{{container=\"{container}\",namespace=\"kube-system\",pod=\"{pod}\"}} 5 5\n")
+    };
     for family in ["container_memory_working_set_bytes", "container_start_time_seconds"] {
         let body = lines(&[1, 2, 3]) + family + &other("coredns-558bd4d5db-4dpjz", "second");
         let (batch, dropped) = batch_of(&body);
@@ -197,7 +212,8 @@ fn k10_nan_and_negatives_are_incomplete_and_overflow_saturates() {
     for (value, expected) in
         [("NaN", None), ("-1", None), ("-Inf", None), ("+Inf", Some(u64::MAX)), ("1e300", Some(u64::MAX))]
     {
-        let body = format!("node_cpu_usage_seconds_total {value} 1\nnode_memory_working_set_bytes {value} 1\n");
+        let body =
+            format!("node_cpu_usage_seconds_total {value} 1\nnode_memory_working_set_bytes {value} 1\n");
         let node = batch_of(&body).0.node();
         assert_eq!(node.map(|point| point.cpu.0), expected, "{value}");
         assert_eq!(node.map(|point| point.working_set.0), expected, "{value}");
@@ -235,7 +251,9 @@ fn a_real_body_gives_sorted_pods_with_sorted_containers() {
     assert_eq!(dropped, Dropped::default());
     let names: Vec<_> = pods(&batch)
         .into_iter()
-        .map(|(pod, containers)| format!("{pod} {}", containers.iter().map(|c| c.0).collect::<Vec<_>>().join(",")))
+        .map(|(pod, containers)| {
+            format!("{pod} {}", containers.iter().map(|c| c.0).collect::<Vec<_>>().join(","))
+        })
         .collect();
     assert_eq!(
         names,
@@ -252,7 +270,8 @@ fn a_real_body_gives_sorted_pods_with_sorted_containers() {
 
 #[test]
 fn lines_in_any_order_group_alike() {
-    let mut all: Vec<&str> = REAL.lines().filter(|line| line.starts_with("container_") || line.starts_with("node_")).collect();
+    let mut all: Vec<&str> =
+        REAL.lines().filter(|line| line.starts_with("container_") || line.starts_with("node_")).collect();
     let expected = batch_of(REAL).0;
     let mut lcg = Lcg(23);
     for _ in 0..20 {
@@ -279,7 +298,8 @@ fn more_containers_than_a_node_may_have_refuse_the_node() {
     batch.begin(UnixNanos(0));
     let mut refused = None;
     for number in 0..=limits::NODE_CONTAINERS_MAX {
-        let line = format!("container_start_time_seconds{{container=\"c\",namespace=\"n\",pod=\"p{number}\"}} 1\n");
+        let line =
+            format!("container_start_time_seconds{{container=\"c\",namespace=\"n\",pod=\"p{number}\"}} 1\n");
         refused = batch.feed(line.as_bytes()).err();
     }
     assert_eq!(refused, Some(BatchError::TooManyContainers));
@@ -294,7 +314,9 @@ fn more_text_than_a_node_may_have_refuses_the_node() {
     batch.begin(UnixNanos(0));
     let pod = "p".repeat(3_000);
     let fed = (0..400).try_for_each(|number| {
-        let line = format!("container_start_time_seconds{{container=\"c\",namespace=\"n\",pod=\"{pod}{number}\"}} 1\n");
+        let line = format!(
+            "container_start_time_seconds{{container=\"c\",namespace=\"n\",pod=\"{pod}{number}\"}} 1\n"
+        );
         batch.feed(line.as_bytes())
     });
     assert_eq!(fed, Err(BatchError::TooMuchText));

@@ -42,7 +42,10 @@ fn a_real_body_gives_every_sample_in_use() {
 
 #[test]
 fn any_chunking_gives_the_same_samples() {
-    let body = format!("{REAL}\n\ncontainer_cpu_usage_seconds_total{{pod=\"a\\\"b\",container=\"c\",namespace=\"n\"}} 1 2\nbad\ncontainer_cpu_usage_seconds_total 5\n{}\nnode_cpu_usage_seconds_total 3", "x".repeat(9000));
+    let body = format!(
+        "{REAL}\n\ncontainer_cpu_usage_seconds_total{{pod=\"a\\\"b\",container=\"c\",namespace=\"n\"}} 1 2\nbad\ncontainer_cpu_usage_seconds_total 5\n{}\nnode_cpu_usage_seconds_total 3",
+        "x".repeat(9000)
+    );
     let whole = decode(&[body.as_bytes()]);
     assert_eq!(whole.1, 2);
     for len in [1, 2, 3, 7, 64, 100, 1000, 4095, 4096, 4097] {
@@ -160,10 +163,37 @@ fn a_decoder_is_used_again_without_traces() {
 #[test]
 fn numbers_are_rounded_as_the_standard_library_does() {
     for text in [
-        "0", "-0", "1", "-1", "1.", ".5", "+1", "5.74291968e+08", "1.6509742024191372e+09", "65.849826", "4282.004268",
-        "9007199254740992", "9007199254740993", "9007199254740994", "1e22", "1e23", "1e-22", "123456789012345678901",
-        "1e308", "1e309", "1e-400", "NaN", "+Inf", "-Inf", "1e+0", "1E5", "0.000000000000000000000001", "1.8e308",
-        "00000000000000000000001", "3.0000000000000000000000001", "1e0000000000000001",
+        "0",
+        "-0",
+        "1",
+        "-1",
+        "1.",
+        ".5",
+        "+1",
+        "5.74291968e+08",
+        "1.6509742024191372e+09",
+        "65.849826",
+        "4282.004268",
+        "9007199254740992",
+        "9007199254740993",
+        "9007199254740994",
+        "1e22",
+        "1e23",
+        "1e-22",
+        "123456789012345678901",
+        "1e308",
+        "1e309",
+        "1e-400",
+        "NaN",
+        "+Inf",
+        "-Inf",
+        "1e+0",
+        "1E5",
+        "0.000000000000000000000001",
+        "1.8e308",
+        "00000000000000000000001",
+        "3.0000000000000000000000001",
+        "1e0000000000000001",
     ] {
         assert_eq!(float(text).map(f64::to_bits), text.parse::<f64>().ok().map(f64::to_bits), "{text}");
     }

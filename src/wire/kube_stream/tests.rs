@@ -341,7 +341,11 @@ fn a_nodes_path_port_and_readiness_are_read() {
     let status = message(|out| {
         put_pair(out, 4, "MemoryPressure", "True");
         put_pair(out, 4, "Ready", "False");
-        put_bytes(out, 6, &message(|out| put_bytes(out, 1, &message(|out| put_varint_field(out, 1, 70_000)))));
+        put_bytes(
+            out,
+            6,
+            &message(|out| put_bytes(out, 1, &message(|out| put_varint_field(out, 1, 70_000)))),
+        );
     });
     let node = message(|out| {
         put_bytes(out, 1, &meta);
