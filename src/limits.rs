@@ -40,6 +40,16 @@ pub const SELF_METRICS_REASONS_MAX: usize = 16;
 pub const NODE_NAME_LEN_MAX: usize = 253;
 /// Bytes of one part of a generated document or of the self-metrics page: parts are added to a piece while it has room.
 pub const PART_LEN_MAX: usize = 8 * 1024;
+/// Time a request may take, as in the reference; `?timeout=` can only shorten it. Beyond it: 504.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// Time below which no answer can be ready: such a `?timeout=` is answered 504 at once.
+pub const REQUEST_TIME_MIN: Duration = Duration::from_micros(10);
+/// Clauses of an `Accept` header that are looked at; browsers send about ten, kubectl three. Later ones do not count.
+pub const ACCEPT_CLAUSES_MAX: usize = 64;
+/// Bytes of one selector: a few thousand names. Beyond it: 400.
+pub const SELECTOR_LEN_MAX: usize = 64 * 1024;
+/// Requirements and values of one selector, each an allocation. Beyond it: 400.
+pub const SELECTOR_TERMS_MAX: usize = 4096;
 
 // ---- access: identities, reviews and their caches -------------------------------------------------------------------
 

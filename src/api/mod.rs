@@ -4,10 +4,16 @@
 //! `access`, between [`request::RequestInfo`] and [`answer()`].
 
 pub mod answer;
+pub mod encode_json;
+pub mod encode_protobuf;
+pub mod encode_yaml;
+pub mod negotiate;
 pub mod request;
 pub mod self_metrics;
+pub mod status;
 pub mod validators;
 
+use crate::limits::REQUEST_TIME_MIN;
 use crate::store::Store;
 use crate::units::UnixNanos;
 use crate::wire::selector::LabelSelector;
@@ -60,10 +66,26 @@ pub struct Context<'a> {
     pub store: &'a Store,
 }
 
-/// Answers that come before authentication: a bad `timeout` parameter (400, 504).
+/// Answers that come before authentication: no request at all (500), a bad `timeout` parameter (400), or one so short
+/// that no answer can be ready in time (504).
 #[must_use]
-pub fn before_authentication(_head: &Head<'_>, _info: &RequestInfo<'_>) -> Option<Answer> {
-    todo!()
+pub fn before_authentication(head: &Head<'_>, info: &RequestInfo<'_>) -> Option<Answer> {
+    if info.malformed {
+        let target =
+            head.query.map_or_else(|| head.path.to_owned(), |query| format!("{}?{query}", head.path));
+        let error = format!(
+            "failed to create RequestInfo: unable to determine kind and namespace from url, {target}"
+        );
+        return Some(status::filter_failed(head, &error));
+    }
+    let timeout = info.timeout?;
+    if let Some(text) = request::parameter(head.query, "timeout").filter(|text| !text.is_empty())
+        && let Err(error) = crate::wire::time::parse_duration(&text)
+    {
+        let message = format!("invalid timeout specified in the request URL - {error}");
+        return Some(status::bad_request(head, message));
+    }
+    (timeout < REQUEST_TIME_MIN).then(status::gateway_timeout)
 }
 
 /// Answers an authorized request. Lists come back as a body that is encoded piece by piece.

@@ -1,5 +1,8 @@
 //! A request as the API sees it: method, path, query, headers; and what authorization asks about it.
 
+use crate::limits::REQUEST_TIME_MAX;
+use crate::wire::selector::{FieldSelector, LabelSelector, quoted};
+use crate::wire::time::parse_duration;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -62,8 +65,10 @@ pub struct RequestInfo<'a> {
     pub field_requirements: Vec<Requirement>,
     /// Label selector requirements for the review.
     pub label_requirements: Vec<Requirement>,
-    /// How long the request may take: `?timeout=`, at most (and by default) 60 s.
+    /// How long the request may take: `?timeout=`, at most (and by default) 60 s. `None` for a watch.
     pub timeout: Option<Duration>,
+    /// A verb in the path with nothing after it (`/apis/GROUP/VERSION/watch`): no request at all, a 500.
+    pub malformed: bool,
 }
 
 /// One selector requirement as a review carries it.
@@ -75,4 +80,235 @@ pub struct Requirement {
     pub operator: &'static str,
     /// Values, sorted.
     pub values: Vec<String>,
+}
+
+impl<'a> RequestInfo<'a> {
+    /// Reads a request as Kubernetes does; never fails, what makes no sense is a path without a resource.
+    #[must_use]
+    pub fn new(head: &Head<'a>) -> RequestInfo<'a> {
+        let path = percent_decoded(head.path, false);
+        let mut info = RequestInfo { verb: lower(head.method), ..RequestInfo::default() };
+        match &path {
+            Cow::Borrowed(path) => info.read_path(head, path, |part| Cow::Borrowed(part)),
+            Cow::Owned(path) => info.read_path(head, path, |part| Cow::Owned(part.to_owned())),
+        }
+        info.path = path;
+        if !info.watches() {
+            info.timeout = Some(timeout(head.query));
+        }
+        info
+    }
+
+    /// A watch has no deadline and its `timeout` is not read: it ends by itself, here with a 405.
+    fn watches(&self) -> bool {
+        self.is_resource && self.verb == "watch"
+    }
+
+    fn read_path<'p>(&mut self, head: &Head<'a>, path: &'p str, own: impl Fn(&'p str) -> Cow<'a, str>) {
+        let mut parts = path.trim_matches('/').split('/');
+        match parts.next() {
+            Some("apis") if parts.clone().count() >= 3 => self.group = own(parts.next().unwrap_or("")),
+            Some("api") if parts.clone().count() >= 2 => {}
+            _ => return,
+        }
+        self.is_resource = true;
+        self.version = own(parts.next().unwrap_or(""));
+        let mut parts: std::iter::Peekable<_> = parts.peekable();
+        let by_path = parts.next_if(|part| matches!(*part, "watch" | "proxy"));
+        match by_path {
+            Some(_) if parts.peek().is_none() => {
+                self.malformed = true;
+                return;
+            }
+            Some(verb) => self.verb = own(verb),
+            None => self.verb = Cow::Borrowed(verb_of(head.method)),
+        }
+        self.read_resource(parts, own);
+        if self.name.is_empty() && self.verb == "get" {
+            self.read_options(head.query);
+        }
+        if self.name.is_empty() && self.verb == "delete" {
+            self.verb = Cow::Borrowed("deletecollection");
+        }
+        if by_path.is_none() && matches!(&*self.verb, "list" | "watch" | "deletecollection") {
+            self.read_selectors(head.query);
+        }
+    }
+
+    /// Reads what follows the version: `[namespaces/NAMESPACE/]RESOURCE[/NAME[/SUBRESOURCE]]`.
+    fn read_resource<'p>(
+        &mut self,
+        mut parts: std::iter::Peekable<impl Iterator<Item = &'p str>>,
+        own: impl Fn(&'p str) -> Cow<'a, str>,
+    ) {
+        let Some(first) = parts.next() else { return };
+        let mut rest = parts;
+        let (mut resource, mut name) = (first, rest.next());
+        if first == "namespaces"
+            && let Some(namespace) = name
+        {
+            self.namespace = own(namespace);
+            // A namespace's own subresources are not resources within it.
+            if let Some(within) = rest.next_if(|part| !matches!(*part, "status" | "finalize")) {
+                (resource, name) = (within, rest.next());
+            }
+        }
+        self.resource = own(resource);
+        if let Some(name) = name {
+            self.name = own(name);
+        }
+        // The verb "proxy" takes the rest of the path for itself.
+        if let Some(subresource) = rest.next()
+            && self.verb != "proxy"
+        {
+            self.subresource = own(subresource);
+        }
+    }
+
+    /// A get without a name is a list or a watch, and a list may be pinned to one name.
+    fn read_options(&mut self, query: Option<&str>) {
+        self.verb = Cow::Borrowed(if is_true(query, "watch") { "watch" } else { "list" });
+        // Options that cannot be read pin nothing.
+        let numbers = ["timeoutSeconds", "limit"].map(|name| parameter(query, name));
+        let labels = parameter(query, "labelSelector").unwrap_or_default();
+        if numbers.iter().flatten().any(|text| go_int(text).is_err())
+            || LabelSelector::parse(&labels).is_err()
+        {
+            return;
+        }
+        let fields = FieldSelector::parse(&parameter(query, "fieldSelector").unwrap_or_default());
+        if let Some(name) = fields.as_ref().ok().and_then(|fields| fields.exact("metadata.name"))
+            && !matches!(name, "." | "..")
+            && !name.contains(['/', '%'])
+        {
+            self.name = Cow::Owned(name.to_owned());
+        }
+    }
+
+    /// What a review may narrow its question by; a selector that cannot be read narrows nothing.
+    fn read_selectors(&mut self, query: Option<&str>) {
+        if let Some(Ok(fields)) = parameter(query, "fieldSelector").map(|text| FieldSelector::parse(&text)) {
+            self.field_requirements = fields
+                .terms()
+                .map(|(key, equal, value)| Requirement {
+                    key: key.to_owned(),
+                    operator: if equal { "In" } else { "NotIn" },
+                    values: vec![value.to_owned()],
+                })
+                .collect();
+        }
+        if let Some(Ok(labels)) = parameter(query, "labelSelector").map(|text| LabelSelector::parse(&text)) {
+            self.label_requirements = labels
+                .requirements()
+                .map(|(key, operator, values)| Requirement {
+                    key: key.to_owned(),
+                    operator,
+                    values: values.to_vec(),
+                })
+                .collect();
+        }
+    }
+}
+
+/// The verb of a method on a resource; empty for methods that Kubernetes does not know.
+fn verb_of(method: &str) -> &'static str {
+    match method {
+        "POST" => "create",
+        "GET" | "HEAD" => "get",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" => "delete",
+        _ => "",
+    }
+}
+
+fn lower(method: &str) -> Cow<'_, str> {
+    match method {
+        "GET" => Cow::Borrowed("get"),
+        method if method.bytes().any(|b| b.is_ascii_uppercase()) => Cow::Owned(method.to_ascii_lowercase()),
+        method => Cow::Borrowed(method),
+    }
+}
+
+/// How long a request may take; values that cannot be read, are not positive or are too long give the maximum.
+fn timeout(query: Option<&str>) -> Duration {
+    let asked = parameter(query, "timeout").and_then(|text| parse_duration(&text).ok());
+    let nanos = asked.and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+    nanos.map_or(REQUEST_TIME_MAX, |nanos| Duration::from_nanos(nanos).min(REQUEST_TIME_MAX))
+}
+
+/// Whether path and query are what Go's HTTP server accepts: every `%` of the path begins an escape, and there are no
+/// control characters. Other requests are answered 400 before anything else.
+#[must_use]
+pub fn is_well_formed(path: &str, query: Option<&str>) -> bool {
+    let has_controls = |text: &str| text.bytes().any(|b| b.is_ascii_control());
+    is_well_escaped(path) && !has_controls(path) && !query.is_some_and(has_controls)
+}
+
+const fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+/// The first value of a query parameter, decoded. Pairs with a bad escape or a `;` do not count, as in Go.
+#[must_use]
+pub fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
+    query?.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')).find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // Only a pair that can be decoded as a whole counts.
+        (is_well_escaped(key) && is_well_escaped(value) && percent_decoded(key, true) == name)
+            .then(|| percent_decoded(value, true))
+    })
+}
+
+/// Whether a switch among the parameters is on: present, and neither `0` nor `false`.
+#[must_use]
+pub fn is_true(query: Option<&str>, name: &str) -> bool {
+    parameter(query, name).is_some_and(|value| &*value != "0" && !value.eq_ignore_ascii_case("false"))
+}
+
+/// An integer as Go's `strconv.ParseInt` reads it in base 10.
+/// # Errors
+/// Go's text.
+pub fn go_int(text: &str) -> Result<i64, String> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let error = |what| Err(format!("strconv.ParseInt: parsing {}: {what}", quoted(text)));
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return error("invalid syntax");
+    }
+    text.parse().or_else(|_| error("value out of range"))
+}
+
+fn is_well_escaped(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'%', bytes)
+        .all(|at| matches!(bytes.get(at + 1..at + 3), Some([a, b]) if is_hex(*a) && is_hex(*b)))
+}
+
+/// Decodes `%XX`, and `+` as a blank when asked to; a bad escape stays as it is. Bytes that are no UTF-8 become U+FFFD.
+fn percent_decoded(text: &str, plus_is_blank: bool) -> Cow<'_, str> {
+    if !text.bytes().any(|b| b == b'%' || (plus_is_blank && b == b'+')) {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match (byte, after) {
+            (b'%', [high, low, after @ ..]) if is_hex(*high) && is_hex(*low) => {
+                decoded.push(nibble(*high) << 4 | nibble(*low));
+                rest = after;
+            }
+            (b'+', _) if plus_is_blank => decoded.push(b' '),
+            _ => decoded.push(*byte),
+        }
+    }
+    let text = String::from_utf8(decoded);
+    Cow::Owned(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+const fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
 }

@@ -1,0 +1,117 @@
+//! JSON as the reference writes it: compact with a newline at the end, or indented without one.
+//!
+//! Objects are written compact, straight into the output; indented JSON and YAML are made from compact JSON, object by
+//! object, so that there is one place that knows what an object looks like. Escapes are Go's: `<`, `>`, `&`, U+2028 and
+//! U+2029 beside what JSON demands. Keeps no memory.
+
+use super::encode_yaml;
+use super::negotiate::Media;
+
+/// Appends a string in quotes.
+pub fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut plain_from = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0x08 => b"\\b",
+            0x0c => b"\\f",
+            b'<' | b'>' | b'&' | 0..0x20 => {
+                flush(out, bytes, plain_from, at);
+                plain_from = at + 1;
+                out.extend_from_slice(b"\\u00");
+                out.push(hex(byte >> 4));
+                out.push(hex(byte & 15));
+                continue;
+            }
+            0xe2 => match bytes.get(at + 1..at + 3) {
+                Some([0x80, 0xa8]) => b"\\u2028",
+                Some([0x80, 0xa9]) => b"\\u2029",
+                _ => continue,
+            },
+            _ => continue,
+        };
+        flush(out, bytes, plain_from, at);
+        plain_from = at + if *byte == 0xe2 { 3 } else { 1 };
+        out.extend_from_slice(escape);
+    }
+    flush(out, bytes, plain_from, bytes.len());
+    out.push(b'"');
+}
+
+fn flush(out: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {
+    out.extend_from_slice(bytes.get(from..to).unwrap_or(b""));
+}
+
+const fn hex(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+}
+
+/// A whole document from its compact JSON, in the layout asked for.
+#[must_use]
+pub fn document(media: Media, pretty: bool, compact: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(compact.len() + compact.len() / 2);
+    if media == Media::Yaml {
+        encode_yaml::value(&mut out, compact, 0);
+    } else if pretty {
+        Indenter::default().feed(compact, &mut out);
+    } else {
+        out.extend_from_slice(compact);
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Turns compact JSON into indented JSON, piece by piece; pieces may end anywhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Indenter {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// A bracket was opened and nothing came yet.
+    opened: bool,
+}
+
+impl Indenter {
+    /// Appends a piece, two blanks a level.
+    pub fn feed(&mut self, compact: &[u8], out: &mut Vec<u8>) {
+        for byte in compact {
+            if self.in_string {
+                out.push(*byte);
+                self.in_string = self.escaped || *byte != b'"';
+                self.escaped = !self.escaped && *byte == b'\\';
+                continue;
+            }
+            let closes = matches!(byte, b'}' | b']');
+            match (std::mem::take(&mut self.opened), closes) {
+                (true, false) => {
+                    self.depth += 1;
+                    self.new_line(out);
+                }
+                (false, true) => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.new_line(out);
+                }
+                _ => {}
+            }
+            out.push(*byte);
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.opened = true,
+                b',' => self.new_line(out),
+                b':' => out.push(b' '),
+                _ => {}
+            }
+        }
+    }
+
+    fn new_line(&self, out: &mut Vec<u8>) {
+        out.push(b'\n');
+        out.resize(out.len() + 2 * self.depth, b' ');
+    }
+}
