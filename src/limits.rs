@@ -276,23 +276,14 @@ pub const CONTAINERS_DEFAULT: u32 = 40_000;
 /// Default of `--max-connections`: one more is closed at once.
 pub const CONNECTIONS_DEFAULT: u32 = 128;
 
-/// Bytes of text reserved for each node: name, labels, addresses.
-pub const NODE_TEXT_LEN: u64 = 1024;
+/// Bytes of text reserved for each node: name, labels, addresses. Beyond the sum of all texts, a node or pod is refused.
+pub const NODE_TEXT_LEN: u64 = 2048;
 
 /// Bytes of text reserved for each pod: namespace, name, labels; equal texts are kept once.
 pub const POD_TEXT_LEN: u64 = 256;
 
 /// Bytes of text reserved for each container: its name; equal ones are kept once.
 pub const CONTAINER_TEXT_LEN: u64 = 32;
-
-/// Bytes of a node's rows.
-pub const NODE_LEN: u64 = 128;
-
-/// Bytes of a pod's row.
-pub const POD_LEN: u64 = 64;
-
-/// Bytes of a container's row.
-pub const CONTAINER_LEN: u64 = 64;
 
 /// Bytes a connection may hold at a time: TLS buffers, request head, one piece of an answer.
 pub const CONNECTION_LEN: u64 = 64 * 1024;

@@ -161,9 +161,9 @@ const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
 pub static FLAGS: &[Flag] = &[
     immediate("config", Text, Toplet, "File of flags, one a line, `#` starts a comment. Read first: the command line wins."),
     used("host-only", Switch, "false", Toplet, "Serve this machine alone, whatever cluster is configured."),
-    used("max-nodes", Int, "1000", Toplet, "Nodes that memory is reserved for; nodes beyond are refused and named in the log."),
-    used("max-pods", Int, "20000", Toplet, "Pods that memory is reserved for."),
-    used("max-containers", Int, "40000", Toplet, "Containers that memory is reserved for."),
+    used("max-nodes", Int, "1000", Toplet, "Nodes that room is reserved for; nodes beyond are refused and named in the log."),
+    used("max-pods", Int, "20000", Toplet, "Pods that room is reserved for."),
+    used("max-containers", Int, "40000", Toplet, "Containers that room is reserved for; a pod beyond is refused."),
     used("max-connections", Int, "128", Toplet, "Connections served at a time; one more is closed at once."),
     used("gzip", Switch, "true", Toplet, "Compress large answers for clients that ask for it."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),

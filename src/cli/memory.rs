@@ -1,33 +1,55 @@
 //! The memory that a configuration asks for, one line a holder, as `toplet check` prints it.
 //!
 //! What is reserved is address space: a page counts only once it is used, so a large capacity costs nothing on a small
-//! cluster. The sum is the most the program can come to hold, not what it holds.
+//! cluster. The sum is the most that these holders can come to, not what they hold.
 
 use super::config::Config;
 use crate::limits;
 use std::fmt::Write;
 
-/// Bytes by holder, the largest amounts they may come to.
-#[must_use]
-pub fn holders(config: &Config) -> Vec<(&'static str, u64)> {
-    let capacity = config.capacity;
-    vec![
-        ("nodes", u64::from(capacity.nodes) * limits::NODE_LEN),
-        ("pods", u64::from(capacity.pods) * limits::POD_LEN),
-        ("containers", u64::from(capacity.containers) * limits::CONTAINER_LEN),
-        ("names and labels", u64::from(capacity.text_len)),
-        ("connections", u64::from(config.max_connections) * limits::CONNECTION_LEN),
-        ("program and threads", limits::PROGRAM_LEN),
-    ]
+/// Holders and the most bytes each may come to.
+fn holders(config: &Config) -> Vec<(&'static str, u64)> {
+    let mut holders: Vec<_> = config.capacity.holders().to_vec();
+    holders.push(("connections", u64::from(config.max_connections) * limits::CONNECTION_LEN));
+    holders.push(("program, threads, caches", limits::PROGRAM_LEN));
+    holders
 }
 
 /// Prints the holders and their sum.
-pub fn print(out: &mut String, config: &Config) {
-    let _ = writeln!(out, "memory at most (used pages only; KiB):");
-    let mut sum = 0;
-    for (name, len) in holders(config) {
-        sum += len;
+pub(super) fn print(out: &mut String, config: &Config) {
+    let holders = holders(config);
+    let sum: u64 = holders.iter().map(|(_, len)| len).sum();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "memory, at most (KiB; only pages in use count):");
+    for (name, len) in holders.into_iter().chain([("in all", sum)]) {
         let _ = writeln!(out, "  {:>9}  {name}", len.div_ceil(1024));
     }
-    let _ = writeln!(out, "  {:>9}  in all", sum.div_ceil(1024));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::{Check, Command, Surroundings, parse};
+
+    fn sum(flags: &[&str]) -> u64 {
+        let words = ["toplet", "check"].iter().chain(flags).map(std::ffi::OsString::from);
+        let Ok(Command::Check(check)) = parse(words, &Surroundings::default()) else { panic!("not a check") };
+        let Check { .. } = *check;
+        let report = check.report(&|_| unreachable!()).unwrap();
+        let line = report.lines().find(|line| line.ends_with("in all")).unwrap();
+        line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn every_capacity_has_its_price() {
+        let base = sum(&[]);
+        // 64 bytes of points for each container at least.
+        assert!(sum(&["--max-containers=140000"]) >= base + 100_000 * 64 / 1024);
+        assert!(sum(&["--max-pods=30000"]) > base);
+        assert!(sum(&["--max-nodes=2000"]) > base);
+        assert!(sum(&["--max-connections=129"]) > base);
+        assert!(
+            sum(&["--max-pods=110", "--max-nodes=1", "--max-containers=300", "--max-connections=16"])
+                < 8 * 1024
+        );
+    }
 }

@@ -34,6 +34,26 @@ pub struct Capacity {
     pub text_len: u32,
 }
 
+impl Capacity {
+    /// Entries of the arena of names: namespace, name and label set of a pod; name, label set and addresses of a node;
+    /// name of a container.
+    fn name_count(self) -> u64 {
+        3 * (u64::from(self.pods) + u64::from(self.nodes)) + u64::from(self.containers)
+    }
+
+    /// What a store of this capacity reserves, by holder, in bytes. Pages count only once they are used.
+    #[must_use]
+    pub fn holders(self) -> [(&'static str, u64); 4] {
+        let bytes = |count: u64, len: usize| count.saturating_mul(len as u64);
+        [
+            ("nodes", bytes(self.nodes.into(), Slab::<Node>::SLOT_LEN)),
+            ("pods", bytes(self.pods.into(), Slab::<Pod>::SLOT_LEN)),
+            ("container samples", bytes(self.containers.into(), Rows::ROW_LEN)),
+            ("names and labels", bytes(self.name_count(), Names::ENTRY_LEN) + u64::from(self.text_len)),
+        ]
+    }
+}
+
 /// A node, a running pod: the store takes them as the wire decodes them.
 pub use crate::wire::kube_objects::{NodeObject as NodeRecord, PodObject as PodRecord};
 
@@ -211,10 +231,8 @@ impl Store {
     #[must_use]
     pub fn new(capacity: Capacity, resolution: Window) -> Store {
         let Capacity { nodes, pods, containers, text_len } = capacity;
-        // A pod has a namespace, a name and a label set; a node a name, a label set and its addresses.
-        let name_count = 3 * (u64::from(pods) + u64::from(nodes)) + u64::from(containers);
         Store {
-            names: Names::new(text_len, usize::try_from(name_count).unwrap_or(usize::MAX)),
+            names: Names::new(text_len, usize::try_from(capacity.name_count()).unwrap_or(usize::MAX)),
             nodes: Slab::new(nodes),
             pods: Slab::new(pods),
             rows: Rows::new(containers),

@@ -46,6 +46,9 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Bytes an entry comes to, with its share of the index, which may be twice as long as the entries are many.
+    pub(super) const ENTRY_LEN: usize = size_of::<Entry>() + 2 * size_of::<u32>();
+
     /// Reserves `text_len` bytes and `count` entries.
     pub(super) fn new(text_len: u32, count: usize) -> Names {
         Names {

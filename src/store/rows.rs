@@ -26,6 +26,9 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// Bytes reserved for a row, with its name and link.
+    pub(super) const ROW_LEN: usize = size_of::<Row>() + size_of::<Link>();
+
     /// Reserves `count` rows.
     pub(super) fn new(count: u32) -> Rows {
         let count_max = count as usize;

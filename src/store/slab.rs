@@ -15,6 +15,9 @@ pub(super) struct Slab<T> {
 }
 
 impl<T: Default> Slab<T> {
+    /// Bytes reserved for a slot, with its places in the order and in the list of free ones.
+    pub(super) const SLOT_LEN: usize = size_of::<T>() + 2 * size_of::<u32>();
+
     /// Reserves `count` slots.
     pub(super) fn new(count: u32) -> Slab<T> {
         let count_max = count as usize;
