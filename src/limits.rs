@@ -99,9 +99,6 @@ pub const REVIEW_GRACE_SECS: u64 = 60;
 
 // ---- net and poller: kubelets ---------------------------------------------------------------------------------------
 
-/// Stack of a helper thread: TLS handshake and HTTP client need about 60 KiB; untouched pages cost nothing. The debug
-/// build keeps more on the stack.
-pub const STACK_LEN: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 128 * 1024 };
 /// Bytes of input buffer of an outgoing connection, and of an answer's header; a larger header is refused.
 pub const FETCH_INPUT_LEN: usize = 8 * 1024;
 /// Bytes of output buffer of an outgoing connection: the longest header line (a token) must fit.
@@ -294,8 +291,9 @@ pub const PROGRAM_LEN: u64 = 4 * 1024 * 1024;
 /// Bytes of one log line; what is longer is cut.
 pub const LOG_LINE_LEN_MAX: usize = 4 * 1024;
 
-/// Bytes of a thread's stack; the deepest use is a TLS handshake with a kubelet. Beyond it the guard page ends the process.
-pub const THREAD_STACK_LEN: usize = 128 * 1024;
+/// Bytes of a thread's stack; the deepest use is a TLS handshake with a kubelet, some 60 KiB (the debug build keeps more on
+/// the stack). Untouched pages cost nothing; beyond it the guard page ends the process.
+pub const THREAD_STACK_LEN: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 128 * 1024 };
 
 /// Bytes read of a kernel file (/proc/stat, memory.stat); what is looked for stands in the first two thousand.
 pub const HOST_FILE_LEN_MAX: usize = 8 * 1024;

@@ -42,6 +42,16 @@ impl ApiServer {
         self.fetcher.send(&Request { url: &url, accept, body: None, timeout, limit })
     }
 
+    /// Asks for a small JSON document.
+    ///
+    /// # Errors
+    /// There is no answer; any status is one.
+    pub fn get_document(&self, path: &str, timeout: Duration) -> Result<Exchange, FetchError> {
+        let url = format!("{}{path}", self.base);
+        let (accept, limit) = ("application/json", limits::REVIEW_LEN_MAX);
+        self.fetcher.send(&Request { url: &url, accept, body: None, timeout: Some(timeout), limit })
+    }
+
     /// Posts a JSON document and asks for one.
     ///
     /// # Errors

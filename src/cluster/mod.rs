@@ -1,6 +1,8 @@
-//! The API server: kubeconfig, client, list and watch into the inventory, reviews.
+//! The API server: kubeconfig, client, list and watch into the inventory, trust, reviews.
 
+pub mod authentication;
 pub mod backoff;
 pub mod client;
 pub mod kubeconfig;
+pub mod review;
 pub mod watch;

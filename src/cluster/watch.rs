@@ -8,7 +8,7 @@ pub mod state;
 
 use super::backoff::chance;
 use super::client::{ApiServer, hint};
-use crate::host::clock;
+use crate::host::{clock, threads};
 use crate::limits;
 use crate::net::fetch::{Exchange, FetchError, Reason};
 use crate::poller::Refusals;
@@ -65,11 +65,8 @@ pub fn start(
     changed: Changed,
     stop: Arc<Stop>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
-    let name = format!("watch {}", names(kind).0);
-    let builder = std::thread::Builder::new().name(name).stack_size(limits::STACK_LEN);
-    builder.spawn(move || {
-        Watcher { kind, api, store, changed, stop, refusals: Refusals::default(), away: false }.run()
-    })
+    let watcher = Watcher { kind, api, store, changed, stop, refusals: Refusals::default(), away: false };
+    threads::spawn(names(kind).0, move || watcher.run())
 }
 
 /// The resource's name, its path, and what to accept for lists and events.

@@ -4,7 +4,7 @@
 //! before each system call. Names are looked up on a thread of their own, since the resolver of the C library cannot be
 //! interrupted; a stuck resolver holds at most `limits::LOOKUPS_MAX` such threads.
 
-use crate::host::{clock, socket};
+use crate::host::{clock, socket, threads};
 use crate::limits;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
@@ -166,16 +166,13 @@ pub(super) fn lookup(host: &str, port: u16, timeout: Duration) -> io::Result<Vec
     }
     let name = host.to_owned();
     let (answer, answered) = mpsc::sync_channel(1);
-    let spawned = std::thread::Builder::new().name("lookup".to_owned()).stack_size(limits::STACK_LEN).spawn(
-        move || {
-            let found = (name.as_str(), port)
-                .to_socket_addrs()
-                .map(|found| found.take(limits::ADDRESSES_MAX).collect());
-            LOOKUPS.fetch_sub(1, Ordering::Relaxed);
-            // Nobody waits any more when the lookup took too long.
-            let _ = answer.send(found);
-        },
-    );
+    let spawned = threads::spawn("lookup", move || {
+        let found =
+            (name.as_str(), port).to_socket_addrs().map(|found| found.take(limits::ADDRESSES_MAX).collect());
+        LOOKUPS.fetch_sub(1, Ordering::Relaxed);
+        // Nobody waits any more when the lookup took too long.
+        let _ = answer.send(found);
+    });
     if let Err(e) = spawned {
         LOOKUPS.fetch_sub(1, Ordering::Relaxed);
         return Err(e);

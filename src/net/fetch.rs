@@ -380,7 +380,7 @@ fn sort_io(error: &io::Error, timeout: Option<Duration>) -> FetchError {
     match error.kind() {
         K::TimedOut => late(timeout),
         K::ConnectionRefused => FetchError::new(Reason::Refused, "connection refused"),
-        K::UnexpectedEof | K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::NotConnected => {
+        K::UnexpectedEof | K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => {
             FetchError::new(Reason::Disconnected, "the connection was closed before the answer was complete")
         }
         _ => FetchError::new(Reason::Io, error.to_string()),

@@ -9,8 +9,7 @@ pub mod schedule;
 pub mod scrape;
 
 use crate::api::self_metrics::SelfMetrics;
-use crate::host::clock;
-use crate::limits;
+use crate::host::{clock, threads};
 use crate::store::batch::{Batch, Dropped};
 use crate::store::source::{Source, SourceError};
 use crate::store::{Commit, Refused, Store, Target};
@@ -100,8 +99,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn spawn(shared: &Arc<Shared>, first: bool) -> std::io::Result<()> {
     shared.running.fetch_add(1, Ordering::Relaxed);
     let mine = shared.clone();
-    let builder = std::thread::Builder::new().name("poller".to_owned()).stack_size(limits::STACK_LEN);
-    let spawned = builder.spawn(move || {
+    let spawned = threads::spawn("poller", move || {
         mine.work(first);
         mine.running.fetch_sub(1, Ordering::Relaxed);
     });
