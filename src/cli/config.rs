@@ -8,7 +8,9 @@ use super::argv::Settled;
 use super::error::{Origin, StartError};
 use super::flags::Effect;
 use super::mode::{self, Mode, Surroundings};
+use crate::net::tls::{self, TlsSettings};
 use crate::store::Capacity;
+use crate::wire::selector::LabelSelector;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,7 +69,7 @@ pub struct Kubelet {
     pub client_pair: Option<(PathBuf, PathBuf)>,
     /// Longest time of one scrape.
     pub request_timeout: Duration,
-    /// Label selector of the nodes, trimmed and valid; empty selects all.
+    /// Label selector of the nodes as text, trimmed, for the API server; empty selects all.
     pub node_selector: String,
 }
 
@@ -91,10 +93,8 @@ pub struct Serving {
     pub certificate: Certificate,
     /// More certificates by server name.
     pub sni: Vec<SniCertificate>,
-    /// `--tls-min-version` as given.
-    pub min_version: String,
-    /// `--tls-cipher-suites` by their Go names; empty: all that are served.
-    pub cipher_suites: Vec<String>,
+    /// Protocol versions and cipher suites.
+    pub tls: TlsSettings,
 }
 
 /// Where the serving certificate comes from.
@@ -190,6 +190,7 @@ pub fn build(args: &Args, settled: &Settled, around: &Surroundings) -> Result<Co
     }
     rules.logging()?;
     rules.durations()?;
+    rules.node_selector()?;
     let decision = mode::decide(args.host_only, &args.kubeconfig, around)?;
     let listen = rules.listen(&decision.mode)?;
     let state_dir =
@@ -353,6 +354,12 @@ impl Rules<'_> {
         errors
     }
 
+    fn node_selector(&self) -> Result<(), StartError> {
+        LabelSelector::parse(self.args.node_selector.trim())
+            .map(drop)
+            .map_err(|text| self.error("node-selector", text, "write it as for kubectl get nodes -l"))
+    }
+
     fn logging(&self) -> Result<(), StartError> {
         match self.args.logging_format.as_str() {
             "text" | "json" => Ok(()),
@@ -450,12 +457,19 @@ impl Rules<'_> {
             },
         };
         let sni = args.tls_sni_cert_key.iter().filter(|value| !value.is_empty()).map(|value| self.sni(value));
-        Ok(Serving {
-            certificate,
-            sni: sni.collect::<Result<_, _>>()?,
-            min_version: args.tls_min_version.clone(),
-            cipher_suites: args.tls_cipher_suites.0.clone(),
-        })
+        Ok(Serving { certificate, sni: sni.collect::<Result<_, _>>()?, tls: self.tls()? })
+    }
+
+    fn tls(&self) -> Result<TlsSettings, StartError> {
+        // These texts name the flag and the way out themselves.
+        let wrong = |name: &str| {
+            let origin = self.origin(name);
+            move |text: String| StartError::new("", origin, text, "")
+        };
+        let cipher_suites = self.args.tls_cipher_suites.0.clone();
+        tls::known_suites(&cipher_suites).map_err(wrong("tls-cipher-suites"))?;
+        let min_version = tls::min_version(&self.args.tls_min_version).map_err(wrong("tls-min-version"))?;
+        Ok(TlsSettings { min_version, cipher_suites })
     }
 
     /// `crt,key[:domain,...]`.

@@ -132,6 +132,14 @@ fn allowed_suites(names: &[String]) -> Result<Vec<CipherSuite>, String> {
     Ok(allowed)
 }
 
+/// Whether every name of `--tls-cipher-suites` is one of Go's.
+/// # Errors
+/// The first that is not, with those that are.
+pub fn known_suites(names: &[String]) -> Result<(), String> {
+    let known = |name: &String| GO_SUITES.iter().any(|suite| suite.0 == name);
+    names.iter().find(|name| !known(name)).map_or(Ok(()), |name| Err(unknown_suite(name)))
+}
+
 fn unknown_suite(name: &str) -> String {
     let valid: Vec<&str> = GO_SUITES.iter().filter(|s| s.1 != Kind::Weak).map(|s| s.0).collect();
     format!("--tls-cipher-suites: unknown cipher suite {name:?}; valid names: {}", valid.join(", "))

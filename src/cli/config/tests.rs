@@ -162,7 +162,7 @@ fn k48_the_argument_lists_that_are_deployed_start_unchanged() {
     assert_eq!(in_pod(&overlay).kubelet.node_selector, "metrics-server-skip!=true");
     assert_eq!(in_pod(&overlay).log, Log { verbosity: 4, json: false });
     assert_eq!(in_pod(&helm).authorization.always_allow_paths, ["/metrics"]);
-    assert_eq!(in_pod(&[k3s_ciphers]).serving.cipher_suites.len(), 6);
+    assert_eq!(in_pod(&[k3s_ciphers]).serving.tls.cipher_suites.len(), 6);
 }
 
 #[test]
@@ -274,4 +274,15 @@ fn capacities_have_defaults_and_may_not_be_zero() {
 fn an_unknown_command_is_an_error() {
     assert!(error(&["chekc"]).starts_with("chekc: this is no command"));
     assert!(error(&["check", "now"]).contains("now"));
+}
+
+#[test]
+fn selectors_and_tls_settings_are_judged_at_the_start() {
+    assert!(error(&["--node-selector=a in ("]).starts_with("--node-selector: "));
+    assert_eq!(in_pod(&["--node-selector= a=b "]).kubelet.node_selector, "a=b");
+    assert!(error(&["--tls-min-version=VersionTLS99"]).starts_with("--tls-min-version: unknown version"));
+    assert!(error(&["--tls-cipher-suites=NULL"]).starts_with("--tls-cipher-suites: unknown cipher suite"));
+    let weak =
+        in_pod(&["--tls-cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA", "--tls-min-version=VersionTLS13"]);
+    assert_eq!(weak.serving.tls.min_version, crate::net::tls::MinVersion::Tls13);
 }
