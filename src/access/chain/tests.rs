@@ -155,6 +155,25 @@ fn keys_of_the_usual_kinds_are_verified() {
 }
 
 #[test]
+fn a_ca_as_a_client_is_judged_like_any_client() {
+    let top = root(&ca("top"));
+    let server = &[ExtendedKeyUsagePurpose::ServerAuth][..];
+    for (wish, what) in [
+        (Wish { years: (2020, 2025), ..ca("bob") }, "CertExpired"),
+        (Wish { years: (2027, 2090), ..ca("bob") }, "CertNotValidYet"),
+        (Wish { usages: server, ..ca("bob") }, "the certificate is not for clients"),
+    ] {
+        let error = pool(&top).verify(&[top.issue(&wish)], NOW).unwrap_err();
+        assert!(error.contains(what), "{error}");
+    }
+    let rsa = Pool::parse(&golden("rsa-ca")).unwrap();
+    assert!(
+        rsa.verify(&[golden_der("v1-client")], UnixNanos(0))
+            .is_err_and(|error| error.contains("not valid yet"))
+    );
+}
+
+#[test]
 fn version_1_certificates_and_any_usage_count_as_in_go() {
     let rsa = Pool::parse(&golden("rsa-ca")).unwrap();
     assert!(rsa.verify(&[golden_der("critical-client")], NOW).is_err(), "an unknown critical extension");

@@ -161,6 +161,11 @@ fn headers() -> Vec<HeaderRow> {
             lines(&[("X-Remote-User", "system:anonymous"), ("X-Remote-Group", "system:unauthenticated")]),
             Some(identity("system:anonymous", &["system:unauthenticated"])),
         ),
+        (
+            "anonymous without a group",
+            lines(&[("X-Remote-User", "system:anonymous")]),
+            Some(identity("system:anonymous", &[])),
+        ),
     ]
 }
 
