@@ -6,12 +6,13 @@
 use super::identity::{self, ANONYMOUS, Authentication};
 use super::impersonation::{self, Impersonation, Next};
 use super::policy::{Attributes, Decision};
-use super::refusal;
+use super::refusal::{Denial, bad_request};
 use super::review::{Question, Verdict};
 use super::trust::{Peer, Trust};
 use super::{Identity, Mode, Policy};
 use crate::api::answer::Answer;
 use crate::api::request::{Head, RequestInfo};
+use crate::api::status;
 use crate::units::UnixNanos;
 use std::borrow::Cow;
 
@@ -117,7 +118,7 @@ impl Check {
             }
             Err(text) => {
                 let why = format!("user {:?}: {text}", identity.user);
-                Step::Refused(refusal::bad_request(request.head, &text), why)
+                Step::Refused(bad_request(request.head, text), why)
             }
         }
     }
@@ -134,17 +135,15 @@ impl Check {
             let denial = match impersonation.next(&wanted) {
                 Next::Acts(identity) => return self.authorize(request, identity),
                 Next::Refused(denial) => {
-                    let answer = refusal::denied(request.head, &denial);
+                    let answer = denial.answer(request.head);
                     return Step::Refused(answer, denial.because);
                 }
-                Next::Deny(user, attributes, reason) => Some(refusal::denial(user, &attributes, &reason)),
+                Next::Deny(user, attributes, reason) => Some(Denial::new(user, &attributes, &reason)),
                 Next::Decide(user, attributes) => match verdict.take() {
-                    Some(verdict) => {
-                        denial_of(verdict).map(|reason| refusal::denial(user, &attributes, &reason))
-                    }
+                    Some(verdict) => denial_of(verdict).map(|reason| Denial::new(user, &attributes, &reason)),
                     None => match request.policy.decide(user, &attributes) {
                         Decision::Allow => None,
-                        Decision::Deny => Some(refusal::denial(user, &attributes, "")),
+                        Decision::Deny => Some(Denial::new(user, &attributes, "")),
                         Decision::Ask(question) => {
                             self.stage = Stage::Impersonation(impersonation);
                             return Step::Ask(question);
@@ -195,16 +194,16 @@ fn authorized(request: Request<'_>, identity: Identity, verdict: Verdict) -> Ste
 }
 
 fn unauthorized(request: Request<'_>, why: String) -> Step {
-    Step::Refused(refusal::unauthorized(request.head), why)
+    Step::Refused(status::unauthorized(request.head), why)
 }
 
 fn forbidden(request: Request<'_>, identity: &Identity, reason: &str) -> Step {
-    let denial = refusal::denial(identity, &Attributes::of(request.info), reason);
-    Step::Refused(refusal::denied(request.head, &denial), denial.because)
+    let denial = Denial::new(identity, &Attributes::of(request.info), reason);
+    Step::Refused(denial.answer(request.head), denial.because)
 }
 
 fn failed(request: Request<'_>, error: &str) -> Step {
-    Step::Refused(refusal::failed(request.head, error), format!("the review failed: {error}"))
+    Step::Refused(status::filter_failed(request.head, error), format!("the review failed: {error}"))
 }
 
 #[cfg(test)]

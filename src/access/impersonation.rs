@@ -13,8 +13,9 @@ use super::Identity;
 use super::identity::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, read_extra, text};
 use super::names::{account_name, fault_of, node_name};
 use super::policy::{Attributes, MASTERS};
-use super::refusal::quote;
+use super::refusal::Denial;
 use crate::api::request::Head;
+use crate::wire::selector::quoted;
 use std::borrow::Cow;
 
 /// From this many groups (or extra values) on, one question for all of them comes first.
@@ -45,18 +46,18 @@ pub(super) fn wanted(head: &Head<'_>) -> Result<Option<Identity>, String> {
 /// An identity as Go prints it (`%#v`), which is what the reference answers.
 fn go_syntax(identity: &Identity) -> String {
     let strings = |values: &[String]| {
-        let quoted = values.iter().map(|value| quote(value)).collect::<Vec<_>>();
-        format!("[]string{{{}}}", quoted.join(", "))
+        let items = values.iter().map(|value| quoted(value)).collect::<Vec<_>>();
+        format!("[]string{{{}}}", items.join(", "))
     };
     let groups =
         if identity.groups.is_empty() { "[]string(nil)".to_owned() } else { strings(&identity.groups) };
     let extra = if identity.extra.is_empty() {
         "map[string][]string(nil)".to_owned()
     } else {
-        let pairs = identity.extra.iter().map(|(key, values)| format!("{}:{}", quote(key), strings(values)));
+        let pairs = identity.extra.iter().map(|(key, values)| format!("{}:{}", quoted(key), strings(values)));
         format!("map[string][]string{{{}}}", pairs.collect::<Vec<_>>().join(", "))
     };
-    let (user, uid) = (quote(&identity.user), quote(&identity.uid));
+    let (user, uid) = (quoted(&identity.user), quoted(&identity.uid));
     format!("&user.DefaultInfo{{Name:{user}, UID:{uid}, Groups:{groups}, Extra:{extra}}}")
 }
 
@@ -115,19 +116,6 @@ pub(super) enum Next<'a> {
     Acts(Identity),
     /// Every mode refused.
     Refused(Denial),
-}
-
-/// Why a mode refused, in the words of the 403.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Denial {
-    /// API group of what was denied.
-    pub(super) group: String,
-    /// Resource that was denied.
-    pub(super) resource: String,
-    /// Its name.
-    pub(super) name: String,
-    /// Who cannot do what, and the reason of the review if it gave one.
-    pub(super) because: String,
 }
 
 /// The questions of one request.

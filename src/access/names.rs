@@ -2,7 +2,7 @@
 //!
 //! Shapes and texts are those of Kubernetes' validation; everything is read in one pass over the name.
 
-use super::refusal::quote;
+use crate::wire::selector::quoted;
 
 /// What constrained modes hold against an extra key or its values.
 pub(super) fn fault_of(key: &str, values: &[String]) -> Option<String> {
@@ -14,7 +14,7 @@ pub(super) fn fault_of(key: &str, values: &[String]) -> Option<String> {
         return Some(format!("impersonating an invalid key in extra is not allowed: {fault}"));
     }
     if key.chars().any(char::is_uppercase) {
-        return Some(format!("impersonating a non-lowercase key in extra is not allowed: {}", quote(key)));
+        return Some(format!("impersonating a non-lowercase key in extra is not allowed: {}", quoted(key)));
     }
     if values.iter().any(String::is_empty) {
         return refused("the empty string value");
@@ -29,7 +29,7 @@ const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._
 
 /// Why a key is no domain-prefixed path, in the words of Kubernetes' validation.
 fn path_fault(key: &str) -> Option<String> {
-    let fault = |value: &str, what: &str| format!("extra.key: Invalid value: {}: {what}", quote(value));
+    let fault = |value: &str, what: &str| format!("extra.key: Invalid value: {}: {what}", quoted(value));
     let Some((host, path)) = key.split_once('/').filter(|(host, path)| !host.is_empty() && !path.is_empty())
     else {
         return Some(fault(key, "must be a domain-prefixed path (such as \"acme.io/foo\")"));
