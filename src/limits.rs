@@ -215,6 +215,12 @@ pub const LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 /// Age from which a connection that has not sent its first request makes room for a newcomer.
 pub const WAITING_TIME_MIN: Duration = Duration::from_secs(1);
+/// Time between two looks for connections over their deadline; a deadline is late by that much at most.
+pub const SWEEP_PERIOD: Duration = Duration::from_secs(1);
+/// The same while all connections are idle, to wake seldom.
+pub const SWEEP_PERIOD_QUIET: Duration = Duration::from_secs(5);
+/// Time between two looks whether the last connection ended while stopping.
+pub const DRAIN_CHECK_PERIOD: Duration = Duration::from_millis(20);
 /// Pause after the operating system refused a connection (out of descriptors), so that the loop does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -226,6 +232,12 @@ pub const HEAD_LEN_OWN: usize = 8 * 1024;
 pub const HEAD_LEN_SHARED: usize = 2 * 1024 * 1024;
 /// Header lines of one request; a user in 1000 groups has about 1020. Beyond it 431.
 pub const HEADER_COUNT_MAX: usize = 4096;
+/// Bytes that one connection takes in its worst moment: a client chain in the handshake (64 KiB in TLS buffers), later its
+/// own head and lines, one piece, one record. For the sum in `toplet check`; beyond it nothing is allocated.
+pub const CONNECTION_LEN_MAX: usize = 96 * 1024;
+/// Bytes of an answer that the kernel holds for a connection (it doubles the figure for its own use); more waits here, as
+/// the rest of a list that is not encoded yet.
+pub const SEND_BUFFER_LEN: usize = 64 * 1024;
 /// Bytes of the read buffer that an idle connection keeps.
 pub const READ_LEN_IDLE: usize = 512;
 /// Bytes of a request body that are read and thrown away; beyond it the connection closes after the answer.
@@ -234,7 +246,7 @@ pub const BODY_LEN_MAX: usize = 64 * 1024;
 pub const AUDIT_ID_LEN_MAX: usize = 1024;
 /// Bytes from which a body is compressed when the client accepts gzip; upstream's threshold.
 pub const GZIP_LEN_MIN: usize = 128 * 1024;
-/// Compressors at once; further answers go out as they are.
+/// Compressors at once, 40 KiB each; further answers go out as they are.
 pub const GZIP_COUNT_MAX: usize = 2;
 
 /// TLS sessions kept for resumption; the oldest goes first.

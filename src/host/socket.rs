@@ -1,4 +1,4 @@
-//! TCP keepalive, which the standard library cannot set.
+//! Socket options that the standard library cannot set: TCP keepalive, and the size of the send buffer.
 //!
 //! A watch of the API server may be silent for minutes and still be healthy; only the kernel's probes tell such a
 //! connection from one whose peer lost power. Refuses nothing: a socket without keepalive merely notices later.
@@ -31,10 +31,19 @@ pub fn keep_alive(
     )
 }
 
-fn set(stream: &TcpStream, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> std::io::Result<()> {
+/// Bounds what the kernel holds of unread answers; connections accepted from a listener inherit its bound. Without one it
+/// grows to megabytes for each slow reader, and all of it counts against the memory limit of the control group.
+///
+/// # Errors
+/// The operating system's refusal.
+pub fn send_buffer(socket: &impl AsRawFd, len: usize) -> std::io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, libc::c_int::try_from(len).unwrap_or(libc::c_int::MAX))
+}
+
+fn set(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> std::io::Result<()> {
     let len = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
-    // SAFETY: the descriptor is open for the borrow of `stream`; the kernel reads `len` bytes of a live integer.
-    let done = unsafe { libc::setsockopt(stream.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+    // SAFETY: the descriptor is open for the borrow of `socket`; the kernel reads `len` bytes of a live integer.
+    let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 

@@ -133,8 +133,10 @@ pub fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
 /// A version that is well formed but not ours is 505, anything else 400.
 fn version_refusal(head: &[u8]) -> Refusal {
     let line = head.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
-    let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
+    let mut words = line.split(|&b| b == b' ').skip(2);
+    let version = words.next().unwrap_or_default();
     match version {
+        _ if words.next().is_some() => Refusal::Bad(""),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             Refusal::Version
         }

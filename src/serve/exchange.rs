@@ -1,0 +1,230 @@
+//! From a request to its answer: what comes before authentication, who asks, whether they may, then the API.
+//!
+//! Runs on the serving thread and never blocks it. Reviews go through the cache: one under way is joined, a new one is
+//! handed to the reviewer's thread, and the request sleeps until the verdict comes or its own time is up (504). The store
+//! is locked for the making of the answer only, never while waiting.
+
+use crate::access::cache::{Begin, Lifetimes, Reviews, Ticket};
+use crate::access::review::{Ask, Question, Verdict};
+use crate::access::{Check, Peer, Policy, Step, Trust};
+use crate::api::answer::{Answer, Body};
+use crate::api::request::{Head, RequestInfo};
+use crate::api::self_metrics::SelfMetrics;
+use crate::api::{self, Context, Settings, Vitals, status};
+use crate::host::clock;
+use crate::limits;
+use crate::net::tls;
+use crate::store::Store;
+use smol::channel::{Receiver, Sender};
+use smol::future::FutureExt;
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+/// What the serving thread answers from; everything here is shared with other threads.
+pub struct App {
+    /// The sample table.
+    pub store: Arc<Mutex<Store>>,
+    /// Self metrics.
+    pub metrics: Arc<SelfMetrics>,
+    /// What the API knows of the configuration.
+    pub settings: Settings,
+    /// Whom to trust; replaced as a whole when the configuration changes, and in force with the next request.
+    pub trust: Arc<RwLock<Arc<Trust>>>,
+    /// Policy from flags.
+    pub policy: Policy,
+    /// How long verdicts count.
+    pub lifetimes: Lifetimes,
+    /// Asks the API server; `None` without a cluster.
+    pub ask: Option<Arc<Ask>>,
+    /// The state of the process; called for every request, so it must be cheap.
+    pub vitals: Box<dyn Fn() -> Vitals>,
+    /// `--max-requests-inflight`; 0: no limit.
+    pub requests_max: usize,
+}
+
+/// A review that was answered.
+type Came = (Ticket, Verdict);
+
+/// Answers requests; lives on the serving thread.
+pub struct Exchange {
+    app: App,
+    reviews: RefCell<Reviews<Sender<Verdict>>>,
+    verdicts: (Sender<Came>, Receiver<Came>),
+    under_way: Cell<usize>,
+}
+
+/// A request that counts as under way until dropped.
+struct UnderWay<'a>(&'a Cell<usize>);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+impl Exchange {
+    /// Ready to answer.
+    #[must_use]
+    pub fn new(app: App) -> Exchange {
+        let mut key = [0; 32];
+        tls::random(&mut key);
+        let reviews = RefCell::new(Reviews::new(app.lifetimes, key));
+        Exchange { app, reviews, verdicts: smol::channel::unbounded(), under_way: Cell::new(0) }
+    }
+
+    /// What the exchange answers from.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Hands verdicts from the reviewer's thread to those who wait for them; runs for as long as the server does.
+    pub async fn deliver(&self) {
+        while let Ok((ticket, verdict)) = self.verdicts.1.recv().await {
+            self.finish(ticket, verdict);
+        }
+    }
+
+    fn finish(&self, ticket: Ticket, verdict: Verdict) {
+        let (verdict, waiters) = self.reviews.borrow_mut().finish(ticket, verdict, clock::mono());
+        for waiter in waiters {
+            // A waiter whose time was up is gone; nothing is lost.
+            let _ = waiter.try_send(verdict.clone());
+        }
+    }
+
+    /// Answers one request of one peer.
+    pub async fn answer(&self, head: &Head<'_>, peer: &mut Peer) -> Answer {
+        let started_at = clock::mono();
+        #[cfg(test)]
+        if let Some(answer) = canned(head) {
+            return answer;
+        }
+        let info = RequestInfo::new(head);
+        if let Some(answer) = api::before_authentication(head, &info) {
+            return answer;
+        }
+        let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(limits::REQUEST_TIME_MAX);
+        let until = started_at.checked_add(time).unwrap_or(started_at);
+        let policy = &self.app.policy;
+        let trust = self.app.trust.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut check, mut step) = Check::start(&trust, policy, peer, head, &info, clock::wall());
+        let identity = loop {
+            step = match step {
+                Step::Ask(question) => match self.review(question, until).await {
+                    Some(verdict) => check.resume(policy, head, &info, verdict),
+                    None => return status::gateway_timeout(),
+                },
+                Step::Allowed(identity) => break identity,
+                Step::Refused(answer, why) => {
+                    log::debug!("{} {}: {} ({why})", head.method, head.path, answer.status);
+                    return answer;
+                }
+            };
+        };
+        let Some(_under_way) = self.begin(identity.groups.iter().any(|group| group == "system:masters")) else {
+            return too_many_requests();
+        };
+        let mut answer = self.ask_api(head, &info);
+        if let Some(warning) = check.warning() {
+            answer.headers.push(("Warning", warning.into()));
+        }
+        log::debug!("{} {}: {} for {}", head.method, head.path, answer.status, identity.user);
+        answer
+    }
+
+    fn ask_api(&self, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
+        let vitals = (self.app.vitals)();
+        let store = self.app.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let context = Context {
+            settings: &self.app.settings,
+            metrics: &self.app.metrics,
+            vitals,
+            now: clock::wall(),
+            store: &store,
+        };
+        api::answer(&context, head, info)
+    }
+
+    /// The verdict on a question; `None` when it did not come in time.
+    async fn review(&self, question: Question, until: Instant) -> Option<Verdict> {
+        let (waiter, verdict) = smol::channel::bounded(1);
+        let kind = match question {
+            Question::Token(_) => "token",
+            Question::Access { .. } => "access",
+        };
+        let begun = self.reviews.borrow_mut().begin(&question, waiter, clock::mono());
+        match begun {
+            Begin::Answer(verdict, _) => {
+                self.app.metrics.review(kind, "cached");
+                return Some(verdict);
+            }
+            Begin::Wait => self.app.metrics.review(kind, "joined"),
+            Begin::Ask(ticket) => {
+                let asked = self.ask(question, ticket);
+                self.app.metrics.review(kind, if asked { "asked" } else { "refused" });
+            }
+        }
+        let came = async { verdict.recv().await.ok() };
+        let late = async {
+            smol::Timer::at(until).await;
+            None
+        };
+        came.or(late).await
+    }
+
+    /// Hands a question to the reviewer's thread; `false` when it cannot take it, which counts as a failed review.
+    fn ask(&self, question: Question, ticket: Ticket) -> bool {
+        let Some(ask) = &self.app.ask else {
+            self.finish(ticket, Verdict::Failed("no cluster is configured to ask".to_string()));
+            return false;
+        };
+        let back = self.verdicts.0.clone();
+        let reply = Box::new(move |verdict| {
+            // Unbounded, but never more than reviews under way; it fails only when the server is gone.
+            let _ = back.try_send((ticket, verdict));
+        });
+        let taken = ask(question, reply);
+        if !taken {
+            self.finish(ticket, Verdict::Failed("too many reviews are waiting".to_string()));
+        }
+        taken
+    }
+
+    /// Counts a request as under way; `None` when there are too many. `system:masters` always may, as in the reference.
+    fn begin(&self, exempt: bool) -> Option<UnderWay<'_>> {
+        let count = self.under_way.get();
+        if self.app.requests_max > 0 && count >= self.app.requests_max && !exempt {
+            return None;
+        }
+        self.under_way.set(count.saturating_add(1));
+        Some(UnderWay(&self.under_way))
+    }
+}
+
+/// Answers for tests of framing, set by the thread that serves.
+#[cfg(test)]
+pub(crate) type Canned = fn(&Head<'_>) -> Option<Answer>;
+
+#[cfg(test)]
+thread_local! {
+    pub(crate) static CANNED: Cell<Option<Canned>> = const { Cell::new(None) };
+}
+
+#[cfg(test)]
+fn canned(head: &Head<'_>) -> Option<Answer> {
+    CANNED.get().and_then(|canned| canned(head))
+}
+
+fn too_many_requests() -> Answer {
+    Answer {
+        status: 429,
+        headers: vec![
+            ("Content-Type", "text/plain; charset=utf-8".into()),
+            ("Retry-After", "1".into()),
+            ("X-Content-Type-Options", "nosniff".into()),
+        ],
+        body: Body::Static(b"Too many requests, please try again later.\n"),
+    }
+}

@@ -1,0 +1,212 @@
+//! Answers onto the wire: framing, compression and pieces.
+//!
+//! A list is encoded piece by piece: each piece holds the store's lock for as long as it takes to encode it, is written
+//! and flushed, and only then is the next one made; so a slow reader costs two buffers of one piece, never a second copy
+//! of the store. A list that fits one piece goes out with its length; a longer one goes out chunked, or until the
+//! connection closes for HTTP/1.0. A list that cannot be finished ends the connection without an end mark, so that no
+//! client takes half of it for the whole.
+
+use crate::api::answer::{Answer, Body, Pieces, Progress};
+use crate::api::self_metrics::SelfMetrics;
+use crate::host::clock;
+use crate::limits;
+use crate::serve::gzip::Gzip;
+use crate::serve::response::{self, Frame, Meta};
+use crate::serve::slots::Slot;
+use crate::store::Store;
+use smol::io::{AsyncWrite, AsyncWriteExt};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What lists are encoded from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The sample table.
+    pub store: &'a Mutex<Store>,
+    /// Counted into while encoding.
+    pub metrics: &'a SelfMetrics,
+}
+
+impl Source<'_> {
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A body, read piece by piece.
+enum Reader {
+    Static(&'static [u8]),
+    Whole(Vec<u8>, usize),
+    List(Box<dyn Pieces>),
+}
+
+impl Reader {
+    fn len(&self) -> Option<usize> {
+        match self {
+            Reader::Static(bytes) => Some(bytes.len()),
+            Reader::Whole(bytes, _) => Some(bytes.len()),
+            Reader::List(list) => list.len(),
+        }
+    }
+
+    fn exceeds(&self, source: Source<'_>, len: usize) -> bool {
+        match self {
+            Reader::List(list) => list.exceeds(&source.lock(), len),
+            Reader::Static(_) | Reader::Whole(..) => self.len().is_some_and(|known| known > len),
+        }
+    }
+
+    fn next(&mut self, source: Source<'_>, out: &mut Vec<u8>) -> Progress {
+        match self {
+            Reader::Static(rest) => {
+                let (piece, after) = rest.split_at(rest.len().min(limits::CHUNK_LEN_MAX));
+                out.extend_from_slice(piece);
+                *rest = after;
+                if after.is_empty() { Progress::Done } else { Progress::More }
+            }
+            Reader::Whole(bytes, at) => {
+                let rest = bytes.get(*at..).unwrap_or_default();
+                let piece = rest.get(..limits::CHUNK_LEN_MAX).unwrap_or(rest);
+                out.extend_from_slice(piece);
+                *at += piece.len();
+                if *at >= bytes.len() { Progress::Done } else { Progress::More }
+            }
+            Reader::List(list) => list.next(&source.lock(), source.metrics, out),
+        }
+    }
+}
+
+/// Writes one answer. `Ok(true)`: the connection may be used again.
+/// # Errors
+/// The connection failed or was cut, or the list could not be finished; the connection is of no more use.
+pub async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    slot: &Slot,
+    mut answer: Answer,
+    meta: &Meta,
+    source: Source<'_>,
+    gzip: bool,
+) -> io::Result<bool> {
+    let mut reader = match std::mem::replace(&mut answer.body, Body::Static(&[])) {
+        Body::Static(bytes) => Reader::Static(bytes),
+        Body::Whole(bytes) => Reader::Whole(bytes, 0),
+        Body::List(list) => Reader::List(list),
+    };
+    let mut sender = Sender { to, slot, until: deadline() };
+    let mut out = Vec::new();
+    if meta.head_only || matches!(answer.status, 204 | 304) {
+        let len = reader.len().filter(|_| meta.head_only);
+        response::head(&answer, meta, Frame::None(len), false, clock::wall(), &mut out);
+        sender.send(&mut out).await?;
+        return Ok(meta.keep_alive);
+    }
+    let encoded = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+    let wanted = gzip && meta.gzip && !encoded && reader.exceeds(source, limits::GZIP_LEN_MIN);
+    let mut gzip = if wanted { Gzip::acquire() } else { None };
+    let compressed = gzip.is_some();
+
+    let known = if compressed { None } else { reader.len() };
+    let mut piece = Vec::new();
+    let mut progress = next(&mut reader, source, &mut gzip, &mut piece)?;
+    let frame = match known {
+        Some(len) => Frame::Length(len),
+        None if progress == Progress::Done => Frame::Length(piece.len()),
+        None if meta.http11 => Frame::Chunked,
+        None => Frame::UntilClose,
+    };
+    response::head(&answer, meta, frame, compressed, clock::wall(), &mut out);
+    let mut sent = 0usize;
+    loop {
+        sent = sent.saturating_add(piece.len());
+        append(frame, &piece, progress, &mut out);
+        sender.send(&mut out).await?;
+        if progress == Progress::Done {
+            break;
+        }
+        piece.clear();
+        progress = next(&mut reader, source, &mut gzip, &mut piece)?;
+        smol::future::yield_now().await;
+    }
+    match frame {
+        Frame::Length(len) if len != sent => Err(broken()),
+        Frame::UntilClose => Ok(false),
+        _ => Ok(meta.keep_alive),
+    }
+}
+
+/// Makes the next piece, compressed if wanted.
+fn next(
+    reader: &mut Reader,
+    source: Source<'_>,
+    gzip: &mut Option<Gzip>,
+    piece: &mut Vec<u8>,
+) -> io::Result<Progress> {
+    let progress = match gzip {
+        None => reader.next(source, piece),
+        Some(stream) => {
+            let mut plain = Vec::new();
+            // A compressor may swallow a whole piece; an empty chunk would end the body.
+            loop {
+                plain.clear();
+                let progress = reader.next(source, &mut plain);
+                stream.feed(&plain, piece);
+                if progress != Progress::More || !piece.is_empty() {
+                    break progress;
+                }
+            }
+        }
+    };
+    match progress {
+        Progress::Broken => return Err(broken()),
+        Progress::Done => {
+            if let Some(stream) = gzip.take() {
+                stream.finish(piece);
+            }
+        }
+        Progress::More => {}
+    }
+    Ok(progress)
+}
+
+/// Appends a piece with its framing.
+fn append(frame: Frame, piece: &[u8], progress: Progress, out: &mut Vec<u8>) {
+    let chunked = frame == Frame::Chunked;
+    if chunked && !piece.is_empty() {
+        out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+    }
+    out.extend_from_slice(piece);
+    if chunked && !piece.is_empty() {
+        out.extend_from_slice(b"\r\n");
+    }
+    if chunked && progress == Progress::Done {
+        out.extend_from_slice(b"0\r\n\r\n");
+    }
+}
+
+fn broken() -> io::Error {
+    io::Error::other("the list could not be finished")
+}
+
+fn deadline() -> Instant {
+    let now = clock::mono();
+    now.checked_add(limits::ANSWER_TIME_MAX).unwrap_or(now)
+}
+
+/// Writes under two deadlines: one for each piece, one for all.
+struct Sender<'a, W> {
+    to: &'a mut W,
+    slot: &'a Slot,
+    until: Instant,
+}
+
+impl<W: AsyncWrite + Unpin> Sender<'_, W> {
+    async fn send(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let now = clock::mono();
+        self.slot.extend(now, limits::PIECE_TIME_MAX.min(self.until.saturating_duration_since(now)));
+        self.to.write_all(bytes).await?;
+        self.to.flush().await?;
+        bytes.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,317 @@
+//! Response heads: status line, headers in the reference's order, framing, and the refusals of the HTTP parser.
+//!
+//! Pure. Every answer of the API carries an Audit-Id (the caller's, or a random UUID) and `Cache-Control`; the parser's
+//! own refusals carry neither, like Go's. Header values are taken as they are but for line breaks, which end a value: an
+//! echoed Audit-Id cannot add a header.
+
+use crate::api::answer::Answer;
+use crate::api::request::Head;
+use crate::limits;
+use crate::net::tls;
+use crate::serve::http1::Refusal;
+use crate::units::UnixNanos;
+use std::fmt::Write as _;
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// There is no body, whatever the headers say (HEAD, 304); a length that is known is told all the same.
+    None(Option<usize>),
+    /// `Content-Length`.
+    Length(usize),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// The connection closes after it.
+    UntilClose,
+}
+
+/// What of a request the response needs after the request's buffer is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// HEAD: headers only.
+    pub head_only: bool,
+    /// HTTP/1.1.
+    pub http11: bool,
+    /// The connection may be used again.
+    pub keep_alive: bool,
+    /// The client reads gzip.
+    pub gzip: bool,
+    /// The caller's Audit-Id; empty for a new one.
+    pub audit_id: Vec<u8>,
+}
+
+impl Meta {
+    /// Notes what `head` says.
+    #[must_use]
+    pub fn new(head: &Head<'_>, http11: bool, keep_alive: bool) -> Meta {
+        let audit_id = head.first("audit-id").filter(|id| id.len() <= limits::AUDIT_ID_LEN_MAX).unwrap_or_default();
+        let accepted = head.first("accept-encoding").unwrap_or_default();
+        Meta {
+            head_only: head.method == "HEAD",
+            http11,
+            keep_alive,
+            // Exactly this word: the reference does not read q-values here either.
+            gzip: accepted.split(|&b| b == b',').any(|coding| coding.trim_ascii() == b"gzip"),
+            audit_id: audit_id.to_vec(),
+        }
+    }
+}
+
+/// Appends the head of an answer.
+pub fn head(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool, now: UnixNanos, out: &mut Vec<u8>) {
+    let mut text = String::with_capacity(320);
+    let _ = write!(text, "HTTP/1.1 {} {}\r\nAudit-Id: ", answer.status, reason(answer.status));
+    out.extend_from_slice(text.as_bytes());
+    if meta.audit_id.is_empty() {
+        out.extend_from_slice(uuid().as_bytes());
+    } else {
+        out.extend_from_slice(&meta.audit_id);
+    }
+    text.clear();
+    text.push_str("\r\n");
+    if !answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cache-control")) {
+        text.push_str("Cache-Control: no-cache, private\r\n");
+    }
+    if gzip {
+        text.push_str("Content-Encoding: gzip\r\n");
+    }
+    for (name, value) in &answer.headers {
+        let value = value.split(['\r', '\n']).next().unwrap_or_default();
+        let _ = write!(text, "{name}: {value}\r\n");
+    }
+    if gzip {
+        text.push_str("Vary: Accept-Encoding\r\n");
+    }
+    let _ = write!(text, "Date: {}\r\n", date(now));
+    match frame {
+        Frame::None(None) | Frame::UntilClose => {}
+        Frame::None(Some(len)) | Frame::Length(len) => {
+            let _ = write!(text, "Content-Length: {len}\r\n");
+        }
+        Frame::Chunked => text.push_str("Transfer-Encoding: chunked\r\n"),
+    }
+    if !meta.keep_alive || frame == Frame::UntilClose {
+        text.push_str("Connection: close\r\n");
+    } else if !meta.http11 {
+        text.push_str("Connection: keep-alive\r\n");
+    }
+    text.push_str("\r\n");
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The whole response to a request that was refused before the API; the connection closes after it.
+#[must_use]
+pub fn refusal(refusal: Refusal) -> String {
+    let headers = "Content-Type: text/plain; charset=utf-8\r\nConnection: close";
+    let (status, text) = match refusal {
+        Refusal::Bad("") => ("400 Bad Request".to_string(), "400 Bad Request".to_string()),
+        Refusal::Bad(why) => (format!("400 Bad Request: {why}"), format!("400 Bad Request: {why}")),
+        Refusal::Expectation => {
+            return "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_string();
+        }
+        Refusal::TooLarge => {
+            let text = "431 Request Header Fields Too Large".to_string();
+            (text.clone(), text)
+        }
+        Refusal::Encoding => ("501 Not Implemented".to_string(), "Unsupported transfer encoding".to_string()),
+        Refusal::Version => {
+            let text = "505 HTTP Version Not Supported: unsupported protocol version".to_string();
+            (text.clone(), text)
+        }
+    };
+    format!("HTTP/1.1 {status}\r\n{headers}\r\n\r\n{text}")
+}
+
+/// The whole response to `OPTIONS *`.
+#[must_use]
+pub fn about_server(keep_alive: bool, now: UnixNanos) -> String {
+    let connection = if keep_alive { "" } else { "Connection: close\r\n" };
+    format!("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Length: 0\r\n{connection}\r\n", date(now))
+}
+
+/// What somebody gets who speaks plain HTTP here.
+pub const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// Go's reason phrases for the statuses that occur.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        410 => "Gone",
+        413 => "Request Entity Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Entity",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "status code",
+    }
+}
+
+/// A random UUID (version 4).
+fn uuid() -> String {
+    let mut bytes = [0u8; 16];
+    tls::random(&mut bytes);
+    let value = u128::from_be_bytes(bytes);
+    let value = value & !(0xf << 76) | (4 << 76);
+    let value = value & !(0b11 << 62) | (0b10 << 62);
+    let (high, low) = (value >> 64, value & u128::from(u64::MAX));
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+/// A date as HTTP writes it: `Thu, 01 Jan 1970 00:00:00 GMT`.
+fn date(now: UnixNanos) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = now.seconds();
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Years begin in March, so that the leap day comes last (proleptic Gregorian calendar).
+    let day_of_era = (days + 719_468).rem_euclid(146_097);
+    let era = (days + 719_468).div_euclid(146_097);
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year + i64::from(month >= 10);
+    let name = |names: &[&'static str], index: i64| {
+        usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or_default()
+    };
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        name(&DAYS, days.rem_euclid(7)),
+        name(&MONTHS, (month + 2) % 12),
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::answer::Body;
+    use crate::api::request::Header;
+
+    fn meta(headers: &[Header<'_>]) -> Meta {
+        Meta::new(&Head { method: "GET", path: "/", query: None, headers }, true, true)
+    }
+
+    fn written(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool) -> String {
+        let mut out = Vec::new();
+        head(answer, meta, frame, gzip, UnixNanos(1_700_000_000_000_000_000), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn json() -> Answer {
+        Answer { status: 200, headers: vec![("Content-Type", "application/json".into())], body: Body::Static(b"{}") }
+    }
+
+    #[test]
+    fn an_answer_has_the_reference_s_headers_in_its_order() {
+        let id = Header { name: "Audit-ID", value: b"abc" };
+        assert_eq!(
+            written(&json(), &meta(&[id, Header { name: "Audit-Id", value: b"second" }]), Frame::Length(2), false),
+            "HTTP/1.1 200 OK\r\nAudit-Id: abc\r\nCache-Control: no-cache, private\r\nContent-Type: application/json\r\n\
+             Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Length: 2\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn gzip_is_told_and_varied_on() {
+        let text = written(&json(), &meta(&[]), Frame::Chunked, true);
+        assert!(text.contains("\r\nContent-Encoding: gzip\r\n") && text.contains("\r\nVary: Accept-Encoding\r\n"));
+        assert!(text.contains("\r\nTransfer-Encoding: chunked\r\n") && !text.contains("Content-Length"));
+    }
+
+    #[test]
+    fn cache_control_of_the_answer_stays_alone() {
+        let mut answer = json();
+        answer.headers.push(("Cache-Control", "public".into()));
+        assert_eq!(written(&answer, &meta(&[]), Frame::Length(2), false).matches("Cache-Control").count(), 1);
+    }
+
+    #[test]
+    fn a_value_cannot_add_a_header() {
+        let mut answer = json();
+        answer.headers.push(("Warning", "a\r\nEvil: b".to_string().into()));
+        let text = written(&answer, &meta(&[]), Frame::Length(2), false);
+        assert!(text.contains("Warning: a\r\n") && !text.contains("Evil"));
+    }
+
+    #[test]
+    fn the_connection_header_follows_version_and_frame() {
+        let connection = |http11, keep_alive, frame| {
+            let meta = Meta { http11, keep_alive, ..meta(&[]) };
+            let text = written(&json(), &meta, frame, false);
+            text.lines().find_map(|line| line.strip_prefix("Connection: ").map(str::to_string))
+        };
+        assert_eq!(connection(true, true, Frame::Length(2)), None);
+        assert_eq!(connection(true, false, Frame::Length(2)).as_deref(), Some("close"));
+        assert_eq!(connection(false, true, Frame::Length(2)).as_deref(), Some("keep-alive"));
+        assert_eq!(connection(false, true, Frame::UntilClose).as_deref(), Some("close"));
+    }
+
+    #[test]
+    fn gzip_is_the_exact_word() {
+        let gzip = |value: &'static str| meta(&[Header { name: "Accept-Encoding", value: value.as_bytes() }]).gzip;
+        assert!(gzip("gzip") && gzip("deflate, gzip"));
+        assert!(!gzip("gzip;q=1") && !gzip("GZIP") && !gzip("identity") && !gzip(""));
+    }
+
+    #[test]
+    fn an_empty_or_huge_audit_id_is_replaced_by_a_new_uuid() {
+        let huge = vec![b'a'; limits::AUDIT_ID_LEN_MAX + 1];
+        for value in [&b""[..], &huge] {
+            let text = written(&json(), &meta(&[Header { name: "Audit-Id", value }]), Frame::Length(2), false);
+            let id = text.lines().find_map(|line| line.strip_prefix("Audit-Id: ")).unwrap();
+            assert_eq!(id.len(), 36);
+            assert_eq!((id.as_bytes()[14], id.split('-').count()), (b'4', 5));
+        }
+        assert_ne!(uuid(), uuid());
+    }
+
+    #[test]
+    fn dates_are_written_as_http_writes_them() {
+        for (seconds, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"),
+            (4_102_444_800, "Fri, 01 Jan 2100 00:00:00 GMT"),
+        ] {
+            assert_eq!(date(UnixNanos::from_millis(seconds * 1_000)), text);
+        }
+    }
+
+    #[test]
+    fn refusals_are_go_s_texts() {
+        assert_eq!(
+            refusal(Refusal::Bad("")),
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
+        );
+        assert!(refusal(Refusal::Bad("malformed Host header")).ends_with("\r\n\r\n400 Bad Request: malformed Host header"));
+        assert!(refusal(Refusal::TooLarge).starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"));
+        assert!(refusal(Refusal::Encoding).ends_with("\r\n\r\nUnsupported transfer encoding"));
+        assert!(refusal(Refusal::Version).starts_with("HTTP/1.1 505 HTTP Version Not Supported"));
+    }
+}
