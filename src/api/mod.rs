@@ -4,14 +4,19 @@
 //! `access`, between [`request::RequestInfo`] and [`answer()`].
 
 pub mod answer;
+pub mod discovery;
 pub mod encode_json;
 pub mod encode_protobuf;
 pub mod encode_yaml;
+pub mod health;
+pub mod index;
 pub mod negotiate;
+pub mod openapi;
 pub mod request;
 pub mod self_metrics;
 pub mod status;
 pub mod validators;
+pub mod version;
 
 use crate::limits::REQUEST_TIME_MIN;
 use crate::store::Store;

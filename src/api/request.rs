@@ -249,10 +249,19 @@ const fn is_hex(byte: u8) -> bool {
     byte.is_ascii_hexdigit()
 }
 
-/// The first value of a query parameter, decoded. Pairs with a bad escape or a `;` do not count, as in Go.
+/// The first value of a query parameter, decoded.
 #[must_use]
 pub fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
-    query?.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')).find_map(|pair| {
+    parameters(query, name).next()
+}
+
+/// Every value of a query parameter, decoded. Pairs with a bad escape or a `;` do not count, as in Go.
+pub fn parameters<'q, 'n>(
+    query: Option<&'q str>,
+    name: &'n str,
+) -> impl Iterator<Item = Cow<'q, str>> + use<'q, 'n> {
+    let pairs = query.unwrap_or("").split('&').filter(|pair| !pair.is_empty() && !pair.contains(';'));
+    pairs.filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         // Only a pair that can be decoded as a whole counts.
         (is_well_escaped(key) && is_well_escaped(value) && percent_decoded(key, true) == name)

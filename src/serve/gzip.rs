@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn every_match_length_and_distance_comes_back() {
-        for len in (4..=270).chain([500, 519]) {
+        for len in (4..=40).chain([66, 67, 130, 131, 257, 258, 259, 262, 519]) {
             for distance in [1, 2, 3, 4, 5, 6, 9, 13, 100, 1000, 8192, 9000] {
                 let mut text = noise(distance, 256);
                 let start = text.len() - distance;

@@ -1,0 +1,68 @@
+//! `/version`: the keys of Kubernetes' version object, with this program's own values.
+//!
+//! Always indented JSON; another type in `Accept` is a 406. `goVersion` names the Rust compiler: the key is fixed, and
+//! clients only print it. Processor names are those of Kubernetes, not those of Rust.
+
+use super::answer::{Answer, Body};
+use super::negotiate::{self, Produces};
+use super::request::Head;
+
+/// Answers `GET /version`.
+#[must_use]
+pub fn answer(head: &Head<'_>) -> Answer {
+    if let Err(refusal) = negotiate::route(head, Produces::JsonOnly) {
+        return refusal;
+    }
+    let headers = vec![("Content-Type", negotiate::JSON.into())];
+    Answer { status: 200, headers, body: Body::Whole(text().into_bytes()) }
+}
+
+fn text() -> String {
+    let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    let platform = format!("{}/{}", std::env::consts::OS, processor(std::env::consts::ARCH));
+    let pairs = [
+        ("major", major),
+        ("minor", minor),
+        ("emulationMajor", major),
+        ("emulationMinor", minor),
+        ("minCompatibilityMajor", major),
+        ("minCompatibilityMinor", minor),
+        ("gitVersion", concat!("v", env!("CARGO_PKG_VERSION"))),
+        ("gitCommit", option_env!("TOPLET_COMMIT").unwrap_or("")),
+        ("gitTreeState", ""),
+        ("buildDate", "1970-01-01T00:00:00Z"),
+        ("goVersion", concat!("rust", env!("CARGO_PKG_RUST_VERSION"))),
+        ("compiler", "rustc"),
+        ("platform", &platform),
+    ];
+    let lines = pairs.map(|(key, value)| format!("  \"{key}\": \"{value}\""));
+    format!("{{\n{}\n}}", lines.join(",\n"))
+}
+
+/// A processor's name in Kubernetes.
+fn processor(name: &str) -> &str {
+    match name {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        "loongarch64" => "loong64",
+        same => same,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_and_the_layout_are_those_of_the_reference() {
+        let shape = |text: &str| -> Vec<String> {
+            text.lines().map(|line| line.split("\": \"").next().unwrap_or(line).to_owned()).collect()
+        };
+        let golden = include_str!("../../tests/golden/api/version.json");
+        assert_eq!(shape(&text()), shape(golden));
+        assert!(text().contains(concat!("\"gitVersion\": \"v", env!("CARGO_PKG_VERSION"), "\"")));
+        assert!(!text().ends_with('\n'));
+    }
+}
