@@ -318,3 +318,6 @@ pub const HOST_CGROUPS_MAX: u32 = 20_000;
 
 /// Levels below the root cgroup that are searched: systemd's slices nest kubepods four deep.
 pub const HOST_CGROUP_DEPTH_MAX: u8 = 8;
+
+/// Connections the kernel holds until they are accepted; it refuses those beyond.
+pub const BACKLOG_MAX: i32 = 128;

@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod clock;
+pub mod listen;
 pub mod log;
 pub mod memory;
 pub mod signals;

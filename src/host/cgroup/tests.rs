@@ -168,3 +168,63 @@ fn this_machine_can_be_read() {
     let seconds: f64 = text.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
     assert!(seconds > 0.0, "{text}");
 }
+
+#[test]
+fn two_readings_through_store_and_batch_are_usage_of_node_and_pods() {
+    use crate::store::Capacity;
+    use crate::units::Window;
+    // Files that change under the source: a copy of the golden tree.
+    let root = std::env::temp_dir().join(format!("toplet-host-rates-{}", std::process::id()));
+    copy(&golden("v1").proc, &root.join("proc"));
+    copy(&golden("v1").cgroup, &root.join("cgroup"));
+    copy(&golden("v1").containers, &root.join("containers"));
+    let roots = |name: &str| root.join(name);
+    let mut source = HostSource::open(Roots {
+        proc: roots("proc"),
+        cgroup: roots("cgroup"),
+        containers: roots("containers"),
+    })
+    .unwrap();
+    let capacity = Capacity { nodes: 4, pods: 16, containers: 32, text_len: 16 * 1024 };
+    let store = Mutex::new(Store::new(capacity, Window::from_secs(15)));
+    source.refresh_inventory(&store);
+    let target = store.lock().unwrap().targets().remove(0);
+    assert_eq!(target.name, "edge-1");
+
+    let mut batch = Batch::new();
+    let first = source.read(&target, &mut batch).unwrap();
+    assert_eq!(first.dropped, crate::store::batch::Dropped::default());
+    let commit = store.lock().unwrap().commit("edge-1", &batch);
+    assert_eq!((commit.node, commit.pods, commit.containers), (true, 2, 3));
+
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    std::fs::write(root.join("cgroup/cpuacct/cpuacct.usage"), "3046515513935\n").unwrap();
+    source.refresh_inventory(&store);
+    source.read(&target, &mut batch).unwrap();
+    let mut store = store.lock().unwrap();
+    store.commit("edge-1", &batch);
+    let node = store.node("edge-1").unwrap();
+    assert_eq!(node.labels.value("kubernetes.io/os"), Some("linux"));
+    let usage = node.usage.unwrap();
+    assert_eq!(usage.working_set.0, 4_096_000_000);
+    assert_eq!(usage.swap.map(|swap| swap.0), Some(1_048_576));
+    // 0.1 core-seconds in the window, whatever its length.
+    #[allow(clippy::cast_precision_loss)]
+    let core_seconds = usage.cpu.0 as f64 / 1e9 * usage.window.as_secs_f64();
+    assert!((core_seconds - 0.1).abs() < 1e-6, "{core_seconds}");
+    assert!(store.pod("default", "web-5fddb4c866-h5blb").is_some());
+    assert!(store.pod("kube-public", "idle").is_some());
+    std::fs::remove_dir_all(&root).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            std::fs::copy(entry.path(), place).unwrap();
+        }
+    }
+}
