@@ -5,15 +5,13 @@
 //! sorted by key, so that pods of one template share it. When a capacity is used up an object is refused, and what was
 //! known of it before stays.
 
+use super::labels::{SEPARATOR, intern_labels};
 use super::names::{NameId, Names};
 use super::row::Row;
 use super::rows::END;
 use super::slab::NONE;
 use super::{Kind, NodeRecord, PodRecord, Refused, Store, Target};
 use std::cmp::Ordering;
-
-/// Between the parts of an interned list. Kubernetes allows it in none of them; a part that has it is left out.
-pub(super) const SEPARATOR: char = '\0';
 
 /// One node.
 pub(super) struct Node {
@@ -333,26 +331,4 @@ fn target(names: &Names, node: &Node) -> Target {
     }
     let (name, kubelet_port) = (names.text(node.name).to_owned(), node.kubelet_port);
     Target { name, addresses, kubelet_port, metrics_path, ready: node.ready }
-}
-
-/// Interns a label set as `key\0value\0` for each label, sorted by key; of a repeated key the last one counts.
-fn intern_labels(names: &mut Names, scratch: &mut String, labels: &[(&str, &str)]) -> Option<NameId> {
-    let mut sorted = labels.to_vec();
-    sorted.sort_by_key(|(key, _)| *key);
-    scratch.clear();
-    let mut rest = sorted.iter().peekable();
-    while let Some((key, value)) = rest.next() {
-        let is_repeated = rest.peek().is_some_and(|(next, _)| next == key);
-        if is_repeated || key.contains(SEPARATOR) || value.contains(SEPARATOR) {
-            continue;
-        }
-        for part in [key, value] {
-            scratch.push_str(part);
-            scratch.push(SEPARATOR);
-        }
-    }
-    let interned = names.intern(scratch);
-    // One object's labels may be far larger than the usual ones.
-    scratch.shrink_to(4096);
-    interned
 }

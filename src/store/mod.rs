@@ -4,9 +4,13 @@
 //! key order, a piece at a time, and hold the lock only for a piece. It knows nothing of HTTP, JSON or API objects, and
 //! reads no clock.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 pub mod batch;
 mod commit;
+mod grouping;
 mod inventory;
+mod labels;
 mod names;
 mod rate;
 pub mod row;

@@ -3,7 +3,7 @@
 //! Views borrow the store; usage is computed as it is read. A walk finds its start by binary search, so that a list may
 //! be taken in pieces, with the store free between them.
 
-use super::inventory::{Node, Pod, SEPARATOR};
+use super::inventory::{Node, Pod};
 use super::row::Row;
 use super::rows::END;
 use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Store, Usage, rate};
@@ -133,19 +133,5 @@ impl<'a> PodUsage<'a> {
     pub fn containers(&self) -> impl Iterator<Item = (&'a str, Usage)> + use<'a> {
         let store = self.store;
         store.containers(self.head).filter_map(|(name, row)| Some((name, rate::usage(row)?)))
-    }
-}
-
-impl<'a> Labels<'a> {
-    /// `(key, value)` pairs in key order.
-    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let mut parts = self.text.split_terminator(SEPARATOR);
-        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
-    }
-
-    /// The value of one key.
-    #[must_use]
-    pub fn value(self, key: &str) -> Option<&'a str> {
-        self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
 }

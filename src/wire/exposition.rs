@@ -10,6 +10,7 @@
 //! parsed and unescaped, so a sample that lacks one cannot end the process.
 //! Source: the text format 0.0.4; `pkg/kubelet/metrics/collectors/resource_metrics.go` for the families.
 
+use super::float::float;
 use crate::limits;
 use memchr::{memchr, memchr2};
 
@@ -184,28 +185,22 @@ fn decode_line(line: &[u8], escaped: &mut Escaped, each: &mut impl FnMut(Sample<
 }
 
 /// The family a line belongs to, and what follows its name: `{`, a blank, or nothing.
+#[inline]
 fn family_of(line: &[u8]) -> Option<(Family, &[u8])> {
-    let families: &[(&[u8], Family)] = match line.first()? {
-        b'c' => &[
-            (b"container_cpu_usage_seconds_total", Family::ContainerCpu),
-            (b"container_memory_working_set_bytes", Family::ContainerMemory),
-            (b"container_start_time_seconds", Family::ContainerStart),
-            (b"container_swap_usage_bytes", Family::ContainerSwap),
-        ],
-        b'n' => &[
-            (b"node_cpu_usage_seconds_total", Family::NodeCpu),
-            (b"node_memory_working_set_bytes", Family::NodeMemory),
-            (b"node_swap_usage_bytes", Family::NodeSwap),
-        ],
+    // The first bytes that tell the families apart; most lines are of none.
+    let (name, family): (&[u8], Family) = match (line.first()?, line.get(5)?, line.get(10)?, line.get(11)?) {
+        (b'c', _, b'c', _) => (b"container_cpu_usage_seconds_total", Family::ContainerCpu),
+        (b'c', _, b'm', _) => (b"container_memory_working_set_bytes", Family::ContainerMemory),
+        (b'c', _, b's', b't') => (b"container_start_time_seconds", Family::ContainerStart),
+        (b'c', _, b's', b'w') => (b"container_swap_usage_bytes", Family::ContainerSwap),
+        (b'n', b'c', ..) => (b"node_cpu_usage_seconds_total", Family::NodeCpu),
+        (b'n', b'm', ..) => (b"node_memory_working_set_bytes", Family::NodeMemory),
+        (b'n', b's', ..) => (b"node_swap_usage_bytes", Family::NodeSwap),
         _ => return None,
     };
-    for (name, family) in families {
-        if let Some(rest) = line.strip_prefix(*name) {
-            // A longer name is another family.
-            return matches!(rest.first(), None | Some(b'{' | b' ' | b'\t')).then_some((*family, rest));
-        }
-    }
-    None
+    let rest = line.strip_prefix(name)?;
+    // A longer name is another family.
+    matches!(rest.first(), None | Some(b'{' | b' ' | b'\t')).then_some((family, rest))
 }
 
 /// Labels exactly as a kubelet writes them, sorted by name and without escapes; `None` for anything else.
@@ -291,25 +286,29 @@ fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, Reason> {
 }
 
 fn skip_blanks(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t'])
+    text.trim_start_matches(is_blank)
+}
+
+fn is_blank(character: char) -> bool {
+    character == ' ' || character == '\t'
 }
 
 /// A value and an optional timestamp.
 fn value_and_time(text: &str) -> Result<(f64, Option<i64>), Reason> {
-    let (value, rest) = first_word(skip_blanks(text));
+    let (value, rest) = first_word(text.as_bytes());
     let value = float(value).ok_or("value is not a number")?;
-    let (time, rest) = first_word(skip_blanks(rest));
-    if !skip_blanks(rest).is_empty() {
+    let (time, rest) = first_word(rest);
+    if !first_word(rest).0.is_empty() {
         return Err("something follows the timestamp");
     }
     if time.is_empty() {
         return Ok((value, None));
     }
-    if time.starts_with('-') {
+    if time.starts_with(b"-") {
         return Err("timestamp is negative");
     }
     let mut millis = 0_i64;
-    for byte in time.bytes() {
+    for byte in time {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return Err("timestamp is not a whole number");
@@ -319,71 +318,15 @@ fn value_and_time(text: &str) -> Result<(f64, Option<i64>), Reason> {
     Ok((value, Some(millis)))
 }
 
-/// Up to the next blank, and from it on.
-fn first_word(text: &str) -> (&str, &str) {
-    let end = text.bytes().position(|b| b == b' ' || b == b'\t').unwrap_or(text.len());
-    text.split_at_checked(end).unwrap_or((text, ""))
-}
-
-/// Powers of ten that a double holds exactly.
-const POWERS_OF_TEN: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19, 1e20, 1e21, 1e22,
-];
-
-/// Reads a double. Correctly rounded: a mantissa below 2^53 and a power of ten up to 22 are both exact, so one
-/// multiplication or division rounds once; everything else goes through the standard library.
-fn float(text: &str) -> Option<f64> {
-    exact_float(text.as_bytes()).or_else(|| text.parse().ok())
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn exact_float(text: &[u8]) -> Option<f64> {
-    let (mut mantissa, mut exponent) = (0_u64, 0_i32);
-    let mut digit_count = 0_u32;
-    let mut bytes = text.iter();
-    let mut is_fraction = false;
-    loop {
-        match bytes.next() {
-            Some(byte @ b'0'..=b'9') => {
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-                digit_count += 1;
-                exponent -= i32::from(is_fraction);
-            }
-            Some(b'.') if !is_fraction => is_fraction = true,
-            Some(b'e' | b'E') => {
-                exponent += small_exponent(bytes.as_slice())?;
-                break;
-            }
-            None => break,
-            _ => return None,
-        }
+/// The first word, and what follows it; leading blanks are passed over.
+#[inline]
+fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = text;
+    while let [b' ' | b'\t', after @ ..] = rest {
+        rest = after;
     }
-    // 19 digits fit 64 bits; leading zeros count too, which only costs speed.
-    if digit_count == 0 || digit_count > 19 || mantissa > 1 << 53 {
-        return None;
-    }
-    let power = *POWERS_OF_TEN.get(exponent.unsigned_abs() as usize)?;
-    Some(if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power })
-}
-
-/// A signed exponent of one to three digits.
-fn small_exponent(text: &[u8]) -> Option<i32> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] | digits => (false, digits),
-    };
-    if digits.is_empty() || digits.len() > 3 {
-        return None;
-    }
-    let mut exponent = 0;
-    for byte in digits {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        exponent = exponent * 10 + i32::from(byte - b'0');
-    }
-    Some(if negative { -exponent } else { exponent })
+    let end = rest.iter().position(|byte| *byte == b' ' || *byte == b'\t').unwrap_or(rest.len());
+    rest.split_at_checked(end).unwrap_or((rest, &[]))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Bytes to values and back. Pure: no socket, file, clock or thread; no panic for any input.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 pub mod exposition;
+mod float;
 pub mod kube_objects;
 pub mod kube_stream;
 pub mod protobuf;

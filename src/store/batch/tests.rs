@@ -1,4 +1,6 @@
 use super::*;
+use crate::limits;
+use crate::units::{Bytes, CoreNanos};
 use crate::wire::tests::Lcg;
 
 const REAL: &str = include_str!("../../../tests/golden/kubelet/metrics-resource.txt");
@@ -320,7 +322,7 @@ fn more_text_than_a_node_may_have_refuses_the_node() {
         batch.feed(line.as_bytes())
     });
     assert_eq!(fed, Err(BatchError::TooMuchText));
-    assert!(batch.points.text.capacity() <= 4 * limits::NODE_TEXT_LEN_MAX);
+    assert!(batch.points.text_capacity() <= 4 * limits::NODE_TEXT_LEN_MAX);
 }
 
 #[test]
