@@ -5,7 +5,10 @@
 //! U+2029 beside what JSON demands. Keeps no memory.
 
 use super::encode_yaml;
-use super::negotiate::Media;
+use super::negotiate::{Media, MetaVersion};
+use super::view::{Form, Measured, Object};
+use crate::store::Usage;
+use crate::wire::{quantity, time};
 
 /// Appends a string in quotes.
 pub fn string(out: &mut Vec<u8>, text: &str) {
@@ -114,4 +117,101 @@ impl Indenter {
         out.push(b'\n');
         out.resize(out.len() + 2 * self.depth, b' ');
     }
+}
+
+/// Appends one object; `typed` adds kind and apiVersion, which items of lists lack.
+pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form, typed: bool) {
+    out.push(b'{');
+    if typed {
+        type_meta(out, object.resource().kind(), form.api_version);
+    }
+    metadata(out, object, form);
+    out.extend_from_slice(b",\"timestamp\":");
+    match object.at {
+        Some(at) => in_quotes(out, |out| time::rfc3339(at, out)),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"window\":");
+    in_quotes(out, |out| time::duration(object.window, out));
+    match &object.measured {
+        Measured::Node(node) => {
+            out.push(b',');
+            usage(out, node);
+        }
+        Measured::Pod(pod) => {
+            out.extend_from_slice(b",\"containers\":[");
+            for (index, (name, container)) in pod.containers().enumerate() {
+                out.extend_from_slice(if index == 0 { b"{\"name\":" } else { b",{\"name\":" });
+                string(out, name);
+                out.push(b',');
+                usage(out, &container);
+                out.push(b'}');
+            }
+            out.push(b']');
+        }
+    }
+    out.push(b'}');
+}
+
+/// Appends an object's metadata as an object of its own.
+pub fn partial(out: &mut Vec<u8>, object: &Object<'_>, version: MetaVersion, form: &Form) {
+    out.push(b'{');
+    type_meta(out, "PartialObjectMetadata", version.api_version());
+    metadata(out, object, form);
+    out.push(b'}');
+}
+
+/// A list without its items, as compact JSON that ends in `"items":[]}`.
+#[must_use]
+pub fn shell(kind: &str, api_version: &str) -> Vec<u8> {
+    let mut out = b"{".to_vec();
+    type_meta(&mut out, kind, api_version);
+    out.extend_from_slice(b"\"metadata\":{},\"items\":[]}");
+    out
+}
+
+fn type_meta(out: &mut Vec<u8>, kind: &str, api_version: &str) {
+    out.extend_from_slice(b"\"kind\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"apiVersion\":\"");
+    out.extend_from_slice(api_version.as_bytes());
+    out.extend_from_slice(b"\",");
+}
+
+fn metadata(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+    out.extend_from_slice(b"\"metadata\":{\"name\":");
+    string(out, object.name);
+    if let Some(namespace) = object.namespace {
+        out.extend_from_slice(b",\"namespace\":");
+        string(out, namespace);
+    }
+    out.extend_from_slice(b",\"creationTimestamp\":");
+    in_quotes(out, |out| time::rfc3339(form.now, out));
+    let mut any = false;
+    for (key, value) in object.labels.iter() {
+        out.extend_from_slice(if any { b"," } else { b",\"labels\":{" });
+        any = true;
+        string(out, key);
+        out.push(b':');
+        string(out, value);
+    }
+    out.extend_from_slice(if any { b"}}" } else { b"}" });
+}
+
+fn usage(out: &mut Vec<u8>, usage: &Usage) {
+    out.extend_from_slice(b"\"usage\":{\"cpu\":\"");
+    quantity::cpu(usage.cpu, out);
+    out.extend_from_slice(b"\",\"memory\":\"");
+    quantity::bytes(usage.working_set, out);
+    if let Some(swap) = usage.swap {
+        out.extend_from_slice(b"\",\"swap\":\"");
+        quantity::bytes(swap, out);
+    }
+    out.extend_from_slice(b"\"}");
+}
+
+fn in_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
 }

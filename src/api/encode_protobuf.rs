@@ -5,7 +5,11 @@
 //! Source: `generated.proto` of `k8s.io/apimachinery` (`runtime`, `meta/v1`) and `k8s.io/metrics`.
 
 use super::status::{Detail, Status};
+use super::view::{Form, Measured, Object};
+use crate::store::Usage;
+use crate::units::UnixNanos;
 use crate::wire::protobuf::{MAGIC, put_bytes, put_len_head, put_varint_field, varint_len};
+use crate::wire::quantity;
 
 /// Appends a message field whose content `write` appends.
 pub fn message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
@@ -96,4 +100,66 @@ fn detail(out: &mut Vec<u8>, details: &Detail) {
     }
     put_varint_field(out, 5, u64::from(details.retry_after));
     put_bytes(out, 6, b"");
+}
+
+/// Appends the fields of one object.
+pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+    partial(out, object, form);
+    message(out, 2, |out| {
+        if let Some(at) = object.at {
+            time(out, at);
+        }
+    });
+    message(out, 3, |out| put_varint_field(out, 1, object.window.0.cast_unsigned()));
+    match &object.measured {
+        Measured::Node(node) => usage(out, 4, node),
+        Measured::Pod(pod) => {
+            for (name, container) in pod.containers() {
+                message(out, 4, |out| {
+                    put_bytes(out, 1, name.as_bytes());
+                    usage(out, 2, &container);
+                });
+            }
+        }
+    }
+}
+
+/// Appends an object's metadata, which is also all of a `PartialObjectMetadata`.
+pub fn partial(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+    message(out, 1, |out| {
+        put_bytes(out, 1, object.name.as_bytes());
+        put_bytes(out, 2, b"");
+        put_bytes(out, 3, object.namespace.unwrap_or("").as_bytes());
+        put_bytes(out, 4, b"");
+        put_bytes(out, 5, b"");
+        put_bytes(out, 6, b"");
+        put_varint_field(out, 7, 0);
+        message(out, 8, |out| time(out, form.now));
+        for (key, value) in object.labels.iter() {
+            message(out, 11, |out| {
+                put_bytes(out, 1, key.as_bytes());
+                put_bytes(out, 2, value.as_bytes());
+            });
+        }
+    });
+}
+
+fn time(out: &mut Vec<u8>, at: UnixNanos) {
+    put_varint_field(out, 1, at.seconds().cast_unsigned());
+    put_varint_field(out, 2, 0);
+}
+
+fn usage(out: &mut Vec<u8>, number: u32, usage: &Usage) {
+    entry(out, number, "cpu", quantity::cpu_text(usage.cpu).as_bytes());
+    entry(out, number, "memory", quantity::bytes_text(usage.working_set).as_bytes());
+    if let Some(swap) = usage.swap {
+        entry(out, number, "swap", quantity::bytes_text(swap).as_bytes());
+    }
+}
+
+fn entry(out: &mut Vec<u8>, number: u32, name: &str, quantity: &[u8]) {
+    message(out, number, |out| {
+        put_bytes(out, 1, name.as_bytes());
+        message(out, 2, |out| put_bytes(out, 1, quantity));
+    });
 }

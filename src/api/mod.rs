@@ -7,16 +7,21 @@ pub mod answer;
 pub mod discovery;
 pub mod encode_json;
 pub mod encode_protobuf;
+pub mod encode_table;
 pub mod encode_yaml;
 pub mod health;
 pub mod index;
+pub mod list;
 pub mod negotiate;
 pub mod openapi;
+pub mod query;
 pub mod request;
+pub mod route;
 pub mod self_metrics;
 pub mod status;
 pub mod validators;
 pub mod version;
+pub mod view;
 
 use crate::limits::REQUEST_TIME_MIN;
 use crate::store::Store;
@@ -95,6 +100,6 @@ pub fn before_authentication(head: &Head<'_>, info: &RequestInfo<'_>) -> Option<
 
 /// Answers an authorized request. Lists come back as a body that is encoded piece by piece.
 #[must_use]
-pub fn answer(_context: &Context<'_>, _head: &Head<'_>, _info: &RequestInfo<'_>) -> Answer {
-    todo!()
+pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
+    route::answer(context, head, info)
 }
