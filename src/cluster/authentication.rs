@@ -209,7 +209,7 @@ struct Values {
 }
 
 fn lookup(api: &ApiServer) -> Result<String, FetchError> {
-    let mut answer = api.get_document(PATH, limits::REVIEW_TIMEOUT)?;
+    let mut answer = api.document(PATH, limits::REVIEW_TIMEOUT)?;
     if let Some(refusal) = answer.refusal() {
         return Err(refusal);
     }

@@ -46,7 +46,7 @@ impl ApiServer {
     ///
     /// # Errors
     /// There is no answer; any status is one.
-    pub fn get_document(&self, path: &str, timeout: Duration) -> Result<Exchange, FetchError> {
+    pub fn document(&self, path: &str, timeout: Duration) -> Result<Exchange, FetchError> {
         let url = format!("{}{path}", self.base);
         let (accept, limit) = ("application/json", limits::REVIEW_LEN_MAX);
         self.fetcher.send(&Request { url: &url, accept, body: None, timeout: Some(timeout), limit })
