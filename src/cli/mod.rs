@@ -13,6 +13,7 @@ pub mod flags;
 pub mod help;
 mod memory;
 mod mode;
+mod rules;
 pub mod value;
 
 pub use check::{Check, Files};

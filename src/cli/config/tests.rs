@@ -36,7 +36,7 @@ fn broken_rules(args: &[&str]) -> usize {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     let settled = crate::cli::argv::settle(&args, &|_| unreachable!()).unwrap();
     let args = crate::cli::args::typed(&settled).unwrap();
-    let rules = super::Rules { args: &args, settled: &settled };
+    let rules = crate::cli::rules::Rules { args: &args, settled: &settled };
     rules.kubelet().len() + rules.resolution().len()
 }
 
