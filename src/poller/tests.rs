@@ -1,1 +1,199 @@
+use super::*;
+use crate::store::source::Reading;
+use crate::store::{Capacity, Kind, NodeRecord, PodRecord};
+use crate::units::Window;
+use std::collections::BTreeMap;
+use std::sync::mpsc;
 
+/// What a fake kubelet answers, by node; every read is reported with its node's name.
+#[derive(Clone, Default)]
+struct Kubelets {
+    bodies: Arc<Mutex<BTreeMap<String, String>>>,
+    reports: Arc<Mutex<Option<mpsc::Sender<String>>>>,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Kubelets {
+    fn set(&self, node: &str, body: &str) {
+        self.bodies.lock().unwrap().insert(node.to_owned(), body.to_owned());
+    }
+
+    fn sources(&self) -> Sources {
+        let kubelets = self.clone();
+        Box::new(move || Box::new(kubelets.clone()))
+    }
+}
+
+impl Source for Kubelets {
+    fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError> {
+        if target.name == "slow" {
+            let mut open = self.gate.0.lock().unwrap();
+            while !*open {
+                open = self.gate.1.wait(open).unwrap();
+            }
+        }
+        let body = self.bodies.lock().unwrap().get(&target.name).cloned();
+        let result = match body {
+            None => Err(SourceError { reason: "refused", message: "no".to_owned(), hint: "start it" }),
+            Some(body) => {
+                batch.begin(clock::wall());
+                batch.feed(body.as_bytes()).unwrap();
+                Ok(Reading { len: body.len() as u64, dropped: batch.finish() })
+            }
+        };
+        if let Some(reports) = &*self.reports.lock().unwrap() {
+            let _ = reports.send(target.name.clone());
+        }
+        result
+    }
+}
+
+fn body(pod: &str, seconds: u64) -> String {
+    let labels = format!("{{container=\"c\",namespace=\"n\",pod=\"{pod}\"}}");
+    let millis = 1_700_000_000_000 + seconds * 1000;
+    format!(
+        "node_cpu_usage_seconds_total {seconds} {millis}\nnode_memory_working_set_bytes 5 {millis}\n\
+         container_cpu_usage_seconds_total{labels} {seconds} {millis}\n\
+         container_memory_working_set_bytes{labels} 5 {millis}\n"
+    )
+}
+
+fn store(nodes: &[&str]) -> Arc<Mutex<Store>> {
+    let capacity = Capacity { nodes: 8, pods: 8, containers: 8, text_len: 8192 };
+    let mut store = Store::new(capacity, Window::from_secs(15));
+    store.begin_list(Kind::Nodes);
+    for name in nodes {
+        let labels = vec![("kubernetes.io/hostname", *name)];
+        store.upsert_node(&NodeRecord { name, labels, ready: true, ..NodeRecord::default() }).unwrap();
+    }
+    store.end_list(Kind::Nodes);
+    Arc::new(Mutex::new(store))
+}
+
+fn shared(store: &Arc<Mutex<Store>>, selector: &str, kubelets: &Kubelets) -> Arc<Shared> {
+    Arc::new(Shared {
+        store: store.clone(),
+        metrics: Arc::new(SelfMetrics::new(Duration::from_secs(15))),
+        selector: LabelSelector::parse(selector).unwrap(),
+        sources: kubelets.sources(),
+        schedule: Mutex::new(Schedule::new(Duration::from_secs(15))),
+        wake: Condvar::new(),
+        changed: AtomicBool::new(true),
+        stopped: AtomicBool::new(false),
+        running: AtomicUsize::new(0),
+        progress: Mutex::new(None),
+        refusals: Refusals::default(),
+    })
+}
+
+/// Scrapes one node as a thread would.
+fn scrape(shared: &Shared, kubelets: &Kubelets, node: &str) {
+    let targets = lock(&shared.store).targets();
+    let target = targets.into_iter().find(|t| t.name == node).unwrap();
+    shared.scrape(&mut kubelets.clone(), &mut Batch::new(), &target);
+}
+
+#[test]
+fn two_scrapes_make_a_usage_and_a_failure_takes_it_away() {
+    let kubelets = Kubelets::default();
+    let store = store(&["a"]);
+    store.lock().unwrap().upsert_pod(&PodRecord { namespace: "n", name: "p", labels: vec![] }).unwrap();
+    let shared = shared(&store, "", &kubelets);
+    for seconds in [100, 102] {
+        kubelets.set("a", &body("p", seconds));
+        scrape(&shared, &kubelets, "a");
+    }
+    assert!(store.lock().unwrap().node("a").unwrap().usage.is_some());
+    assert!(store.lock().unwrap().pod("n", "p").unwrap().usage.is_some());
+    kubelets.bodies.lock().unwrap().clear();
+    scrape(&shared, &kubelets, "a");
+    assert!(store.lock().unwrap().node("a").unwrap().usage.is_none());
+    assert!(store.lock().unwrap().pod("n", "p").unwrap().usage.is_none());
+}
+
+#[test]
+fn an_answer_of_nothing_but_bad_lines_is_a_failure() {
+    let commit = Commit::default();
+    let bad = Dropped { bad_lines: 3, first: Some((1, "no value")), ..Dropped::default() };
+    let error = useful(&commit, &bad).unwrap_err();
+    assert_eq!(
+        (error.reason, error.message.as_str()),
+        ("body", "the answer holds no usable sample; line 1: no value")
+    );
+    assert!(useful(&commit, &Dropped::default()).is_ok(), "an empty answer is success with nothing");
+    assert!(useful(&Commit { pods: 1, ..commit }, &bad).is_ok());
+    assert!(useful(&Commit { node: true, ..commit }, &bad).is_ok());
+}
+
+#[test]
+fn unselected_nodes_are_not_scraped_and_lose_their_points() {
+    let kubelets = Kubelets::default();
+    let store = store(&["a", "b"]);
+    let shared = shared(&store, "kubernetes.io/hostname!=a", &kubelets);
+    for seconds in [100, 102] {
+        kubelets.set("a", &body("p", seconds));
+        scrape(&shared, &kubelets, "a");
+    }
+    assert!(store.lock().unwrap().node("a").unwrap().usage.is_some());
+    shared.take_inventory();
+    assert!(store.lock().unwrap().node("a").unwrap().usage.is_none());
+    match lock(&shared.schedule).next(clock::mono()) {
+        Next::Scrape(target) => assert_eq!(target.name, "b"),
+        Next::Sleep(_) => panic!("b is due"),
+    }
+}
+
+#[test]
+fn without_a_node_list_there_are_no_rounds() {
+    let kubelets = Kubelets::default();
+    let capacity = Capacity { nodes: 8, pods: 8, containers: 8, text_len: 8192 };
+    let store = Arc::new(Mutex::new(Store::new(capacity, Window::from_secs(15))));
+    let shared = shared(&store, "", &kubelets);
+    shared.take_inventory();
+    assert!(!lock(&shared.schedule).begin_round(clock::mono()));
+}
+
+#[test]
+fn once_nodes_were_slow_another_thread_goes_past_the_one_that_hangs() {
+    let kubelets = Kubelets::default();
+    let (send, receive) = mpsc::channel();
+    *kubelets.reports.lock().unwrap() = Some(send);
+    let store = store(&["a", "slow", "z"]);
+    let shared = shared(&store, "", &kubelets);
+    shared.take_inventory();
+    {
+        let (mut schedule, now) = (lock(&shared.schedule), clock::mono());
+        assert!(schedule.begin_round(now));
+        assert!(matches!(schedule.next(now), Next::Scrape(target) if target.name == "a"));
+        schedule.done("a", now, Duration::from_secs(20), Outcome::Read { settled: true });
+        assert!(schedule.workers() > 1);
+    }
+    spawn(&shared, true).unwrap();
+    assert_eq!(receive.recv().unwrap(), "z", "while slow hangs");
+    *kubelets.gate.0.lock().unwrap() = true;
+    kubelets.gate.1.notify_all();
+    assert_eq!(receive.recv().unwrap(), "slow");
+    Poller(shared).stop();
+}
+
+#[test]
+fn a_node_that_joins_is_scraped_at_once() {
+    let kubelets = Kubelets::default();
+    let (send, receive) = mpsc::channel();
+    *kubelets.reports.lock().unwrap() = Some(send);
+    let store = store(&[]);
+    let poller = Poller::start(
+        Duration::from_secs(600),
+        LabelSelector::default(),
+        store.clone(),
+        Arc::new(SelfMetrics::new(Duration::from_secs(15))),
+        kubelets.sources(),
+    )
+    .unwrap();
+    let node = NodeRecord { name: "new", ready: true, ..NodeRecord::default() };
+    store.lock().unwrap().upsert_node(&node).unwrap();
+    poller.inventory_changed();
+    assert_eq!(receive.recv().unwrap(), "new");
+    assert!(poller.tick_age(clock::mono()).is_some());
+    poller.stop();
+}

@@ -1,1 +1,215 @@
+use super::*;
+use crate::cluster::kubeconfig::Access;
+use crate::net::credentials::Credentials;
+use crate::net::fake::{Fake, Reply, answer};
+use crate::store::Capacity;
+use crate::units::Window;
+use std::sync::mpsc;
 
+const NODES: &[u8] = include_bytes!("../../../tests/golden/kube-api/nodes-list.pb");
+const PODS: &[u8] = include_bytes!("../../../tests/golden/kube-api/pods-list.pb");
+const EVENTS: &[u8] = include_bytes!("../../../tests/golden/kube-api/pods-watch.pb");
+
+fn document(body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    bytes.extend(body);
+    bytes
+}
+
+/// A watch's answer: one chunk, and its end unless it stays open.
+fn stream(body: &[u8], ends: bool) -> Vec<u8> {
+    let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    if !body.is_empty() {
+        bytes.extend(format!("{:x}\r\n", body.len()).bytes().chain(body.iter().copied()).chain(*b"\r\n"));
+    }
+    if ends {
+        bytes.extend(b"0\r\n\r\n");
+    }
+    bytes
+}
+
+/// A watch that says nothing and does not end.
+fn quiet() -> Reply {
+    Reply::Endless(stream(b"", false), vec![])
+}
+
+fn is_watch(head: &str) -> bool {
+    head.contains("watch=true")
+}
+
+struct Run {
+    fake: Fake,
+    store: Arc<Mutex<Store>>,
+    api: Arc<ApiServer>,
+    stop: Arc<Stop>,
+    changes: mpsc::Receiver<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+fn run(kind: Kind, script: impl FnMut(usize, &str) -> Reply + Send + 'static) -> Run {
+    let fake = Fake::start(script);
+    let access = Access { server: fake.url("http", ""), credentials: Credentials::none() };
+    let api = Arc::new(ApiServer::new(access).unwrap());
+    let capacity = Capacity { nodes: 8, pods: 64, containers: 64, text_len: 65_536 };
+    let store = Arc::new(Mutex::new(Store::new(capacity, Window::from_secs(15))));
+    let stop = Arc::new(Stop::default());
+    let (send, changes) = mpsc::channel();
+    let changed: Changed = Box::new(move || {
+        let _ = send.send(());
+    });
+    let thread = start(kind, api.clone(), store.clone(), changed, stop.clone()).unwrap();
+    Run { fake, store, api, stop, changes, thread }
+}
+
+impl Run {
+    /// Waits until so many requests were seen.
+    fn requests(&self, count: usize) -> Vec<String> {
+        loop {
+            let heads = self.fake.heads();
+            if heads.len() >= count {
+                return heads.into_iter().map(|h| h.lines().next().unwrap_or_default().to_owned()).collect();
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn end(self) {
+        self.stop.stop();
+        self.api.stop();
+        self.thread.join().unwrap();
+    }
+}
+
+#[test]
+fn nodes_are_listed_and_the_watch_begins_at_the_lists_version() {
+    let run = run(Kind::Nodes, |_, head| if is_watch(head) { quiet() } else { Reply::Keep(document(NODES)) });
+    run.changes.recv().unwrap();
+    assert!(run.store.lock().unwrap().readiness().nodes_synced);
+    let targets = run.store.lock().unwrap().targets();
+    assert_eq!(targets.len(), 1);
+    assert!(targets[0].ready && targets[0].kubelet_port == 10250, "{targets:?}");
+    let heads = run.requests(2);
+    assert_eq!(heads[0], "GET /api/v1/nodes?limit=500&resourceVersion=0 HTTP/1.1");
+    assert!(
+        heads[1].starts_with("GET /api/v1/nodes?allowWatchBookmarks=true&timeoutSeconds="),
+        "{}",
+        heads[1]
+    );
+    let version = heads[1].split("resourceVersion=").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(version.parse::<u64>().unwrap() > 0);
+    run.end();
+}
+
+#[test]
+fn events_change_the_inventory_and_the_next_watch_resumes_at_the_bookmark() {
+    let run = run(Kind::Pods, |n, head| match n {
+        0 => Reply::Keep(document(PODS)),
+        1 => Reply::Keep(stream(EVENTS, true)),
+        _ => {
+            assert!(is_watch(head), "{head}");
+            quiet()
+        }
+    });
+    let heads = run.requests(3);
+    let prefix = "GET /api/v1/pods?fieldSelector=status.phase%3DRunning&";
+    assert_eq!(heads[0], format!("{prefix}limit=500&resourceVersion=0 HTTP/1.1"));
+    assert!(heads.iter().all(|h| h.starts_with(prefix)), "{heads:?}");
+    let version = |h: &str| h.split("resourceVersion=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert_ne!(version(&heads[1]), version(&heads[2]));
+    let accept = |n: usize| run.fake.heads()[n].to_lowercase().contains("as=partialobjectmetadatalist;");
+    assert!(accept(0) && !accept(1));
+    let store = run.store.lock().unwrap();
+    assert!(store.readiness().pods_synced);
+    // The pod of the events was added, changed and deleted again.
+    assert!(store.pod("default", "short").is_none());
+    assert!(store.occupancy().pods > 3);
+    drop(store);
+    run.end();
+}
+
+#[test]
+fn pages_are_followed_before_anything_is_removed() {
+    // The envelope's list with a continue token in its metadata, by hand: k8s\0, {1 typeMeta{2 kind}, 2 {1 {2, 3}}}.
+    let page = |token: &str| {
+        let meta = [&[0x12, 2][..], b"42", &[0x1a, token.len() as u8], token.as_bytes()].concat();
+        let list = [&[0x0a, meta.len() as u8][..], &meta].concat();
+        let kind = [&[0x12, 8][..], b"NodeList"].concat();
+        [&b"k8s\0"[..], &[0x0a, kind.len() as u8], &kind, &[0x12, list.len() as u8], &list].concat()
+    };
+    let (first, last) = (page("a/b="), page(""));
+    let run = run(Kind::Nodes, move |n, _| match n {
+        0 => Reply::Keep(document(&first)),
+        1 => Reply::Keep(document(&last)),
+        _ => quiet(),
+    });
+    let heads = run.requests(3);
+    assert_eq!(heads[1], "GET /api/v1/nodes?limit=500&continue=a%2Fb%3D HTTP/1.1");
+    assert!(heads[2].ends_with("resourceVersion=42 HTTP/1.1"), "{}", heads[2]);
+    run.end();
+}
+
+#[test]
+fn a_refusal_is_told_with_the_api_servers_words() {
+    let status = [&b"k8s\0\x0a\x08\x12\x06Status\x12\x00"[..]].concat();
+    let refused = |body: &[u8]| {
+        let mut bytes =
+            format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        bytes.extend(body);
+        bytes
+    };
+    // Status{3 message}.
+    let said = b"pods is forbidden";
+    let raw = [&[0x1a, said.len() as u8][..], said].concat();
+    let body = [&status[..status.len() - 2], &[0x12, raw.len() as u8], &raw].concat();
+    let fake = Fake::start(move |_, _| Reply::Keep(refused(&body)));
+    let access = Access { server: fake.url("http", ""), credentials: Credentials::none() };
+    let answer = ApiServer::new(access).unwrap().get("/", "", Some(Duration::from_secs(5))).unwrap();
+    let error = accepted(answer).err().unwrap();
+    assert_eq!(error.message, "request failed, status: \"403 Forbidden\": pods is forbidden");
+}
+
+#[test]
+fn k44_an_api_server_that_is_away_at_the_start_is_waited_for() {
+    let run = run(Kind::Nodes, |n, head| match n {
+        0 => Reply::Close(answer("503 Service Unavailable", "")),
+        _ if is_watch(head) => quiet(),
+        _ => Reply::Keep(document(NODES)),
+    });
+    run.changes.recv().unwrap();
+    assert!(run.store.lock().unwrap().readiness().nodes_synced);
+    run.end();
+}
+
+#[test]
+fn garbage_for_a_list_or_a_watch_ends_nothing() {
+    let run = run(Kind::Nodes, |n, _| match n {
+        0 => Reply::Keep(document(b"<html>hello</html>")),
+        1 => Reply::Keep(document(NODES)),
+        2 => Reply::Keep(stream(b"\x00\x00\x00\x03abc", true)),
+        _ => quiet(),
+    });
+    let heads = run.requests(4);
+    assert!(!is_watch(&heads[0]) && !is_watch(&heads[1]) && is_watch(&heads[2]) && is_watch(&heads[3]));
+    run.end();
+}
+
+#[test]
+fn the_versions_of_a_list_decide_its_paging() {
+    let path = "/api/v1/nodes?";
+    assert_eq!(list_path(path, "", ""), "/api/v1/nodes?limit=500");
+    assert_eq!(list_path(path, "0", ""), "/api/v1/nodes?limit=500&resourceVersion=0");
+    assert_eq!(list_path(path, "7", ""), "/api/v1/nodes?resourceVersion=7");
+    assert_eq!(list_path(path, "7", "t"), "/api/v1/nodes?limit=500&continue=t");
+}
+
+#[test]
+fn error_events_are_sorted_as_the_refusals_they_are() {
+    let event = |code, reason| {
+        stream_error(&StatusObject { code, reason, retry_after_secs: 3, ..StatusObject::default() })
+    };
+    assert_eq!(event(410, "Expired").reason, Reason::Gone);
+    assert_eq!(event(0, "Expired").reason, Reason::Gone);
+    assert_eq!(event(500, "InternalError").reason, Reason::Status);
+    assert_eq!(event(429, "").reason, Reason::Busy);
+    assert_eq!(event(429, "").retry_after, Some(Duration::from_secs(3)));
+}

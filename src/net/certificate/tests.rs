@@ -11,7 +11,8 @@ struct Directory(PathBuf);
 impl Directory {
     fn new() -> Directory {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("toplet-certificates-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("toplet-certificates-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).unwrap();
         Directory(path)
@@ -65,7 +66,8 @@ fn a_directory_keeps_its_pair_and_its_authority() {
     let first = leaf(&Certificates::load(&settings, NOW).unwrap());
     let again = leaf(&Certificates::load(&settings, later(300)).unwrap());
     assert_eq!(first, again);
-    let mode = |name: &str| fs::metadata(settings.cert_dir.as_ref().unwrap().join(name)).unwrap().mode() & 0o777;
+    let mode =
+        |name: &str| fs::metadata(settings.cert_dir.as_ref().unwrap().join(name)).unwrap().mode() & 0o777;
     assert_eq!((mode("ca.key"), mode("apiserver.key")), (0o600, 0o600));
     let left: Vec<_> = fs::read_dir(settings.cert_dir.as_ref().unwrap()).unwrap().collect();
     assert_eq!(left.len(), 4, "no temporary file stays");
@@ -99,10 +101,12 @@ fn verifies(ca_pem: &[u8], leaf: &[u8], name: &str, now: UnixNanos) -> bool {
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem).unwrap()).unwrap();
-    let verifier =
-        rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), crate::net::tls::provider())
-            .build()
-            .unwrap();
+    let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(
+        Arc::new(roots),
+        crate::net::tls::provider(),
+    )
+    .build()
+    .unwrap();
     let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.seconds().unsigned_abs()));
     let name = ServerName::try_from(name.to_string()).unwrap();
     verifier.verify_server_cert(&CertificateDer::from(leaf.to_vec()), &[], &name, &[], at).is_ok()
@@ -110,7 +114,8 @@ fn verifies(ca_pem: &[u8], leaf: &[u8], name: &str, now: UnixNanos) -> bool {
 
 #[test]
 fn a_pair_in_memory_renews_too() {
-    let settings = CertificateSettings { names: vec!["localhost".to_string()], ..CertificateSettings::default() };
+    let settings =
+        CertificateSettings { names: vec!["localhost".to_string()], ..CertificateSettings::default() };
     let certificates = Certificates::load(&settings, NOW).unwrap();
     let first = leaf(&certificates);
     certificates.check_reload(later(100));
@@ -178,9 +183,14 @@ fn every_mistake_names_its_file() {
     let directory = Directory::new();
     write_pair(&directory, "tls.crt", "tls.key");
     write_pair(&directory, "other.crt", "other.key");
-    fs::write(directory.path("encrypted.key"), "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n").unwrap();
+    fs::write(
+        directory.path("encrypted.key"),
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    )
+    .unwrap();
     fs::write(directory.path("noise.pem"), "hello").unwrap();
-    fs::write(directory.path("broken.pem"), "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").unwrap();
+    fs::write(directory.path("broken.pem"), "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n")
+        .unwrap();
     for (certificate, key, want) in [
         ("tls.crt", "other.key", "do not belong together"),
         ("tls.crt", "encrypted.key", "encrypted.key: the private key is encrypted"),
@@ -230,8 +240,12 @@ fn a_named_pair_serves_its_names_only() {
 
 #[test]
 fn subject_names_hold_the_service_and_no_wildcard_address() {
-    let names = subject_names("metrics-server", "kube-system", Some("edge-1"), Some(IpAddr::from([0, 0, 0, 0])));
-    assert!(names.contains(&"metrics-server.kube-system.svc".to_string()) && names.contains(&"edge-1".to_string()));
+    let names =
+        subject_names("metrics-server", "kube-system", Some("edge-1"), Some(IpAddr::from([0, 0, 0, 0])));
+    assert!(
+        names.contains(&"metrics-server.kube-system.svc".to_string())
+            && names.contains(&"edge-1".to_string())
+    );
     assert!(!names.contains(&"0.0.0.0".to_string()));
     let bound = subject_names("m", "n", None, Some(IpAddr::from([10, 0, 0, 7])));
     assert!(bound.contains(&"10.0.0.7".to_string()));
