@@ -232,9 +232,6 @@ pub const HEAD_LEN_OWN: usize = 8 * 1024;
 pub const HEAD_LEN_SHARED: usize = 2 * 1024 * 1024;
 /// Header lines of one request; a user in 1000 groups has about 1020. Beyond it 431.
 pub const HEADER_COUNT_MAX: usize = 4096;
-/// Bytes that one connection takes in its worst moment: a client chain in the handshake (64 KiB in TLS buffers), later its
-/// own head and lines, one piece, one record. For the sum in `toplet check`; beyond it nothing is allocated.
-pub const CONNECTION_LEN_MAX: usize = 96 * 1024;
 /// Bytes of an answer that the kernel holds for a connection (it doubles the figure for its own use); more waits here, as
 /// the rest of a list that is not encoded yet.
 pub const SEND_BUFFER_LEN: usize = 64 * 1024;
@@ -294,8 +291,9 @@ pub const POD_TEXT_LEN: u64 = 256;
 /// Bytes of text reserved for each container: its name; equal ones are kept once.
 pub const CONTAINER_TEXT_LEN: u64 = 32;
 
-/// Bytes a connection may hold at a time: TLS buffers, request head, one piece of an answer.
-pub const CONNECTION_LEN: u64 = 64 * 1024;
+/// Bytes a connection may hold at a time: in the handshake a client's chain in TLS buffers (64 KiB); later its own part of
+/// a head and its lines, one piece of an answer with its framing, and a TLS record each way. In rest it is about 13 KiB.
+pub const CONNECTION_LEN: u64 = 96 * 1024;
 
 /// Bytes of everything that does not grow: touched program text, stacks, caches.
 pub const PROGRAM_LEN: u64 = 4 * 1024 * 1024;

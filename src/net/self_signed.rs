@@ -26,7 +26,7 @@ pub struct Issued {
     pub der: Vec<u8>,
     /// Certificate, then the authority's, as PEM.
     pub chain_pem: String,
-    /// Private key as PEM (PKCS #8).
+    /// Private key as PEM (PKCS8).
     pub key_pem: zeroize::Zeroizing<String>,
 }
 
@@ -42,7 +42,7 @@ impl Authority {
 
     /// An authority from what [`Authority::generate`] made earlier. That both belong together is the caller's to check.
     /// # Errors
-    /// The key is no PKCS #8 key in PEM.
+    /// The key is no PKCS8 key in PEM.
     pub fn from_parts(der: Vec<u8>, pem: String, key_pem: &str) -> Result<Authority, String> {
         Ok(Authority { der, pem, key: KeyPair::from_pem(key_pem).map_err(describe)? })
     }

@@ -2,7 +2,7 @@
 //!
 //! One thread, one executor, one task a connection; nothing here blocks but the short lock of the store. All of this
 //! directory's state is this thread's own; other threads reach it through [`App`]'s shared parts and [`Stopper`].
-//! Memory: [`memory_max`] says how much connections can take at most, and tests hold it to that.
+//! Memory: at most `limits::CONNECTION_LEN` a connection, and `limits::HEAD_LEN_SHARED` for large heads together.
 
 pub mod body;
 mod connection;
@@ -122,12 +122,6 @@ fn watched(listener: TcpListener) -> io::Result<Async<TcpListener>> {
     // Without the bound a slow reader costs kernel memory, nothing else; so a refusal is no reason to stop.
     let _ = socket_options::send_buffer(&listener, limits::SEND_BUFFER_LEN);
     Async::new(listener)
-}
-
-/// Bytes that `connections_max` connections can take at most, each in its most expensive state: for `toplet check`.
-#[must_use]
-pub fn memory_max(connections_max: usize) -> usize {
-    connections_max.saturating_mul(limits::CONNECTION_LEN_MAX).saturating_add(limits::HEAD_LEN_SHARED)
 }
 
 #[cfg(test)]

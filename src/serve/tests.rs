@@ -620,3 +620,23 @@ fn a_connection_is_small_before_its_handshake_and_in_rest() {
     let len = size(connection::run);
     assert!(len <= 1024, "{len} bytes");
 }
+
+#[test]
+fn a_flood_of_silent_connections_leaves_room_for_a_probe() {
+    let server = Running::start(16);
+    let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    // The first second belongs to whoever came first; then the silent ones go, one for each newcomer.
+    let served = std::iter::repeat_with(|| {
+        let mut probe = server.connect();
+        let sent = probe.tls.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| probe.tls.flush());
+        let served = sent.is_ok() && probe.tls.read(&mut [0; 64]).is_ok_and(|len| len > 0);
+        if !served {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        served
+    })
+    .take(200)
+    .any(|served| served);
+    assert!(served);
+    drop(silent);
+}
