@@ -1,15 +1,19 @@
 //! `/version`: the keys of Kubernetes' version object, with this program's own values.
 //!
-//! Always indented JSON; another type in `Accept` is a 406. `goVersion` names the Rust compiler: the key is fixed, and
+//! Always indented JSON; another type in `Accept` is a 406, another method than GET a 405. `goVersion` names the Rust compiler: the key is fixed, and
 //! clients only print it. Processor names are those of Kubernetes, not those of Rust.
 
 use super::answer::{Answer, Body};
 use super::negotiate::{self, Produces};
 use super::request::Head;
+use super::status;
 
-/// Answers `GET /version`.
+/// Answers `/version`.
 #[must_use]
 pub fn answer(head: &Head<'_>) -> Answer {
+    if head.method != "GET" {
+        return status::method_not_allowed(head);
+    }
     if let Err(refusal) = negotiate::route(head, Produces::JsonOnly) {
         return refusal;
     }
@@ -53,6 +57,7 @@ fn processor(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::Header;
     use super::*;
 
     #[test]
@@ -64,5 +69,16 @@ mod tests {
         assert_eq!(shape(&text()), shape(golden));
         assert!(text().contains(concat!("\"gitVersion\": \"v", env!("CARGO_PKG_VERSION"), "\"")));
         assert!(!text().ends_with('\n'));
+    }
+
+    #[test]
+    fn only_get_and_only_json() {
+        let status = |method, accept: &'static str| {
+            let headers = [Header { name: "Accept", value: accept.as_bytes() }];
+            answer(&Head { method, path: "/version", query: Some("pretty=false"), headers: &headers }).status
+        };
+        assert_eq!(status("GET", "*/*"), 200);
+        assert_eq!(status("GET", "application/yaml"), 406);
+        assert_eq!(status("HEAD", "application/json"), 405);
     }
 }

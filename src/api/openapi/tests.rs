@@ -1,8 +1,16 @@
 use super::document::Document;
 use super::*;
+use crate::api::answer::Progress;
+use crate::api::request::Header;
+use crate::api::self_metrics::SelfMetrics;
+use crate::api::{Settings, Vitals};
 use crate::limits;
+use crate::store::{Capacity, Store};
+use crate::units::Window;
+use crate::wire::selector::LabelSelector;
 use miniserde::json::{self, Value};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 fn text(document: Document) -> String {
     let mut out = Vec::new();
@@ -158,4 +166,108 @@ fn the_summary_tells_the_length_and_pieces_make_the_document() {
         assert_eq!(document.pieces().len(), Some(summary.len));
     }
     assert_ne!(Document::V3(Version::V1).summary().tag, Document::V3(Version::V1beta1).summary().tag);
+}
+
+/// Status, headers and body of an answer.
+fn ask(target: &str, headers: &[(&str, &str)]) -> (u16, Vec<(&'static str, String)>, String) {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
+    let head = Head { method: "GET", path, query, headers: &headers };
+    let info = RequestInfo { path: path.into(), ..RequestInfo::default() };
+    let capacity = Capacity { nodes: 1, pods: 1, containers: 1, text_len: 4096 };
+    let store = Store::new(capacity, Window::from_secs(15));
+    let metrics = SelfMetrics::new(Duration::from_secs(15));
+    let settings = Settings {
+        node_selector: LabelSelector::default(),
+        server_address: ":4443".to_owned(),
+        gzip: true,
+        resolution: Duration::from_secs(15),
+    };
+    let vitals = Vitals { started_at: UnixNanos(1_795_514_237_000_000_000), ..Vitals::default() };
+    let now = UnixNanos(1_795_600_637_000_000_000);
+    let answer =
+        answer(&Context { settings: &settings, metrics: &metrics, vitals, now, store: &store }, &head, &info);
+    let mut body = Vec::new();
+    match answer.body {
+        Body::Static(bytes) => body.extend_from_slice(bytes),
+        Body::Whole(bytes) => body = bytes,
+        Body::List(mut pieces) => loop {
+            let start = body.len();
+            let progress = pieces.next(&store, &metrics, &mut body);
+            assert!(body.len() - start <= limits::CHUNK_LEN_MAX);
+            if progress == Progress::Done {
+                break;
+            }
+        },
+    }
+    let headers = answer.headers.into_iter().map(|(name, value)| (name, value.into_owned())).collect();
+    (answer.status, headers, String::from_utf8(body).unwrap())
+}
+
+fn header<'a>(headers: &'a [(&'static str, String)], name: &str) -> Vec<&'a str> {
+    headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn v2_is_negotiated_and_remembered() {
+    let (status, headers, body) = ask("/openapi/v2", &[("Accept", "application/json")]);
+    assert_eq!(status, 200);
+    assert_eq!(header(&headers, "Content-Type"), ["application/json"]);
+    assert_eq!(header(&headers, "Vary"), ["Accept-Encoding", "Accept"]);
+    assert_eq!(header(&headers, "Last-Modified"), ["Tue, 24 Nov 2026 09:57:17 GMT"]);
+    assert_eq!(body, text(Document::V2));
+
+    let tag = header(&headers, "ETag")[0];
+    for known in [("If-None-Match", tag), ("If-Modified-Since", "Tue, 24 Nov 2026 09:57:17 GMT")] {
+        let (status, again, body) = ask("/openapi/v2", &[known]);
+        assert_eq!((status, body.as_str()), (304, ""));
+        assert_eq!((header(&again, "ETag"), header(&again, "Content-Type")), (vec![tag], vec![]));
+    }
+    let stale = [("If-None-Match", "\"x\""), ("If-Modified-Since", "Tue, 24 Nov 2026 09:57:17 GMT")];
+    assert_eq!(ask("/openapi/v2", &stale).0, 200);
+}
+
+#[test]
+fn v2_refuses_other_types_with_nothing_in_the_body() {
+    for accept in ["application/yaml", "text/*", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"]
+    {
+        let (status, headers, body) = ask("/openapi/v2", &[("Accept", accept)]);
+        assert_eq!((status, body.as_str(), header(&headers, "Content-Type")), (406, "", vec![]), "{accept}");
+    }
+    for accept in ["", "*/*", "application/*", "text/html, application/json;q=0.1"] {
+        assert_eq!(ask("/openapi/v2", &[("Accept", accept)]).0, 200, "{accept}");
+    }
+}
+
+#[test]
+fn v3_lists_our_versions_alone_and_each_by_its_hash() {
+    let (status, headers, body) = ask("/openapi/v3", &[("Accept", "text/html")]);
+    assert_eq!((status, header(&headers, "ETag").len()), (200, 1));
+    let paths = lines(&body);
+    assert_eq!(paths.len(), 2, "{body}");
+    for (version, document) in
+        [("v1", Document::V3(Version::V1)), ("v1beta1", Document::V3(Version::V1beta1))]
+    {
+        let key = format!(" > paths > apis/metrics.k8s.io/{version} > serverRelativeURL");
+        let target = paths.get(&key).unwrap().trim_matches('"').to_owned();
+        let (status, headers, body) = ask(&target, &[("Accept", "application/json")]);
+        assert_eq!((status, body), (200, text(document)));
+        assert_eq!(header(&headers, "Cache-Control"), ["public, immutable"]);
+        assert_eq!(header(&headers, "Expires"), ["Thu, 25 Nov 2027 09:57:17 GMT"]);
+        let (status, headers, body) = ask(&target.replace("hash=", "hash=0"), &[]);
+        assert_eq!((status, body), (200, text(document)));
+        assert_eq!(header(&headers, "Cache-Control"), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn unknown_documents_are_empty_and_other_paths_are_not_found() {
+    for path in
+        ["/openapi/v3/", "/openapi/v3/apis", "/openapi/v3/version", "/openapi/v3/apis/metrics.k8s.io/v1/"]
+    {
+        let (status, headers, body) = ask(path, &[]);
+        assert_eq!((status, body.as_str(), headers.len()), (200, "", 0), "{path}");
+    }
+    assert_eq!(ask("/openapi/v2/", &[]).0, 404);
 }
