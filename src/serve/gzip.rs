@@ -1,7 +1,7 @@
 //! A streaming gzip encoder: pieces go in, compressed bytes are appended to the caller's buffer.
 //!
 //! One fixed-Huffman block with back references found through one small hash table. That is weaker than what a general
-//! compressor reaches, and wins here by its memory: 40 KiB a stream, where the usual deflate state takes more than
+//! compressor reaches, and wins here by its memory: 32 KiB a stream, where the usual deflate state takes more than
 //! 300 KiB and builds a fifth of it on the stack. Lists of a cluster are mostly repetition, and pieces are one TLS
 //! record each. At most [`limits::GZIP_COUNT_MAX`] streams live at once on a thread; a body beyond that goes out plain.
 //! Refuses nothing: any bytes in pieces of any size. Formats: RFC 1951, RFC 1952.
@@ -9,7 +9,7 @@
 use crate::limits;
 use std::cell::Cell;
 
-/// Bytes of history kept for back references.
+/// Bytes of history kept for back references at least.
 const WINDOW_LEN: usize = 8 * 1024;
 /// Bytes taken in at once; positions then stay below 64 Ki.
 const STEP_LEN: usize = 16 * 1024;
@@ -65,10 +65,12 @@ impl Gzip {
         for step in piece.chunks(STEP_LEN) {
             self.crc = step.iter().fold(self.crc, |crc, &byte| crc32_step(crc, byte));
             self.len = self.len.wrapping_add(u32::try_from(step.len()).unwrap_or(0));
+            if self.text.len() + step.len() > WINDOW_LEN + STEP_LEN {
+                self.forget();
+            }
             let start = self.text.len();
             self.text.extend_from_slice(step);
             self.compress_from(start, out);
-            self.forget();
         }
     }
 
@@ -123,7 +125,8 @@ impl Gzip {
         Some(std::mem::replace(head, u16::try_from(at + 1).ok()?))
     }
 
-    /// Drops text beyond the window, and moves the noted positions along.
+    /// Drops text beyond the window, and moves the noted positions along. Costs as much as a few KiB of text, so it waits
+    /// until there is no room for more.
     fn forget(&mut self) {
         let surplus = self.text.len().saturating_sub(WINDOW_LEN);
         if surplus > 0 {
