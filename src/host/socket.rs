@@ -40,7 +40,12 @@ pub fn send_buffer(socket: &impl AsRawFd, len: usize) -> std::io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, libc::c_int::try_from(len).unwrap_or(libc::c_int::MAX))
 }
 
-fn set(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> std::io::Result<()> {
+fn set(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> std::io::Result<()> {
     let len = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
     // SAFETY: the descriptor is open for the borrow of `socket`; the kernel reads `len` bytes of a live integer.
     let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };

@@ -37,7 +37,12 @@ pub struct CertificateSettings {
 /// The names of a certificate made here: the service as the aggregator verifies it, this machine, and `bind` if it is
 /// one address.
 #[must_use]
-pub fn subject_names(service: &str, namespace: &str, host_name: Option<&str>, bind: Option<IpAddr>) -> Vec<String> {
+pub fn subject_names(
+    service: &str,
+    namespace: &str,
+    host_name: Option<&str>,
+    bind: Option<IpAddr>,
+) -> Vec<String> {
     let mut names = vec![
         format!("{service}.{namespace}.svc"),
         format!("{service}.{namespace}.svc.cluster.local"),
@@ -184,7 +189,9 @@ impl Pair {
         let name = name.to_ascii_lowercase();
         self.domains.iter().any(|domain| match domain.strip_prefix('*') {
             // One label, as in certificates.
-            Some(suffix) => name.strip_suffix(suffix).is_some_and(|label| !label.is_empty() && !label.contains('.')),
+            Some(suffix) => {
+                name.strip_suffix(suffix).is_some_and(|label| !label.is_empty() && !label.contains('.'))
+            }
             None => *domain == name,
         })
     }
@@ -211,7 +218,9 @@ impl Watch {
                 let (seen, said) = self.unfit.take().unwrap_or((None, false));
                 let again = seen == found;
                 if again && !said {
-                    log::error!("The serving certificate changed but cannot be used, the old one stays: {error}");
+                    log::error!(
+                        "The serving certificate changed but cannot be used, the old one stays: {error}"
+                    );
                 }
                 self.unfit = Some((found, again));
                 None
@@ -252,7 +261,9 @@ fn parse_sni(value: &str) -> Result<(PathBuf, PathBuf, Vec<String>), String> {
 fn paths(origin: &Origin) -> Option<(PathBuf, PathBuf)> {
     match origin {
         Origin::Files(certificate, key) => Some((certificate.clone(), key.clone())),
-        Origin::Directory(directory) => Some((directory.join("apiserver.crt"), directory.join("apiserver.key"))),
+        Origin::Directory(directory) => {
+            Some((directory.join("apiserver.crt"), directory.join("apiserver.key")))
+        }
         Origin::Memory => None,
     }
 }
@@ -331,10 +342,11 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
     let fault = |error: std::io::Error| format!("--cert-dir: writing {}: {error}", path.display());
     let new = path.with_extension(format!("new-{}", std::process::id()));
     let _ = fs::remove_file(&new);
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
+    let written =
+        fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
     let renamed = written.and_then(|()| fs::rename(&new, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&new);

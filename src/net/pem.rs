@@ -21,7 +21,9 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(fault)?;
     // The buffer gets its size at once: growing it would leave unwiped copies of a key behind.
-    bytes.reserve_exact(file.metadata().map_or(0, |m| usize::try_from(m.len()).unwrap_or(0)).min(limits::PEM_LEN_MAX) + 1);
+    bytes.reserve_exact(
+        file.metadata().map_or(0, |m| usize::try_from(m.len()).unwrap_or(0)).min(limits::PEM_LEN_MAX) + 1,
+    );
     let limit = u64::try_from(limits::PEM_LEN_MAX).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() > limits::PEM_LEN_MAX {
@@ -72,7 +74,9 @@ fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     if contains(pem, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(pem, b"Proc-Type: 4,ENCRYPTED") {
-        return Err("the private key is encrypted; decrypt it first (openssl pkey -in FILE -out FILE)".to_string());
+        return Err(
+            "the private key is encrypted; decrypt it first (openssl pkey -in FILE -out FILE)".to_string()
+        );
     }
     match PrivateKeyDer::from_pem_slice(pem) {
         Ok(key) => Ok(key),
@@ -93,10 +97,9 @@ enum Mismatch {
 }
 
 fn pair(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, Mismatch> {
-    let signing = provider()
-        .key_provider
-        .load_private_key(key)
-        .map_err(|error| Mismatch::Key(format!("unusable private key (RSA, ECDSA P-256/384 or Ed25519): {error}")))?;
+    let signing = provider().key_provider.load_private_key(key).map_err(|error| {
+        Mismatch::Key(format!("unusable private key (RSA, ECDSA P-256/384 or Ed25519): {error}"))
+    })?;
     let pair = CertifiedKey::new(chain, signing);
     match pair.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),

@@ -68,7 +68,8 @@ fn time(tag: u8, text: &[u8]) -> Option<UnixNanos> {
         _ => return None,
     };
     let mut fields = rest.strip_suffix(b"Z")?.chunks_exact(2).map(number);
-    let mut next = |range: std::ops::RangeInclusive<i64>| fields.next().flatten().filter(|v| range.contains(v));
+    let mut next =
+        |range: std::ops::RangeInclusive<i64>| fields.next().flatten().filter(|v| range.contains(v));
     let (month, day) = (next(1..=12)?, next(1..=31)?);
     let (hour, minute, second) = (next(0..=23)?, next(0..=59)?, next(0..=60)?);
     let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;

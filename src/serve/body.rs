@@ -62,7 +62,9 @@ impl Skip {
                 State::Done => break,
                 State::Bytes(left) => self.content(left, rest, State::Bytes, State::Done),
                 State::Chunk(left) => self.content(left, rest, State::Chunk, State::ChunkEnd),
-                State::ChunkEnd => self.line(rest, |line| if line.is_empty() { Some(State::Size) } else { None })?,
+                State::ChunkEnd => {
+                    self.line(rest, |line| if line.is_empty() { Some(State::Size) } else { None })?
+                }
                 State::Size => self.line(rest, after_size)?,
                 State::Trailer => {
                     self.line(rest, |line| Some(if line.is_empty() { State::Done } else { State::Trailer }))?

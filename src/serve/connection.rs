@@ -201,7 +201,11 @@ impl<'a> Connection<'a> {
         http11: bool,
         keep_alive: bool,
     ) -> Option<(crate::api::answer::Answer, Meta)> {
-        self.slot.enter(Phase::Busy, clock::mono(), limits::REQUEST_TIME_MAX.saturating_add(limits::PIECE_TIME_MAX));
+        self.slot.enter(
+            Phase::Busy,
+            clock::mono(),
+            limits::REQUEST_TIME_MAX.saturating_add(limits::PIECE_TIME_MAX),
+        );
         let request = http1::parse(self.inbox.bytes().get(..head_len)?).ok()?;
         let head = request.head();
         let meta = Meta::new(&head, http11, keep_alive);

@@ -123,7 +123,8 @@ impl Exchange {
                 }
             };
         };
-        let Some(_under_way) = self.begin(identity.groups.iter().any(|group| group == "system:masters")) else {
+        let Some(_under_way) = self.begin(identity.groups.iter().any(|group| group == "system:masters"))
+        else {
             return too_many_requests();
         };
         let mut answer = self.ask_api(head, &info);

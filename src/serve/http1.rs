@@ -137,7 +137,9 @@ fn version_refusal(head: &[u8]) -> Refusal {
     let version = words.next().unwrap_or_default();
     match version {
         _ if words.next().is_some() => Refusal::Bad(""),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
             Refusal::Version
         }
         _ => Refusal::Bad(""),

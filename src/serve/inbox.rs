@@ -127,7 +127,8 @@ impl Inbox {
 
     fn grow(&mut self, len_max: usize) -> bool {
         let capacity = self.bytes.capacity();
-        let wanted = capacity.saturating_mul(4).clamp(limits::READ_LEN_IDLE, len_max.max(limits::READ_LEN_IDLE));
+        let wanted =
+            capacity.saturating_mul(4).clamp(limits::READ_LEN_IDLE, len_max.max(limits::READ_LEN_IDLE));
         if wanted <= capacity || !self.buffer.resize(wanted.saturating_sub(limits::HEAD_LEN_OWN)) {
             return false;
         }
@@ -170,7 +171,11 @@ mod tests {
         let mut first = Inbox::new(&shared);
         assert_eq!(fill_up(&mut first, limits::HEAD_LEN_MAX), limits::HEAD_LEN_MAX);
         let mut second = Inbox::new(&shared);
-        assert_eq!(fill_up(&mut second, 64 * 1024), limits::HEAD_LEN_OWN, "only its own while the first holds the rest");
+        assert_eq!(
+            fill_up(&mut second, 64 * 1024),
+            limits::HEAD_LEN_OWN,
+            "only its own while the first holds the rest"
+        );
         first.consume(limits::HEAD_LEN_MAX);
         first.release();
         assert_eq!(fill_up(&mut second, 64 * 1024), limits::HEAD_LEN_OWN + 64 * 1024);

@@ -17,7 +17,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Accepts connections for ever.
-pub async fn accept(server: Rc<Server>, executor: Rc<LocalExecutor<'static>>, listener: Rc<Async<TcpListener>>) {
+pub async fn accept(
+    server: Rc<Server>,
+    executor: Rc<LocalExecutor<'static>>,
+    listener: Rc<Async<TcpListener>>,
+) {
     let mut failing = false;
     loop {
         match listener.accept().await {
@@ -26,14 +30,18 @@ pub async fn accept(server: Rc<Server>, executor: Rc<LocalExecutor<'static>>, li
                 // Answers go out in whole pieces; waiting for more to send would only delay them.
                 let _ = stream.get_ref().set_nodelay(true);
                 let socket = Socket::from(stream);
-                if let Some(slot) = server.slots.open(socket.clone(), address.ip().to_canonical(), clock::mono()) {
+                if let Some(slot) =
+                    server.slots.open(socket.clone(), address.ip().to_canonical(), clock::mono())
+                {
                     let _ = server.opened.0.try_send(());
                     executor.spawn(connection::run(server.clone(), socket, slot)).detach();
                 }
             }
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    log::error!("Cannot accept connections: {error}; raise the limit of open files (LimitNOFILE) if it is that");
+                    log::error!(
+                        "Cannot accept connections: {error}; raise the limit of open files (LimitNOFILE) if it is that"
+                    );
                 }
                 Timer::after(limits::ACCEPT_PAUSE).await;
             }

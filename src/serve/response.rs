@@ -44,7 +44,8 @@ impl Meta {
     /// Notes what `head` says.
     #[must_use]
     pub fn new(head: &Head<'_>, http11: bool, keep_alive: bool) -> Meta {
-        let audit_id = head.first("audit-id").filter(|id| id.len() <= limits::AUDIT_ID_LEN_MAX).unwrap_or_default();
+        let audit_id =
+            head.first("audit-id").filter(|id| id.len() <= limits::AUDIT_ID_LEN_MAX).unwrap_or_default();
         let accepted = head.first("accept-encoding").unwrap_or_default();
         Meta {
             head_only: head.method == "HEAD",
@@ -107,7 +108,8 @@ pub fn refusal(refusal: Refusal) -> String {
         Refusal::Bad("") => ("400 Bad Request".to_string(), "400 Bad Request".to_string()),
         Refusal::Bad(why) => (format!("400 Bad Request: {why}"), format!("400 Bad Request: {why}")),
         Refusal::Expectation => {
-            return "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_string();
+            return "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                .to_string();
         }
         Refusal::TooLarge => {
             let text = "431 Request Header Fields Too Large".to_string();
@@ -223,14 +225,23 @@ mod tests {
     }
 
     fn json() -> Answer {
-        Answer { status: 200, headers: vec![("Content-Type", "application/json".into())], body: Body::Static(b"{}") }
+        Answer {
+            status: 200,
+            headers: vec![("Content-Type", "application/json".into())],
+            body: Body::Static(b"{}"),
+        }
     }
 
     #[test]
     fn an_answer_has_the_reference_s_headers_in_its_order() {
         let id = Header { name: "Audit-ID", value: b"abc" };
         assert_eq!(
-            written(&json(), &meta(&[id, Header { name: "Audit-Id", value: b"second" }]), Frame::Length(2), false),
+            written(
+                &json(),
+                &meta(&[id, Header { name: "Audit-Id", value: b"second" }]),
+                Frame::Length(2),
+                false
+            ),
             "HTTP/1.1 200 OK\r\nAudit-Id: abc\r\nCache-Control: no-cache, private\r\nContent-Type: application/json\r\n\
              Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Length: 2\r\n\r\n"
         );
@@ -239,7 +250,9 @@ mod tests {
     #[test]
     fn gzip_is_told_and_varied_on() {
         let text = written(&json(), &meta(&[]), Frame::Chunked, true);
-        assert!(text.contains("\r\nContent-Encoding: gzip\r\n") && text.contains("\r\nVary: Accept-Encoding\r\n"));
+        assert!(
+            text.contains("\r\nContent-Encoding: gzip\r\n") && text.contains("\r\nVary: Accept-Encoding\r\n")
+        );
         assert!(text.contains("\r\nTransfer-Encoding: chunked\r\n") && !text.contains("Content-Length"));
     }
 
@@ -273,7 +286,8 @@ mod tests {
 
     #[test]
     fn gzip_is_the_exact_word() {
-        let gzip = |value: &'static str| meta(&[Header { name: "Accept-Encoding", value: value.as_bytes() }]).gzip;
+        let gzip =
+            |value: &'static str| meta(&[Header { name: "Accept-Encoding", value: value.as_bytes() }]).gzip;
         assert!(gzip("gzip") && gzip("deflate, gzip"));
         assert!(!gzip("gzip;q=1") && !gzip("GZIP") && !gzip("identity") && !gzip(""));
     }
@@ -282,7 +296,8 @@ mod tests {
     fn an_empty_or_huge_audit_id_is_replaced_by_a_new_uuid() {
         let huge = vec![b'a'; limits::AUDIT_ID_LEN_MAX + 1];
         for value in [&b""[..], &huge] {
-            let text = written(&json(), &meta(&[Header { name: "Audit-Id", value }]), Frame::Length(2), false);
+            let text =
+                written(&json(), &meta(&[Header { name: "Audit-Id", value }]), Frame::Length(2), false);
             let id = text.lines().find_map(|line| line.strip_prefix("Audit-Id: ")).unwrap();
             assert_eq!(id.len(), 36);
             assert_eq!((id.as_bytes()[14], id.split('-').count()), (b'4', 5));
@@ -309,7 +324,10 @@ mod tests {
             refusal(Refusal::Bad("")),
             "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
         );
-        assert!(refusal(Refusal::Bad("malformed Host header")).ends_with("\r\n\r\n400 Bad Request: malformed Host header"));
+        assert!(
+            refusal(Refusal::Bad("malformed Host header"))
+                .ends_with("\r\n\r\n400 Bad Request: malformed Host header")
+        );
         assert!(refusal(Refusal::TooLarge).starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"));
         assert!(refusal(Refusal::Encoding).ends_with("\r\n\r\nUnsupported transfer encoding"));
         assert!(refusal(Refusal::Version).starts_with("HTTP/1.1 505 HTTP Version Not Supported"));

@@ -100,7 +100,8 @@ fn app() -> App {
 
 /// `/list/N`: a list of N bytes; `/broken`: one that breaks off; `/whole/N`; `/304`; else the request line as text.
 fn canned(head: &Head<'_>) -> Option<Answer> {
-    let text = |body| Some(Answer { status: 200, headers: vec![("Content-Type", "text/plain".into())], body });
+    let text =
+        |body| Some(Answer { status: 200, headers: vec![("Content-Type", "text/plain".into())], body });
     let count = |prefix: &str| head.path.strip_prefix(prefix).and_then(|n| n.parse::<usize>().ok());
     if let Some(len) = count("/list/") {
         return text(Body::List(Box::new(Letters { made: 0, len, broken: false })));
@@ -110,7 +111,9 @@ fn canned(head: &Head<'_>) -> Option<Answer> {
     }
     match head.path {
         "/broken" => text(Body::List(Box::new(Letters { made: 0, len: 100_000, broken: true }))),
-        "/304" => Some(Answer { status: 304, headers: vec![("Etag", "\"x\"".into())], body: Body::Static(b"") }),
+        "/304" => {
+            Some(Answer { status: 304, headers: vec![("Etag", "\"x\"".into())], body: Body::Static(b"") })
+        }
         "/groups" => text(Body::Whole(head.all("x-remote-group").count().to_string().into_bytes())),
         path => text(Body::Whole(format!("{} {path}", head.method).into_bytes())),
     }
@@ -228,7 +231,9 @@ impl Client {
                 self.rest.extend_from_slice(&piece[..len]);
                 true
             }
-            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => false,
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+                false
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -397,7 +402,8 @@ fn bodies_are_read_past() {
     let server = Running::start(8);
     let mut client = server.connect();
     let length = "GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 27\r\n\r\nGET /evil HTTP/1.1\r\nHost: x";
-    let chunked = "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n";
+    let chunked =
+        "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n";
     client.send(format!("{length}{chunked}GET /c HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert_eq!(client.response().text(), "GET /a");
     assert_eq!(client.response().text(), "POST /b");
@@ -449,7 +455,8 @@ fn a_smuggled_request_is_never_answered() {
 fn heads_may_be_large_but_not_endless() {
     let server = Running::start(8);
     let mut client = server.connect();
-    let groups = format!("GET /groups HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Remote-Group: group\r\n".repeat(1_000));
+    let groups =
+        format!("GET /groups HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Remote-Group: group\r\n".repeat(1_000));
     client.send(groups);
     assert_eq!(client.response().text(), "1000");
     client.send(format!("GET /large HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(800_000)));
@@ -543,7 +550,8 @@ fn alpn_is_http11_or_nothing() {
         let mut config = client_config();
         config.alpn_protocols = vec![refused.as_bytes().to_vec()];
         let mut client = server.connect_with(config);
-        let sent = client.tls.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| client.tls.flush());
+        let sent =
+            client.tls.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| client.tls.flush());
         let read = client.tls.read(&mut [0; 64]);
         assert!(sent.is_err() || read.is_err(), "{refused}");
     }
@@ -628,7 +636,8 @@ fn a_flood_of_silent_connections_leaves_room_for_a_probe() {
     // The first second belongs to whoever came first; then the silent ones go, one for each newcomer.
     let served = std::iter::repeat_with(|| {
         let mut probe = server.connect();
-        let sent = probe.tls.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| probe.tls.flush());
+        let sent =
+            probe.tls.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| probe.tls.flush());
         let served = sent.is_ok() && probe.tls.read(&mut [0; 64]).is_ok_and(|len| len > 0);
         if !served {
             std::thread::sleep(Duration::from_millis(50));

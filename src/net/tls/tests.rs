@@ -129,7 +129,9 @@ fn a_resumed_session_still_shows_the_client_s_chain() {
             .unwrap()
             .with_root_certificates(roots.clone())
             .with_client_auth_cert(
-                CertificateDer::pem_slice_iter(somebody.chain_pem.as_bytes()).collect::<Result<_, _>>().unwrap(),
+                CertificateDer::pem_slice_iter(somebody.chain_pem.as_bytes())
+                    .collect::<Result<_, _>>()
+                    .unwrap(),
                 PrivateKeyDer::from_pem_slice(somebody.key_pem.as_bytes()).unwrap(),
             )
             .unwrap();

@@ -14,7 +14,8 @@ fn accepted(head: &str) -> Request<'_> {
 
 #[test]
 fn a_plain_request_is_read() {
-    let request = accepted("GET /apis?a=b?c HTTP/1.1\r\nHost: x:4443\r\nX-Remote-User:  a b \r\nEmpty:\r\n\r\n");
+    let request =
+        accepted("GET /apis?a=b?c HTTP/1.1\r\nHost: x:4443\r\nX-Remote-User:  a b \r\nEmpty:\r\n\r\n");
     assert_eq!((request.method, request.path, request.query), ("GET", "/apis", Some("a=b?c")));
     assert_eq!(request.head().first("x-remote-user"), Some(&b"a b"[..]));
     assert_eq!(request.head().first("empty"), Some(&b""[..]));
@@ -34,7 +35,11 @@ fn the_leniencies_of_the_reference_are_kept() {
         (format!("GET HTTPS://x:1?a HTTP/1.1\r\n{host}\r\n"), "/", BodyLength::Bytes(0)),
         (format!("GET //a%20b HTTP/1.1\r\n{host}\r\n"), "//a%20b", BodyLength::Bytes(0)),
         (format!("GET / HTTP/1.1\r\n{host}Content-Length: 5\r\n\r\n"), "/", BodyLength::Bytes(5)),
-        (format!("GET / HTTP/1.1\r\n{host}Content-Length: 5\r\ncontent-length: 5\r\n\r\n"), "/", BodyLength::Bytes(5)),
+        (
+            format!("GET / HTTP/1.1\r\n{host}Content-Length: 5\r\ncontent-length: 5\r\n\r\n"),
+            "/",
+            BodyLength::Bytes(5),
+        ),
         (format!("GET / HTTP/1.1\r\n{host}Transfer-Encoding: Chunked\r\n\r\n"), "/", BodyLength::Chunked),
         (format!("BREW /?%zz HTTP/1.1\r\n{host}X: \u{e9}\r\n\r\n"), "/", BodyLength::Bytes(0)),
         (format!("CONNECT /readyz HTTP/1.1\r\n{host}\r\n"), "/readyz", BodyLength::Bytes(0)),
@@ -114,7 +119,9 @@ fn odd_request_lines_are_refused() {
         "CONNECT x HTTP/1.1",
         "\r\nGET / HTTP/1.1",
     ] {
-        let refusal = parse(format!("{line}\r\nHost: x\r\n\r\n").as_bytes()).map(|r| panic!("{line}: {r:?}")).unwrap_err();
+        let refusal = parse(format!("{line}\r\nHost: x\r\n\r\n").as_bytes())
+            .map(|r| panic!("{line}: {r:?}"))
+            .unwrap_err();
         assert_eq!(refusal, Refusal::Bad(""), "{}", line.escape_debug());
     }
 }
@@ -129,7 +136,10 @@ fn other_refusals_have_their_own_status() {
         ("GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Refusal::Encoding),
         ("GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n", Refusal::Encoding),
         ("GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \"chunked\"\r\n\r\n", Refusal::Encoding),
-        ("GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", Refusal::Encoding),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            Refusal::Encoding,
+        ),
         ("GET / HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n", Refusal::Expectation),
     ] {
         assert_eq!(refused(head), refusal, "{}", head.escape_debug());
@@ -174,9 +184,8 @@ fn the_end_of_a_head_is_found_wherever_pieces_end() {
 
 #[test]
 fn hundreds_of_groups_are_read_and_too_many_lines_refused() {
-    let head = |count: usize| {
-        format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Remote-Group: g\r\n".repeat(count))
-    };
+    let head =
+        |count: usize| format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Remote-Group: g\r\n".repeat(count));
     let many = head(2000);
     assert_eq!(accepted(&many).head().all("x-remote-group").count(), 2000);
     assert_eq!(refused(&head(limits::HEADER_COUNT_MAX)), Refusal::TooLarge);
