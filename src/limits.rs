@@ -27,6 +27,13 @@ pub const NODE_CONTAINERS_MAX: usize = 8 * 1024;
 /// Bytes of names one node may report: 128 for each container. Beyond it the node is refused as a whole.
 pub const NODE_TEXT_LEN_MAX: usize = 1024 * 1024;
 
+/// Bytes of freed text that are left in place in a small arena. Beyond this, and beyond the bytes in use, the texts in
+/// use are moved together, so that churn does not touch more and more of the reserved space.
+pub const TEXT_DEAD_LEN_MAX: usize = 16 * 1024;
+
+/// Bytes of scratch for one label set that are kept; what a rare larger set took is given back.
+pub const LABELS_SCRATCH_LEN_KEPT: usize = 4 * 1024;
+
 // ---- api: requests and answers --------------------------------------------------------------------------------------
 
 /// Bytes of one piece of an answer's body: one TLS record. A list is encoded piece by piece, resumed by key.

@@ -4,12 +4,10 @@
 
 use super::Labels;
 use super::names::{NameId, Names};
+use crate::limits;
 
 /// Between the parts of an interned list. Kubernetes allows it in none of them; a part that has it is left out.
 pub(super) const SEPARATOR: char = '\0';
-
-/// Scratch for one set that is kept; what a rare larger one took is given back.
-const SCRATCH_LEN_KEPT: usize = 4096;
 
 /// Interns a label set; of a repeated key the last one counts. `None` when there is no room.
 pub(super) fn intern_labels(
@@ -32,7 +30,7 @@ pub(super) fn intern_labels(
         }
     }
     let interned = names.intern(scratch);
-    scratch.shrink_to(SCRATCH_LEN_KEPT);
+    scratch.shrink_to(limits::LABELS_SCRATCH_LEN_KEPT);
     interned
 }
 

@@ -4,8 +4,7 @@
 //! Texts are counted; the bytes of those nobody uses are given back by moving the others together, once they are more
 //! than the bytes in use (or the space is needed), so that churn of pods does not touch more and more of the arena.
 
-/// Bytes nobody uses that are tolerated in a small arena.
-const DEAD_LEN_MIN: usize = 16 * 1024;
+use crate::limits;
 
 /// Smallest index.
 const HEADS_MIN: usize = 64;
@@ -104,7 +103,7 @@ impl Names {
             *freed = Entry { start: 0, len: 0, use_count: 0, next: self.free };
             self.free = id.0;
         }
-        if self.arena.len() - self.live_len > self.live_len.max(DEAD_LEN_MIN) {
+        if self.arena.len() - self.live_len > self.live_len.max(limits::TEXT_DEAD_LEN_MAX) {
             self.compact();
         }
     }
@@ -268,7 +267,7 @@ mod tests {
         for number in 0..100_000 {
             let id = names.intern(&format!("pod-{number}")).unwrap();
             names.release(id);
-            assert!(names.arena.len() < 2 * DEAD_LEN_MIN);
+            assert!(names.arena.len() < 2 * limits::TEXT_DEAD_LEN_MAX);
         }
         assert_eq!(names.text(kept), "kept");
         assert_eq!(names.arena.capacity(), 1 << 24);

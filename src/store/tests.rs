@@ -706,3 +706,10 @@ fn any_history_serves_what_a_plain_model_serves() {
     let empty = Occupancy::default();
     assert_eq!(store.occupancy(), empty, "every name, row and pod was given back");
 }
+
+#[test]
+fn a_node_a_pod_and_a_container_stay_small() {
+    assert!(Slab::<Node>::SLOT_LEN <= 128, "{}", Slab::<Node>::SLOT_LEN);
+    assert!(Slab::<Pod>::SLOT_LEN <= 64, "{}", Slab::<Pod>::SLOT_LEN);
+    assert!(Rows::ROW_LEN <= 72 && Names::ENTRY_LEN <= 24);
+}
