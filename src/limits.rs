@@ -286,9 +286,6 @@ pub const PODS_DEFAULT: u32 = 20_000;
 /// Default of `--max-containers`: beyond it the pod is refused.
 pub const CONTAINERS_DEFAULT: u32 = 40_000;
 
-/// Default of `--max-connections`: one more is closed at once.
-pub const CONNECTIONS_DEFAULT: u32 = 128;
-
 /// Bytes of text reserved for each node: name, labels, addresses. Beyond the sum of all texts, a node or pod is refused.
 pub const NODE_TEXT_LEN: u64 = 2048;
 

@@ -61,6 +61,7 @@ args! {
     state_dir: String,
     kubeconfig: String,
     metric_resolution: Nanos,
+    max_requests_inflight: u32,
     request_timeout: Nanos,
     shutdown_delay_duration: Nanos,
     deprecated_kubelet_completely_insecure: bool = value::switch,

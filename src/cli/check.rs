@@ -1,13 +1,16 @@
 //! `toplet check`: flags and files to effective values and the memory they reserve, or the first mistake.
 //!
-//! Every value that differs from metrics-server's default is printed with where it came from. Files are opened, not
-//! followed: a certificate that does not fit its key is found when it is loaded.
+//! Every value is printed with where it came from. Named files are opened and parsed as they are at the start, and what
+//! a kubeconfig names as well.
 
 use super::argv::Settled;
 use super::config::{Certificate, Config, KubeletTrust};
 use super::error::{Origin, StartError};
 use super::flags::Effect;
 use super::mode::Mode;
+use crate::access::{FrontProxySettings, Trust};
+use crate::cluster::kubeconfig;
+use crate::net::pem;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -18,8 +21,34 @@ pub struct Check {
     pub(super) settled: Settled,
 }
 
-/// Reads a named file; tests of shipped configurations put their own in place of paths of another machine.
-pub type Files<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
+/// A file, or a pair of files, that the configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// A kubeconfig.
+    Kubeconfig(&'a Path),
+    /// Certificates of authorities.
+    Authority(&'a Path),
+    /// A certificate chain and its key.
+    Pair(&'a Path, &'a Path),
+}
+
+/// Opens and parses what is named, and what a kubeconfig names in turn.
+/// # Errors
+/// Which file cannot be used, and why.
+pub fn judge_file(named: &Named<'_>) -> Result<(), String> {
+    match named {
+        Named::Kubeconfig(path) => kubeconfig::load(path)?.credentials.tls().map(drop),
+        Named::Authority(path) => {
+            let pem = pem::read(path)?;
+            let trust = Trust::new(&FrontProxySettings::default(), Some(&pem));
+            trust.map(drop).map_err(|error| format!("{}: {error}", path.display()))
+        }
+        Named::Pair(certificate, key) => pem::load_pair(certificate, key).map(drop),
+    }
+}
+
+/// Judges a file: [`judge_file`], or what tests put in its place for files of another machine.
+pub type Judge<'a> = &'a dyn Fn(&Named<'_>) -> Result<(), String>;
 
 impl Check {
     /// The configuration.
@@ -30,12 +59,12 @@ impl Check {
 
     /// The report: mode, address, settings, files, memory; one item a line.
     /// # Errors
-    /// The first file that cannot be read, with the flag that names it.
-    pub fn report(&self, files: Files<'_>) -> Result<String, StartError> {
+    /// The first file that cannot be used, with the flag that names it.
+    pub fn report(&self, judge: Judge<'_>) -> Result<String, StartError> {
         let mut out = String::new();
         self.summary(&mut out);
         self.settings(&mut out);
-        self.files(&mut out, files)?;
+        self.files(&mut out, judge)?;
         super::memory::print(&mut out, &self.config);
         for warning in &self.config.warnings {
             let _ = writeln!(out, "warning: {warning}");
@@ -70,80 +99,102 @@ impl Check {
         }
     }
 
-    /// Every file that a flag names, with whether it must be there.
-    fn named(&self) -> Vec<(&'static str, &Path)> {
+    /// What the configuration names, by flag; the first flag of a pair.
+    fn named(&self) -> Vec<(&'static str, Named<'_>)> {
         let config = &self.config;
         let mut named = Vec::new();
         if let Mode::Kubeconfig { path } = &config.mode {
-            named.push(("kubeconfig", path.as_path()));
+            named.push(("kubeconfig", Named::Kubeconfig(path)));
         }
-        let authentication = &config.authentication;
         if let KubeletTrust::CaFile(path) = &config.kubelet.trust {
-            named.push(("kubelet-certificate-authority", path));
+            named.push(("kubelet-certificate-authority", Named::Authority(path)));
         }
         if let Some((certificate, key)) = &config.kubelet.client_pair {
-            named.push(("kubelet-client-certificate", certificate));
-            named.push(("kubelet-client-key", key));
+            named.push(("kubelet-client-certificate", Named::Pair(certificate, key)));
         }
         if let Certificate::Files { certificate, key } = &config.serving.certificate {
-            named.push(("tls-cert-file", certificate));
-            named.push(("tls-private-key-file", key));
+            named.push(("tls-cert-file", Named::Pair(certificate, key)));
         }
         for sni in &config.serving.sni {
-            named.push(("tls-sni-cert-key", &sni.certificate));
-            named.push(("tls-sni-cert-key", &sni.key));
+            named.push(("tls-sni-cert-key", Named::Pair(&sni.certificate, &sni.key)));
+        }
+        let authentication = &config.authentication;
+        for (name, path) in [
+            ("client-ca-file", &authentication.client_ca),
+            ("requestheader-client-ca-file", &authentication.request_header.ca),
+        ] {
+            named.extend(path.iter().map(|path| (name, Named::Authority(path))));
         }
         for (name, path) in [
             ("authentication-kubeconfig", &authentication.kubeconfig),
-            ("client-ca-file", &authentication.client_ca),
-            ("requestheader-client-ca-file", &authentication.request_header.ca),
             ("authorization-kubeconfig", &config.authorization.kubeconfig),
         ] {
-            if let Some(path) = path {
-                named.push((name, path));
-            }
+            named.extend(path.iter().map(|path| (name, Named::Kubeconfig(path))));
         }
         named
     }
 
-    fn files(&self, out: &mut String, files: Files<'_>) -> Result<(), StartError> {
-        let named = self.named();
-        if !named.is_empty() {
-            let _ = writeln!(out, "files:");
-        }
-        let mut seen: Vec<&Path> = Vec::new();
-        for (name, path) in named {
-            let setting = self.settled.settings.iter().find(|setting| setting.flag.name == name);
-            let origin = setting.map_or(Origin::Default, |setting| setting.origin.clone());
-            let wrong = |problem: String, remedy: &str| {
-                let subject = format!("--{name}={}", path.display());
-                StartError::new(subject, origin.clone(), problem, remedy)
-            };
-            if seen.contains(&path) {
+    fn files(&self, out: &mut String, judge: Judge<'_>) -> Result<(), StartError> {
+        let mut seen = Vec::new();
+        for (name, named) in self.named() {
+            // --kubeconfig is the default of two other flags.
+            if seen.contains(&named) {
                 continue;
             }
-            seen.push(path);
-            let bytes = files(path).map_err(|error| {
-                wrong(format!("the file cannot be read: {error}"), "name a file this user may read")
+            seen.push(named);
+            judge(&named).map_err(|problem| {
+                let setting = self.settled.settings.iter().find(|setting| setting.flag.name == name);
+                let origin = setting.map_or(Origin::Default, |setting| setting.origin.clone());
+                StartError::new(format!("--{name}"), origin, problem, "")
             })?;
-            judge(name, &bytes).map_err(|(problem, remedy)| wrong(problem, remedy))?;
-            let _ = writeln!(out, "  {} ({} bytes, --{name})", path.display(), bytes.len());
+            let (Named::Kubeconfig(path) | Named::Authority(path) | Named::Pair(path, _)) = named;
+            let _ = writeln!(out, "file: {} is good for --{name}", path.display());
         }
         Ok(())
     }
 }
 
-/// Whether a file can be what its flag says.
-fn judge(name: &str, bytes: &[u8]) -> Result<(), (String, &'static str)> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| ("the file is not text".to_owned(), "name a PEM or YAML file"))?;
-    let (wanted, remedy) = match name {
-        "kubelet-client-key" | "tls-private-key-file" => {
-            ("PRIVATE KEY-----", "name a PEM file with a private key")
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Command, Surroundings, parse};
+    use crate::host::clock;
+    use crate::net::self_signed::Authority;
+
+    fn report(args: &[String]) -> Result<String, String> {
+        let words = ["toplet", "check"].map(std::ffi::OsString::from).into_iter();
+        let words = words.chain(args.iter().map(std::ffi::OsString::from));
+        match parse(words, &Surroundings::default()) {
+            Ok(Command::Check(check)) => check.report(&judge_file).map_err(|error| error.to_string()),
+            other => panic!("not a check: {other:?}"),
         }
-        "tls-sni-cert-key" => ("-----BEGIN ", "name PEM files: certificate, then key"),
-        name if name.ends_with("kubeconfig") => ("clusters:", "name a kubeconfig"),
-        _ => ("-----BEGIN CERTIFICATE-----", "name a PEM file with a certificate"),
-    };
-    if text.contains(wanted) { Ok(()) } else { Err((format!("the file holds no `{wanted}`"), remedy)) }
+    }
+
+    #[test]
+    fn files_are_parsed_and_must_belong_together() {
+        let folder = std::env::temp_dir().join(format!("toplet-check-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let at = |name: &str| folder.join(name).display().to_string();
+        let now = clock::wall();
+        let authority = Authority::generate(now).unwrap();
+        for name in ["a", "b"] {
+            let issued = authority.issue(&["localhost".to_owned()], now).unwrap();
+            std::fs::write(at(&format!("{name}.crt")), issued.chain_pem.as_bytes()).unwrap();
+            std::fs::write(at(&format!("{name}.key")), issued.key_pem.as_bytes()).unwrap();
+        }
+        std::fs::write(at("garbage"), "hello").unwrap();
+        let pair = |crt: &str, key: &str| {
+            report(&[format!("--tls-cert-file={}", at(crt)), format!("--tls-private-key-file={}", at(key))])
+        };
+        assert!(pair("a.crt", "a.key").unwrap().contains("a.crt is good for --tls-cert-file"));
+        assert!(pair("a.crt", "b.key").unwrap_err().contains("do not belong together"));
+        assert!(pair("a.crt", "garbage").unwrap_err().starts_with("--tls-cert-file: "));
+        assert!(report(&[format!("--client-ca-file={}", at("a.crt"))]).is_ok());
+        let garbage = report(&[format!("--client-ca-file={}", at("garbage"))]).unwrap_err();
+        assert!(garbage.starts_with("--client-ca-file: ") && garbage.contains("garbage"), "{garbage}");
+        let gone = report(&[format!("--kubeconfig={}", at("gone"))]).unwrap_err();
+        assert!(gone.starts_with("--kubeconfig: ") && gone.contains("gone"), "{gone}");
+        assert!(report(&[format!("--kubeconfig={}", at("garbage"))]).is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -8,6 +8,7 @@ use super::argv::Settled;
 use super::error::StartError;
 use super::mode::{self, Mode, Surroundings};
 use super::rules::Rules;
+use crate::net::certificate::CertificateSettings;
 use crate::net::tls::TlsSettings;
 use crate::store::Capacity;
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ pub struct Config {
     pub reuse_port: bool,
     /// Connections served at a time.
     pub max_connections: u32,
+    /// Requests answered at a time; zero lifts the limit, as upstream.
+    pub max_requests: u32,
     /// Compress large answers for clients that ask.
     pub gzip: bool,
     /// Time between two scrapes of a node; at least 10 s.
@@ -94,6 +97,29 @@ pub struct Serving {
     pub sni: Vec<SniCertificate>,
     /// Protocol versions and cipher suites.
     pub tls: TlsSettings,
+}
+
+impl Serving {
+    /// The settings of the certificates in force; `names` are those of a certificate made here.
+    #[must_use]
+    pub fn certificates(&self, names: Vec<String>) -> CertificateSettings {
+        let sni = self.sni.iter().map(|sni| {
+            let (certificate, key) = (sni.certificate.display(), sni.key.display());
+            let colon = if sni.names.is_empty() { "" } else { ":" };
+            format!("{certificate},{key}{colon}{}", sni.names.join(","))
+        });
+        let mut settings =
+            CertificateSettings { sni: sni.collect(), names, ..CertificateSettings::default() };
+        match &self.certificate {
+            Certificate::Files { certificate, key } => {
+                settings.cert_file.clone_from(certificate);
+                settings.key_file.clone_from(key);
+            }
+            Certificate::Directory(directory) => settings.cert_dir = Some(directory.clone()),
+            Certificate::Ephemeral => {}
+        }
+        settings
+    }
 }
 
 /// Where the serving certificate comes from.
@@ -204,6 +230,7 @@ pub fn build(args: &Args, settled: &Settled, around: &Surroundings) -> Result<Co
         listen,
         reuse_port: args.permit_port_sharing,
         max_connections: rules.at_least_one("max-connections", args.max_connections)?,
+        max_requests: args.max_requests_inflight,
         gzip: args.gzip,
         resolution: args.metric_resolution.duration(),
         request_timeout: args.request_timeout.duration(),

@@ -159,7 +159,7 @@ const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
 /// Every flag, by section.
 #[rustfmt::skip]
 pub static FLAGS: &[Flag] = &[
-    immediate("config", Text, Toplet, "File of flags, one a line, `#` starts a comment. Read first: the command line wins."),
+    immediate("config", Text, Toplet, "File of flags, one a line; lines that start with `#` are comments. The command line wins."),
     used("host-only", Switch, "false", Toplet, "Serve this machine alone, whatever cluster is configured."),
     used("max-nodes", Int, "1000", Toplet, "Nodes that room is reserved for; nodes beyond are refused and named in the log."),
     used("max-pods", Int, "20000", Toplet, "Pods that room is reserved for."),
@@ -182,7 +182,7 @@ pub static FLAGS: &[Flag] = &[
     ignored("goaway-chance", Float, "0", Generic, NO_HTTP2),
     ignored("livez-grace-period", Duration, "0s", Generic, "Live from the first second."),
     ignored("max-mutating-requests-inflight", Int, "200", Generic, "Nothing can be changed through this API."),
-    ignored("max-requests-inflight", Int, "400", Generic, "--max-connections bounds the requests in flight."),
+    used("max-requests-inflight", Int, "400", Generic, "Requests answered at a time; further ones get 429."),
     ignored("min-compatibility-version", List, "", Generic, NO_FEATURES),
     ignored("min-request-timeout", Int, "1800", Generic, NO_WATCH),
     used("request-timeout", Duration, "1m0s", Generic, "Longest time an answer may take."),

@@ -10,7 +10,8 @@ use std::fmt::Write;
 /// Holders and the most bytes each may come to.
 fn holders(config: &Config) -> Vec<(&'static str, u64)> {
     let mut holders: Vec<_> = config.capacity.holders().to_vec();
-    holders.push(("connections", u64::from(config.max_connections) * limits::CONNECTION_LEN));
+    holders.push(("connections", u64::from(config.max_connections).saturating_mul(limits::CONNECTION_LEN)));
+    holders.push(("large request heads", limits::HEAD_LEN_SHARED as u64));
     holders.push(("program, threads, caches", limits::PROGRAM_LEN));
     holders
 }

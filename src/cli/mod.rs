@@ -16,7 +16,7 @@ mod mode;
 mod rules;
 pub mod value;
 
-pub use check::{Check, Files};
+pub use check::{Check, Judge, Named, judge_file};
 pub use config::{
     Authentication, Authorization, Certificate, Config, Kubelet, KubeletTrust, Log, RequestHeader, Serving,
     SniCertificate,
@@ -46,7 +46,7 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
         StartError::new(arg.to_string_lossy(), Origin::CommandLine, "this is not UTF-8", "write it in UTF-8")
     })?;
     let settled = argv::settle(&args, &|path| std::fs::read_to_string(path))?;
-    if settled.help {
+    if settled.help || settled.words.first().is_some_and(|word| word == "help") {
         return Ok(Command::Say(help::text()));
     }
     if settled.version {

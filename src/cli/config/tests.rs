@@ -249,6 +249,9 @@ fn certificates_by_server_name() {
     assert_eq!(config.serving.sni.len(), 2);
     assert_eq!(config.serving.sni[1].names, ["*.b.com", "b.com"]);
     assert_eq!(config.serving.sni[0].key, PathBuf::from("a.key"));
+    let settings = config.serving.certificates(vec!["n".to_owned()]);
+    assert_eq!(settings.sni, ["a.crt,a.key", "b.crt,b.key:*.b.com,b.com"]);
+    assert_eq!((settings.cert_file, settings.names), (PathBuf::new(), vec!["n".to_owned()]));
     assert!(
         error(&["--tls-sni-cert-key=a.crt"]).contains("is not a certificate file, a comma and a key file")
     );
@@ -259,14 +262,11 @@ fn capacities_have_defaults_and_may_not_be_zero() {
     use crate::limits;
     let capacity = in_pod(&[]).capacity;
     assert_eq!(
-        (capacity.nodes, capacity.pods, capacity.containers, in_pod(&[]).max_connections),
-        (
-            limits::NODES_DEFAULT,
-            limits::PODS_DEFAULT,
-            limits::CONTAINERS_DEFAULT,
-            limits::CONNECTIONS_DEFAULT
-        )
+        (capacity.nodes, capacity.pods, capacity.containers),
+        (limits::NODES_DEFAULT, limits::PODS_DEFAULT, limits::CONTAINERS_DEFAULT)
     );
+    assert_eq!(in_pod(&[]).max_connections as usize, limits::CONNECTIONS_MAX);
+    assert_eq!(in_pod(&[]).max_requests as usize, limits::REQUESTS_MAX);
     assert!(error(&["--max-pods=0"]).starts_with("--max-pods: must be at least 1"));
 }
 
