@@ -73,13 +73,13 @@ const AGGREGATED: &str = concat!(
 const AGGREGATED_FORM: Convert<'_> =
     Convert { kind: b"APIGroupDiscoveryList", group: b"apidiscovery.k8s.io", version: b"v2" };
 
-/// Answers `/apis`, `/apis/metrics.k8s.io` and its versions, each with or without a slash at the end.
+/// Answers `/apis`, `/apis/metrics.k8s.io` and its versions, each with or without slashes at the end.
 #[must_use]
 pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
     if head.method != "GET" {
         return status::method_not_allowed(head);
     }
-    match info.path.strip_suffix('/').unwrap_or(&info.path) {
+    match info.path.trim_end_matches('/') {
         "/apis" => groups(&context.settings.server_address, head),
         "/apis/metrics.k8s.io" => document(head, GROUP.into(), || {
             encode_protobuf::document("v1", "APIGroup", |out| group(out, None))
