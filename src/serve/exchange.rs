@@ -229,3 +229,6 @@ fn too_many_requests() -> Answer {
         body: Body::Static(b"Too many requests, please try again later.\n"),
     }
 }
+
+#[cfg(test)]
+mod tests;

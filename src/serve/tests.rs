@@ -76,7 +76,7 @@ impl Drop for Running {
     }
 }
 
-fn app() -> App {
+pub(super) fn app() -> App {
     let capacity = Capacity { nodes: 4, pods: 4, containers: 4, text_len: 4096 };
     let resolution = Duration::from_secs(15);
     let zero = Duration::ZERO;

@@ -1,0 +1,127 @@
+//! Requests through access and the API, with a reviewer of the tests' own on another thread.
+
+use super::*;
+use crate::access::Identity;
+use crate::api::request::Header;
+use crate::serve::tests::app;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A reviewer that gives the same verdict on every question of a kind, and counts what it is asked.
+fn reviewing(token: Verdict, access: Verdict) -> (Exchange, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let asked = count.clone();
+    let ask: Arc<Ask> = Arc::new(move |question: Question, reply: crate::access::review::Reply| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        let verdict = match question {
+            Question::Token(_) => token.clone(),
+            Question::Access { .. } => access.clone(),
+        };
+        std::thread::spawn(move || reply(verdict));
+        true
+    });
+    let ttl = Duration::from_secs(10);
+    let lifetimes = Lifetimes { token: ttl, allowed: ttl, denied: ttl };
+    (Exchange::new(App { ask: Some(ask), lifetimes, ..app() }), count)
+}
+
+const GROUP: &str = "/apis/metrics.k8s.io";
+
+fn head<'a>(query: Option<&'a str>, headers: &'a [Header<'a>]) -> Head<'a> {
+    Head { method: "GET", path: GROUP, query, headers }
+}
+
+fn status(exchange: &Exchange, head: &Head<'_>) -> u16 {
+    let mut peer = Peer::new(Vec::new());
+    smol::block_on(async {
+        let answer = async { Some(exchange.answer(head, &mut peer).await) };
+        let deliver = async {
+            exchange.deliver().await;
+            None
+        };
+        answer.or(deliver).await.unwrap().status
+    })
+}
+
+fn denied() -> Verdict {
+    Verdict::Denied(String::new())
+}
+
+#[test]
+fn an_anonymous_request_is_reviewed_once_and_remembered() {
+    let (exchange, count) = reviewing(denied(), denied());
+    assert_eq!(status(&exchange, &head(None, &[])), 403);
+    assert_eq!(status(&exchange, &head(None, &[])), 403);
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_token_is_reviewed_and_then_its_user() {
+    let alice = Identity { user: "alice".into(), ..Identity::default() };
+    let bearer = [Header { name: "Authorization", value: b"Bearer good" }];
+    let (exchange, count) = reviewing(Verdict::Known(alice), Verdict::Allowed);
+    assert_eq!(status(&exchange, &head(None, &bearer)), 200);
+    assert_eq!(count.load(Ordering::Relaxed), 2);
+    let (exchange, count) = reviewing(Verdict::Unknown("no".into()), Verdict::Allowed);
+    assert_eq!(status(&exchange, &head(None, &bearer)), 401);
+    assert_eq!(count.load(Ordering::Relaxed), 1, "nobody is authorized who is not known");
+}
+
+#[test]
+fn requests_at_the_same_time_share_a_review() {
+    let (exchange, count) = reviewing(denied(), denied());
+    let (mut one, mut two) = (Peer::new(Vec::new()), Peer::new(Vec::new()));
+    let (first, second) = (head(None, &[]), head(None, &[]));
+    let statuses = smol::block_on(async {
+        let both = async {
+            let (a, b) =
+                smol::future::zip(exchange.answer(&first, &mut one), exchange.answer(&second, &mut two))
+                    .await;
+            Some((a.status, b.status))
+        };
+        let deliver = async {
+            exchange.deliver().await;
+            None
+        };
+        both.or(deliver).await
+    });
+    assert_eq!(statuses, Some((403, 403)));
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_review_that_never_comes_is_a_504_in_the_request_s_time() {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keeper = kept.clone();
+    let ask: Arc<Ask> = Arc::new(move |_, reply| {
+        keeper.lock().unwrap().push(reply);
+        true
+    });
+    let exchange = Exchange::new(App { ask: Some(ask), ..app() });
+    assert_eq!(status(&exchange, &head(Some("timeout=30ms"), &[])), 504);
+    assert_eq!(kept.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_review_that_cannot_be_asked_is_a_500_and_a_bad_timeout_a_400() {
+    let full = Exchange::new(App { ask: Some(Arc::new(|_, _| false)), ..app() });
+    assert_eq!(status(&full, &head(None, &[])), 500);
+    assert_eq!(status(&full, &head(Some("timeout=abc"), &[])), 400);
+    let alone = Exchange::new(App { ask: None, ..app() });
+    assert_eq!(status(&alone, &head(None, &[])), 500);
+}
+
+#[test]
+fn too_many_requests_are_turned_away_but_masters() {
+    let exchange = Exchange::new(App { requests_max: 2, ..app() });
+    let first = exchange.begin(false);
+    let second = exchange.begin(false);
+    assert!(first.is_some() && second.is_some());
+    assert!(exchange.begin(false).is_none());
+    assert!(exchange.begin(true).is_some());
+    drop(first);
+    assert!(exchange.begin(false).is_some());
+    let unlimited = Exchange::new(App { requests_max: 0, ..app() });
+    let all: Vec<_> = (0..1_000).map(|_| unlimited.begin(false)).collect();
+    assert!(all.iter().all(Option::is_some));
+}
