@@ -1,6 +1,7 @@
 //! Every configuration that ships is one that starts: `toplet check` accepts it, and what it sets is what it says.
 //!
-//! Files of another machine are not here, so the test puts their contents in place of them.
+//! Files of another machine are not here, so the test says which ones it expects to be named.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -132,7 +133,7 @@ fn the_static_pods_arguments_need_no_service_account() {
 #[test]
 fn the_images_tag_is_the_version() {
     let tag = concat!("toplet:v", env!("CARGO_PKG_VERSION"));
-    for path in shipped("configs", "yaml") {
+    for path in shipped("configs", "yaml").into_iter().filter(|path| !path.ends_with("host-service.yaml")) {
         assert!(
             std::fs::read_to_string(&path).unwrap().contains(&format!("image: {tag}\n")),
             "{}",
