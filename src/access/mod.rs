@@ -1,9 +1,9 @@
 //! Who may ask: identities, policy, reviews and their caches. Pure: reviews are asked for as values and answered later.
 //!
-//! A request goes certificate chain ([`chain`]) -> identity ([`identity`]) -> impersonation ([`impersonation`]) ->
-//! policy ([`policy`]) -> review ([`review`], remembered in [`cache`]). A wrong step here is a privilege escalation:
-//! whatever is malformed, unknown or out of time refuses. Source of the rules: Kubernetes' delegated authentication
-//! and authorization (`k8s.io/apiserver` 0.36), which the reference is built from.
+//! A request goes certificate chain (`trust`, `chain`) -> identity (`identity`) -> impersonation (`impersonation`) ->
+//! policy (`policy`) -> review ([`review`], remembered in [`cache`]); `check` drives it. A wrong step here is a privilege
+//! escalation: whatever is malformed, unknown or out of time refuses. Source of the rules: Kubernetes' delegated
+//! authentication and authorization (`k8s.io/apiserver` 0.36), which the reference is built from.
 
 pub mod cache;
 mod certificate;

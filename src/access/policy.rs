@@ -203,6 +203,11 @@ impl Json {
 
     fn string(&mut self, text: &str) {
         self.0.push('"');
+        if !text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            self.0.push_str(text);
+            self.0.push('"');
+            return;
+        }
         for c in text.chars() {
             match c {
                 '"' => self.0.push_str("\\\""),
