@@ -101,7 +101,8 @@ pub const REVIEW_SECS_MAX: u64 = 60;
 
 /// Seconds after its expiry for which a verdict still counts while reviews fail: a single API server restarts or
 /// upgrades in 20 to 40 s, and the right to read usage is not worth an outage of its readers. Who loses a right while
-/// the API server is away keeps it for at most this long (and the lifetime of the verdict). Beyond it: 401 or 500.
+/// the API server is away (or too many reviews are under way) keeps it for at most this long and the lifetime of the
+/// verdict. Beyond it: 401 or 500.
 pub const REVIEW_GRACE_SECS: u64 = 60;
 
 // ---- net and poller: kubelets ---------------------------------------------------------------------------------------

@@ -128,7 +128,8 @@ impl<W> Reviews<W> {
     }
 
     /// Takes the verdict of a review (also [`Verdict::Failed`], when it could not be asked) and gives back the verdict
-    /// that counts - a remembered one within the grace when the review failed - with everybody who waits for it.
+    /// that counts - a remembered one within the grace when the review failed - with everybody who waits for it. A
+    /// failure that comes back as something else was covered by the grace; the grace is not prolonged by it.
     pub fn finish(&mut self, ticket: Ticket, verdict: Verdict, now: Instant) -> (Verdict, Vec<W>) {
         let Some(at) = self.flights.iter().position(|flight| flight.ticket == ticket) else {
             return (self.with_grace(ticket.0, verdict, now), Vec::new());
