@@ -324,3 +324,6 @@ pub const HOST_CGROUP_DEPTH_MAX: u8 = 8;
 
 /// Connections the kernel holds until they are accepted; it refuses those beyond.
 pub const BACKLOG_MAX: i32 = 128;
+
+/// Time between two looks at what systemd is told; also the pace of its watchdog when the unit asks for a slower one.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use super::argv::Settled;
 use super::error::StartError;
 use super::mode::{self, Mode, Surroundings};
 use super::rules::Rules;
-use crate::net::certificate::CertificateSettings;
+use crate::net::certificate::{CertificateSettings, SniCertificate};
 use crate::net::tls::TlsSettings;
 use crate::store::Capacity;
 use std::net::SocketAddr;
@@ -103,13 +103,8 @@ impl Serving {
     /// The settings of the certificates in force; `names` are those of a certificate made here.
     #[must_use]
     pub fn certificates(&self, names: Vec<String>) -> CertificateSettings {
-        let sni = self.sni.iter().map(|sni| {
-            let (certificate, key) = (sni.certificate.display(), sni.key.display());
-            let colon = if sni.names.is_empty() { "" } else { ":" };
-            format!("{certificate},{key}{colon}{}", sni.names.join(","))
-        });
-        let mut settings =
-            CertificateSettings { sni: sni.collect(), names, ..CertificateSettings::default() };
+        let sni = self.sni.clone();
+        let mut settings = CertificateSettings { sni, names, ..CertificateSettings::default() };
         match &self.certificate {
             Certificate::Files { certificate, key } => {
                 settings.cert_file.clone_from(certificate);
@@ -136,17 +131,6 @@ pub enum Certificate {
     Directory(PathBuf),
     /// Self-signed, made at every start, never written.
     Ephemeral,
-}
-
-/// A certificate for some server names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SniCertificate {
-    /// Certificate chain.
-    pub certificate: PathBuf,
-    /// Private key.
-    pub key: PathBuf,
-    /// Server names, possibly with a leading `*.`; empty: those of the certificate.
-    pub names: Vec<String>,
 }
 
 /// Who is asking.

@@ -19,7 +19,6 @@ pub mod value;
 pub use check::{Check, Judge, Named, judge_file};
 pub use config::{
     Authentication, Authorization, Certificate, Config, Kubelet, KubeletTrust, Log, RequestHeader, Serving,
-    SniCertificate,
 };
 pub use error::{Origin, START_ERROR_CODE, StartError};
 pub use mode::{K3S_KUBECONFIG, Mode, Presence, Surroundings, TOKEN_PATH};

@@ -4,10 +4,11 @@
 
 use super::args::Args;
 use super::argv::Settled;
-use super::config::{Certificate, Serving, SniCertificate, path};
+use super::config::{Certificate, Serving, path};
 use super::error::{Origin, StartError};
 use super::flags::Effect;
 use super::mode::Mode;
+use crate::net::certificate::SniCertificate;
 use crate::net::tls::{self, TlsSettings};
 use crate::store::Capacity;
 use crate::wire::selector::LabelSelector;
@@ -214,20 +215,10 @@ impl Rules<'_> {
 
     /// `crt,key[:domain,...]`.
     fn sni(&self, value: &str) -> Result<SniCertificate, StartError> {
-        let (files, names) = value.split_once(':').unwrap_or((value, ""));
-        match files.split_once(',') {
-            Some((certificate, key)) if !certificate.is_empty() && !key.is_empty() && !key.contains(',') => {
-                Ok(SniCertificate {
-                    certificate: PathBuf::from(certificate),
-                    key: PathBuf::from(key),
-                    names: names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-                })
-            }
-            _ => {
-                let problem = format!("`{value}` is not a certificate file, a comma and a key file");
-                Err(self.error("tls-sni-cert-key", problem, "write crt,key or crt,key:name,name"))
-            }
-        }
+        SniCertificate::parse(value).ok_or_else(|| {
+            let problem = format!("`{value}` is not a certificate file, a comma and a key file");
+            self.error("tls-sni-cert-key", problem, "write crt,key or crt,key:name,name")
+        })
     }
 
     /// One warning for all flags that were given a value of their own and have nothing to do.

@@ -8,6 +8,7 @@
 
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// What was asked of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,18 +65,15 @@ impl Signals {
         Ok(Some(Signal::Stop))
     }
 
-    /// Blocks until a signal comes.
+    /// Waits until a signal comes, at most for `time`; `None` then.
     /// # Errors
     /// The operating system's refusal.
-    pub fn wait(&self) -> Result<Signal> {
-        loop {
-            if let Some(signal) = self.next()? {
-                return Ok(signal);
-            }
-            let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            // SAFETY: one live pollfd, as the count says. An interrupted poll is tried again by the loop.
-            unsafe { libc::poll(&raw mut poll, 1, -1) };
-        }
+    pub fn wait(&self, time: Duration) -> Result<Option<Signal>> {
+        let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let millis = libc::c_int::try_from(time.as_millis()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: one live pollfd, as the count says. An interrupted poll is as good as one that timed out.
+        unsafe { libc::poll(&raw mut poll, 1, millis) };
+        self.next()
     }
 }
 
@@ -143,7 +141,7 @@ mod tests {
         let signals = Signals::take().unwrap();
         assert_eq!(signals.next().unwrap(), None);
         raise(libc::SIGHUP);
-        assert_eq!(signals.wait().unwrap(), Signal::Reload);
+        assert_eq!(signals.wait(Duration::from_secs(10)).unwrap(), Some(Signal::Reload));
         assert_eq!(signals.next().unwrap(), None);
     }
 
@@ -155,8 +153,8 @@ mod tests {
         if child == 0 {
             let outcome = Signals::take().and_then(|signals| {
                 raise(libc::SIGTERM);
-                let first = signals.wait()?;
-                if first == Signal::Stop {
+                let first = signals.wait(Duration::from_secs(10))?;
+                if first == Some(Signal::Stop) {
                     raise(libc::SIGINT);
                 }
                 Ok(first)

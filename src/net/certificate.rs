@@ -28,10 +28,35 @@ pub struct CertificateSettings {
     pub key_file: PathBuf,
     /// `--cert-dir` (or the state directory); `None` or empty: in memory.
     pub cert_dir: Option<PathBuf>,
-    /// Values of `--tls-sni-cert-key`: `crt,key[:domain,...]`.
-    pub sni: Vec<String>,
+    /// More pairs, by server name.
+    pub sni: Vec<SniCertificate>,
     /// DNS names and addresses of certificates made here, see [`subject_names`].
     pub names: Vec<String>,
+}
+
+/// A pair for some server names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SniCertificate {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+    /// Server names in lower case, possibly with a leading `*.`; empty: those of the certificate.
+    pub names: Vec<String>,
+}
+
+impl SniCertificate {
+    /// Reads a value of `--tls-sni-cert-key`, `crt,key[:name,...]`; `None` when it has another form.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<SniCertificate> {
+        let (files, names) = value.split_once(':').unwrap_or((value, ""));
+        let (certificate, key) = files.split_once(',')?;
+        if certificate.is_empty() || key.is_empty() || key.contains(',') || names.contains(':') {
+            return None;
+        }
+        let names = names.split(',').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect();
+        Some(SniCertificate { certificate: certificate.into(), key: key.into(), names })
+    }
 }
 
 /// The names of a certificate made here: the service as the aggregator verifies it, this machine, and `bind` if it is
@@ -106,9 +131,12 @@ impl Certificates {
         let mut pairs = Vec::new();
         let mut watches = Vec::new();
         let default = default_origin(settings)?;
-        let sni = settings.sni.iter().map(|value| parse_sni(value)).collect::<Result<Vec<_>, _>>()?;
-        let origins = std::iter::once((default, Vec::new()))
-            .chain(sni.into_iter().map(|(cert, key, domains)| (Origin::Files(cert, key), domains)));
+        let origins = std::iter::once((default, Vec::new())).chain(
+            settings
+                .sni
+                .iter()
+                .map(|s| (Origin::Files(s.certificate.clone(), s.key.clone()), s.names.clone())),
+        );
         for (origin, domains) in origins {
             let loaded = stamp(&origin);
             let key = Arc::new(open(&origin, &settings.names, now)?);
@@ -240,22 +268,6 @@ fn default_origin(settings: &CertificateSettings) -> Result<Origin, String> {
             _ => Origin::Memory,
         }),
     }
-}
-
-/// Reads a value of `--tls-sni-cert-key`.
-fn parse_sni(value: &str) -> Result<(PathBuf, PathBuf, Vec<String>), String> {
-    let fault = || format!("--tls-sni-cert-key: {value:?} is not of the form CERTFILE,KEYFILE[:DOMAIN,...]");
-    let (files, domains) = match value.split_once(':') {
-        Some((_, domains)) if domains.contains(':') => return Err(fault()),
-        Some((files, domains)) => (files, domains),
-        None => (value, ""),
-    };
-    let (certificate, key) = files.split_once(',').ok_or_else(fault)?;
-    if certificate.is_empty() || key.is_empty() || key.contains(',') {
-        return Err(fault());
-    }
-    let domains = domains.split(',').filter(|d| !d.is_empty()).map(str::to_ascii_lowercase).collect();
-    Ok((certificate.into(), key.into(), domains))
 }
 
 fn paths(origin: &Origin) -> Option<(PathBuf, PathBuf)> {

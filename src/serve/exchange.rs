@@ -6,11 +6,12 @@
 
 use crate::access::cache::{Begin, Lifetimes, Reviews, Ticket};
 use crate::access::review::{Ask, Question, Verdict};
-use crate::access::{Check, Peer, Policy, Step, Trust};
+use crate::access::{Check, Peer, Policy, Step};
 use crate::api::answer::{Answer, Body};
 use crate::api::request::{Head, RequestInfo};
 use crate::api::self_metrics::SelfMetrics;
 use crate::api::{self, Context, Settings, Vitals, status};
+use crate::cluster::authentication::Authentication;
 use crate::host::clock;
 use crate::limits;
 use crate::net::tls;
@@ -18,7 +19,7 @@ use crate::store::Store;
 use smol::channel::{Receiver, Sender};
 use smol::future::FutureExt;
 use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// What the serving thread answers from; everything here is shared with other threads.
@@ -29,16 +30,17 @@ pub struct App {
     pub metrics: Arc<SelfMetrics>,
     /// What the API knows of the configuration.
     pub settings: Settings,
-    /// Whom to trust; replaced as a whole when the configuration changes, and in force with the next request.
-    pub trust: Arc<RwLock<Arc<Trust>>>,
+    /// Whom to trust; asked for every request, so that a rotated CA is in force with the next one.
+    pub authentication: Arc<Authentication>,
     /// Policy from flags.
     pub policy: Policy,
     /// How long verdicts count.
     pub lifetimes: Lifetimes,
     /// Asks the API server; `None` without a cluster.
     pub ask: Option<Arc<Ask>>,
-    /// The state of the process; called for every request, so it must be cheap.
-    pub vitals: Box<dyn Fn() -> Vitals>,
+    /// The state of the process; called for every request, so it must be cheap. Memory and CPU time cost system calls
+    /// and are asked for (`true`) only where they are shown.
+    pub vitals: Box<dyn Fn(bool) -> Vitals>,
     /// `--max-requests-inflight`; 0: no limit.
     pub requests_max: usize,
 }
@@ -108,7 +110,7 @@ impl Exchange {
         let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(limits::REQUEST_TIME_MAX);
         let until = started_at.checked_add(time).unwrap_or(started_at);
         let policy = &self.app.policy;
-        let trust = self.app.trust.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let trust = self.app.authentication.trust();
         let (mut check, mut step) = Check::start(&trust, policy, peer, head, &info, clock::wall());
         let identity = loop {
             step = match step {
@@ -136,7 +138,7 @@ impl Exchange {
     }
 
     fn ask_api(&self, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
-        let vitals = (self.app.vitals)();
+        let vitals = (self.app.vitals)(info.path == "/metrics");
         let store = self.app.store.lock().unwrap_or_else(PoisonError::into_inner);
         let context = Context {
             settings: &self.app.settings,

@@ -1,12 +1,13 @@
 //! The serving thread over real TLS on loopback, with answers of the tests' own: framing, limits, stopping.
 
 use super::*;
+use crate::access::Policy;
 use crate::access::cache::Lifetimes;
-use crate::access::{FrontProxySettings, Policy, Trust};
 use crate::api::answer::{Answer, Body, Pieces, Progress};
 use crate::api::request::Head;
 use crate::api::self_metrics::SelfMetrics;
 use crate::api::{Settings, Vitals};
+use crate::cluster::authentication::{self, Authentication};
 use crate::host::clock;
 use crate::net::certificate::{CertificateSettings, Certificates};
 use crate::net::self_signed::Authority;
@@ -19,7 +20,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Mutex, RwLock};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 
 /// Generous: a test that would hang fails instead.
@@ -89,11 +90,11 @@ pub(super) fn app() -> App {
             gzip: true,
             resolution,
         },
-        trust: Arc::new(RwLock::new(Arc::new(Trust::new(&FrontProxySettings::default(), None).unwrap()))),
+        authentication: Arc::new(Authentication::new(authentication::Settings::default(), None).unwrap()),
         policy: Policy::default(),
         lifetimes: Lifetimes { token: zero, allowed: zero, denied: zero },
         ask: None,
-        vitals: Box::new(Vitals::default),
+        vitals: Box::new(|_| Vitals::default()),
         requests_max: limits::REQUESTS_MAX,
     }
 }

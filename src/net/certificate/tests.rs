@@ -216,12 +216,13 @@ fn one_file_without_the_other_is_an_error() {
 
 #[test]
 fn sni_values_are_read_as_kubernetes_reads_them() {
-    let (certificate, key, domains) = parse_sni("a.crt,a.key:Foo.example,*.bar").unwrap();
+    let SniCertificate { certificate, key, names } =
+        SniCertificate::parse("a.crt,a.key:Foo.example,*.bar").unwrap();
     assert_eq!((certificate, key), ("a.crt".into(), "a.key".into()));
-    assert_eq!(domains, ["foo.example", "*.bar"]);
-    assert_eq!(parse_sni("a.crt,a.key").unwrap().2, Vec::<String>::new());
+    assert_eq!(names, ["foo.example", "*.bar"]);
+    assert_eq!(SniCertificate::parse("a.crt,a.key").unwrap().names, Vec::<String>::new());
     for bad in ["a.crt", "a.crt,", ",a.key", "a,b,c", "a,b:c:d", ""] {
-        assert!(parse_sni(bad).unwrap_err().contains("CERTFILE,KEYFILE"), "{bad}");
+        assert_eq!(SniCertificate::parse(bad), None, "{bad}");
     }
 }
 

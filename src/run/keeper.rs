@@ -1,0 +1,86 @@
+//! One thread for what happens seldom: signals, systemd's watchdog and status line, files of the trust without a cluster.
+//!
+//! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
+
+use super::lock;
+use crate::cluster::authentication::Authentication;
+use crate::host::signals::{Signal, Signals};
+use crate::host::{clock, systemd};
+use crate::limits;
+use crate::poller::Poller;
+use crate::serve::Stopper;
+use crate::store::Store;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What the thread looks after.
+pub struct Keeper {
+    /// Pending signals.
+    pub signals: Signals,
+    /// Stops the server.
+    pub stopper: Stopper,
+    /// Read by `/readyz`: set before the server begins to stop.
+    pub stopping: Arc<AtomicBool>,
+    /// Refreshed here only without a cluster; with one the reviewer does it.
+    pub authentication: Option<Arc<Authentication>>,
+    /// Whether scraping moves on.
+    pub poller: Poller,
+    /// For the status line.
+    pub store: Arc<Mutex<Store>>,
+    /// `--metric-resolution`.
+    pub resolution: Duration,
+}
+
+impl Keeper {
+    /// Runs until the process ends.
+    pub fn work(self) {
+        let watchdog = systemd::watchdog_interval();
+        let pause = watchdog.unwrap_or(limits::STATUS_INTERVAL).min(limits::STATUS_INTERVAL);
+        let mut refresh_at = clock::mono();
+        let mut status = String::new();
+        loop {
+            match self.signals.wait(pause) {
+                Ok(Some(Signal::Stop)) => {
+                    log::info!("stopping: no new connections, answers under way are finished");
+                    self.stopping.store(true, Ordering::Relaxed);
+                    self.stopper.stop();
+                }
+                // Files are looked at again by themselves; a reload only makes it sooner.
+                Ok(Some(Signal::Reload)) => refresh_at = clock::mono(),
+                Ok(None) => {}
+                Err(error) => {
+                    log::error!(
+                        "signals cannot be waited for: {error}; the process must be killed to end it"
+                    );
+                    return;
+                }
+            }
+            let now = clock::mono();
+            if let Some(authentication) = self.authentication.as_ref().filter(|_| now >= refresh_at) {
+                refresh_at = now + authentication.refresh();
+            }
+            if watchdog.is_some() && self.moves_on(now) {
+                systemd::alive();
+            }
+            self.tell(&mut status);
+        }
+    }
+
+    fn moves_on(&self, now: Instant) -> bool {
+        self.poller.tick_age(now).is_none_or(|age| age <= self.resolution * 3)
+    }
+
+    /// Tells systemd how much is measured, when that changed.
+    fn tell(&self, said: &mut String) {
+        let occupancy = lock(&self.store).occupancy();
+        let status = format!(
+            "{}/{} nodes and {} containers measured",
+            occupancy.node_points, occupancy.nodes, occupancy.container_points
+        );
+        if *said != status {
+            systemd::status(&status);
+            *said = status;
+        }
+    }
+}
