@@ -17,7 +17,6 @@ use crate::cluster::watch;
 use crate::host::cgroup::{HostSource, Roots};
 use crate::host::signals::Signals;
 use crate::host::{clock, listen, log as logger, memory, systemd, threads};
-use crate::limits;
 use crate::net::certificate::{Certificates, subject_names};
 use crate::net::fetch::Fetcher;
 use crate::net::tls;
@@ -45,7 +44,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     match command {
         Command::Say(text) => say(&text),
-        Command::Check(check) => match check.report(&|path| std::fs::read(path)) {
+        Command::Check(check) => match check.report(&cli::judge_file) {
             Ok(report) => say(&report),
             Err(error) => refuse(&error.to_string()),
         },
@@ -330,7 +329,7 @@ fn app(
         },
         ask,
         vitals: Box::new(vitals),
-        requests_max: limits::REQUESTS_MAX,
+        requests_max: usize::try_from(config.max_requests).unwrap_or(usize::MAX),
     }
 }
 
