@@ -215,3 +215,6 @@ fn in_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     write(out);
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,3 +103,6 @@ pub fn before_authentication(head: &Head<'_>, info: &RequestInfo<'_>) -> Option<
 pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
     route::answer(context, head, info)
 }
+
+#[cfg(test)]
+mod tests;

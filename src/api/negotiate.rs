@@ -351,3 +351,6 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 
 use super::answer::{Answer, Body};
 use super::negotiate::{self, Choice, Media};
-use super::request::{Head, RequestInfo};
+use super::request::Head;
 use super::{encode_json, encode_protobuf};
 use crate::wire::selector::{InvalidField, quoted};
 use std::borrow::Cow;
@@ -168,30 +168,7 @@ pub fn unauthorized(head: &Head<'_>) -> Answer {
     Status::failure(401, "Unauthorized", "Unauthorized".to_owned()).answer(head)
 }
 
-/// 403: `user` may not do this. `reason` is the review's, empty when it gave none.
-#[must_use]
-pub fn forbidden(head: &Head<'_>, info: &RequestInfo<'_>, user: &str, reason: &str) -> Answer {
-    let user = quoted(user);
-    let denied = if info.is_resource {
-        let mut resource = info.resource.to_string();
-        if !info.subresource.is_empty() {
-            resource = format!("{resource}/{}", info.subresource);
-        }
-        let (verb, resource, group) = (&info.verb, quoted(&resource), quoted(&info.group));
-        let scope = match &*info.namespace {
-            "" => "at the cluster scope".to_owned(),
-            namespace => format!("in the namespace {}", quoted(namespace)),
-        };
-        format!("User {user} cannot {verb} resource {resource} in API group {group} {scope}")
-    } else {
-        format!("User {user} cannot {} path {}", info.verb, quoted(&info.path))
-    };
-    let denied = html_escaped(&denied);
-    let because = if reason.is_empty() { denied } else { format!("{denied}: {reason}") };
-    forbidden_for(head, &info.group, &info.resource, &info.name, &because)
-}
-
-/// 403 about one resource with words of its own (impersonation); empty group and resource make it about a path.
+/// 403: somebody may not do this, in the given words; an empty group and resource make it about a path.
 #[must_use]
 pub fn forbidden_for(head: &Head<'_>, group: &str, resource: &str, name: &str, because: &str) -> Answer {
     let about = group_resource(group, resource);
@@ -227,16 +204,6 @@ pub fn filter_failed(head: &Head<'_>, error: &str) -> Answer {
         None => head.path.to_owned(),
     };
     text(500, &html_escaped(&format!("Internal Server Error: {}: {error}", quoted(&target))))
-}
-
-/// 500: something that should not fail did.
-#[must_use]
-pub fn internal(head: &Head<'_>, error: &str) -> Answer {
-    let cause = Cause { message: error.to_owned(), ..Cause::default() };
-    let details = Detail { causes: vec![cause], ..Detail::default() };
-    Status::failure(500, "InternalError", format!("Internal error occurred: {error}"))
-        .with(details)
-        .answer(head)
 }
 
 /// 404: no such path below the API group.
@@ -293,14 +260,6 @@ pub fn invalid_list_options(head: &Head<'_>, errors: &[InvalidField]) -> Answer 
     };
     let message = format!("ListOptions.meta.k8s.io \"\" is invalid: {}", InvalidField::joined(errors));
     Status::failure(422, "Invalid", message).with(details).answer(head)
-}
-
-/// 429: too many requests are in flight.
-#[must_use]
-pub fn too_many_requests() -> Answer {
-    let mut answer = text(429, "Too many requests, please try again later.");
-    answer.headers.push(("Retry-After", Cow::Borrowed("1")));
-    answer
 }
 
 /// 504: the request's time is over. The reference leaves out kind and apiVersion and calls it text.

@@ -1,0 +1,41 @@
+use super::*;
+
+fn json_string(text: &str) -> String {
+    let mut out = Vec::new();
+    string(&mut out, text);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn strings_are_escaped_as_go_does() {
+    for (text, wanted) in [
+        ("", "\"\""),
+        ("web", "\"web\""),
+        ("a\"b\\c", r#""a\"b\\c""#),
+        ("<&>", r#""\u003c\u0026\u003e""#),
+        ("\n\r\t\u{8}\u{c}\u{0}\u{1f}\u{7f}", "\"\\n\\r\\t\\b\\f\\u0000\\u001f\u{7f}\""),
+        ("a\u{2028}b\u{2029}c\u{2027}", "\"a\\u2028b\\u2029c\u{2027}\""),
+        ("é\u{fffd}\u{1f600}", "\"é\u{fffd}\u{1f600}\""),
+    ] {
+        assert_eq!(json_string(text), wanted);
+    }
+}
+
+#[test]
+fn any_cutting_gives_the_same_indented_json() {
+    let compact = br#"{"a":{},"b":[],"c":[{"d":"{[,:\"\\"},null,1],"e":{"f":"g"}}"#;
+    let wanted = "{\n  \"a\": {},\n  \"b\": [],\n  \"c\": [\n    {\n      \"d\": \"{[,:\\\"\\\\\"\n    },\n    null,\n    1\n  ],\n  \"e\": {\n    \"f\": \"g\"\n  }\n}";
+    for cut in 0..=compact.len() {
+        let (mut indenter, mut out) = (Indenter::default(), Vec::new());
+        indenter.feed(&compact[..cut], &mut out);
+        indenter.feed(&compact[cut..], &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn documents_end_as_their_layout_does() {
+    assert_eq!(document(Media::Json, false, b"{}"), b"{}\n");
+    assert_eq!(document(Media::Json, true, br#"{"a":1}"#), b"{\n  \"a\": 1\n}");
+    assert_eq!(document(Media::Yaml, true, br#"{"b":1,"a":"2"}"#), b"a: \"2\"\nb: 1\n");
+}

@@ -1,0 +1,218 @@
+//! Answers of the reference, asked again of this program over the same objects, and compared to the byte.
+//!
+//! `tests/golden/answers/requests.tsv` has a request a line: name, method, target, headers. `NAME.http` is the answer
+//! that metrics-server v0.9.0 gave to it: status line, headers, body. The objects, their usage and the time are those of
+//! that moment. Containers were put in the order of their names, which the reference takes from a map.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+use toplet::api::answer::{Answer, Body, Progress};
+use toplet::api::request::{Head, Header, RequestInfo};
+use toplet::api::self_metrics::SelfMetrics;
+use toplet::api::{self, Context, Settings, Vitals};
+use toplet::store::batch::Batch;
+use toplet::store::row::Point;
+use toplet::store::{Capacity, NodeRecord, PodRecord, Store};
+use toplet::units::{Bytes, CoreNanos, UnixNanos, Window};
+use toplet::wire::exposition::Key;
+
+const CAPACITY: Capacity = Capacity { nodes: 8, pods: 64, containers: 128, text_len: 1 << 16 };
+/// 2026-11-24T09:57:00Z.
+const MINUTE: i64 = 1_795_514_220;
+
+type Container = (&'static str, u64, u64);
+
+/// Namespace, name, application, window in milliseconds; containers with nanocores and KiB.
+const PODS: [(&str, &str, &str, i64, &[Container]); 6] = [
+    (
+        "default",
+        "web-5fddb4c866-lq75t",
+        "web",
+        15_001,
+        &[("main", 120_016_678, 208), ("side", 8_673_903, 208)],
+    ),
+    (
+        "default",
+        "web-5fddb4c866-npf6t",
+        "web",
+        14_995,
+        &[("main", 119_740_907, 204), ("side", 8_437_619, 204)],
+    ),
+    (
+        "default",
+        "web-5fddb4c866-rkhkm",
+        "web",
+        14_996,
+        &[("main", 115_234_398, 200), ("side", 8_850_048, 200)],
+    ),
+    (
+        "default",
+        "web-5fddb4c866-rwstc",
+        "web",
+        15_002,
+        &[("main", 113_166_893, 204), ("side", 9_235_575, 200)],
+    ),
+    ("default", "with-init", "with-init", 15_001, &[("main", 25_239_974, 204), ("sidecar", 16_962_522, 200)]),
+    ("kube-public", "idle", "idle", 15_013, &[("idle", 0, 196)]),
+];
+
+const NODE_LABELS: [(&str, &str); 6] = [
+    ("beta.kubernetes.io/arch", "amd64"),
+    ("beta.kubernetes.io/os", "linux"),
+    ("kubernetes.io/arch", "amd64"),
+    ("kubernetes.io/hostname", "edge-1"),
+    ("kubernetes.io/os", "linux"),
+    ("zone", "attic"),
+];
+
+/// Two points that give this usage.
+fn points(at: i64, window_millis: i64, nanocores: u64, kib: u64) -> [Point; 2] {
+    let started_with = 1_000_000_000;
+    let seconds = window_millis as f64 / 1e3;
+    let near = (nanocores as f64 * seconds) as u64;
+    let spent = (near..near + 99).find(|spent| (*spent as f64 / seconds) as u64 == nanocores).unwrap();
+    let mut last = Point::NONE;
+    last.taken_at = UnixNanos(at * 1_000_000_000);
+    (last.cpu, last.working_set) = (CoreNanos(started_with + spent), Bytes(kib * 1024));
+    let mut prev = last;
+    prev.taken_at = UnixNanos(last.taken_at.0 - window_millis * 1_000_000);
+    prev.cpu = CoreNanos(started_with);
+    [prev, last]
+}
+
+fn store() -> Store {
+    let mut store = Store::new(CAPACITY, Window::from_secs(15));
+    let node =
+        NodeRecord { name: "edge-1", labels: NODE_LABELS.to_vec(), ready: true, ..NodeRecord::default() };
+    store.upsert_node(&node).unwrap();
+    for (namespace, name, app, ..) in PODS {
+        let mut labels = vec![("app", app)];
+        if app == "web" {
+            labels.extend([("pod-template-hash", "5fddb4c866"), ("tier", "front")]);
+        }
+        store.upsert_pod(&PodRecord { namespace, name, labels }).unwrap();
+    }
+    for turn in 0..2 {
+        let mut batch = Batch::new();
+        batch.begin(UnixNanos(0));
+        batch.set_node(points(MINUTE, 10_038, 1_563_741_155, 2_032_496)[turn]);
+        for (namespace, pod, _, window, containers) in PODS {
+            for (container, nanocores, kib) in containers {
+                let key = Key { namespace, pod, container };
+                batch.set_container(key, points(MINUTE + 7, window, *nanocores, *kib)[turn]).unwrap();
+            }
+        }
+        batch.finish();
+        store.commit("edge-1", &batch);
+    }
+    store
+}
+
+/// An answer's status, headers and body.
+type Shown = (u16, Vec<(String, String)>, Vec<u8>);
+
+fn ask(store: &Store, now: UnixNanos, request: &[&str]) -> Shown {
+    let [_, method, target, headers @ ..] = request else { panic!("{request:?}") };
+    let (path, query) = target.split_once('?').map_or((*target, None), |(path, query)| (path, Some(query)));
+    let headers: Vec<Header<'_>> = headers
+        .iter()
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| Header { name, value: value.as_bytes() })
+        .collect();
+    let head = Head { method, path, query, headers: &headers };
+    let metrics = SelfMetrics::new(Duration::from_secs(15));
+    let settings = Settings {
+        node_selector: Default::default(),
+        server_address: ":4443".to_owned(),
+        gzip: true,
+        resolution: Duration::from_secs(15),
+    };
+    let context = Context { settings: &settings, metrics: &metrics, vitals: Vitals::default(), now, store };
+    let info = RequestInfo::new(&head);
+    let answer =
+        api::before_authentication(&head, &info).unwrap_or_else(|| api::answer(&context, &head, &info));
+    let Answer { status, headers, body } = answer;
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+    let mut whole = Vec::new();
+    match body {
+        Body::Static(bytes) => whole.extend_from_slice(bytes),
+        Body::Whole(bytes) => whole = bytes,
+        Body::List(mut pieces) => while pieces.next(store, &metrics, &mut whole) == Progress::More {},
+    }
+    if *method == "HEAD" {
+        whole.clear();
+    }
+    (status, headers, whole)
+}
+
+fn recorded(name: &str) -> Shown {
+    let bytes = std::fs::read(format!("tests/golden/answers/{name}.http")).unwrap();
+    let split = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap();
+    let head = std::str::from_utf8(&bytes[..split]).unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let others = ["Audit-Id", "Cache-Control", "Date", "Content-Length", "Transfer-Encoding"];
+    let headers = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .filter(|(name, _)| !others.contains(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    (status, headers, bytes[split + 2..].to_vec())
+}
+
+/// The time of an answer: its objects' creation time, or its `Date`. All were given on one day.
+fn time_of(name: &str) -> UnixNanos {
+    let bytes = std::fs::read(format!("tests/golden/answers/{name}.http")).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let find = |mark: &str| {
+        text.find(mark).map(|at| text[at + mark.len()..].trim_start_matches([' ', '"']).to_owned())
+    };
+    let clock = match find("creationTimestamp\":").or_else(|| find("creationTimestamp:")) {
+        Some(time) => time[11..19].to_owned(),
+        None => find("Date: ").unwrap()[17..25].to_owned(),
+    };
+    let part = |range: std::ops::Range<usize>| clock[range].parse::<i64>().unwrap();
+    UnixNanos((MINUTE + (part(0..2) - 9) * 3600 + (part(3..5) - 57) * 60 + part(6..8)) * 1_000_000_000)
+}
+
+#[test]
+fn every_recorded_request_gets_the_reference_s_answer() {
+    let requests = std::fs::read_to_string("tests/golden/answers/requests.tsv").unwrap();
+    let store = store();
+    let mut wrong = Vec::new();
+    for line in requests.lines() {
+        let request: Vec<&str> = line.split('\t').collect();
+        let (status, headers, body) = ask(&store, time_of(request[0]), &request);
+        let (wanted_status, wanted_headers, wanted_body) = recorded(request[0]);
+        if (status, &headers) != (wanted_status, &wanted_headers) {
+            wrong.push(format!("{line}\n  {status} {headers:?}\n  {wanted_status} {wanted_headers:?}"));
+        }
+        if body != wanted_body {
+            wrong.push(format!(
+                "{line}\n---- ours\n{}\n---- the reference's\n{}",
+                String::from_utf8_lossy(&body),
+                String::from_utf8_lossy(&wanted_body)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(requests.lines().count() > 80);
+}
+
+#[test]
+fn v1_has_the_same_objects_under_its_own_name() {
+    let requests = std::fs::read_to_string("tests/golden/answers/requests.tsv").unwrap();
+    let store = store();
+    for line in requests.lines().filter(|line| !line.contains("protobuf")) {
+        let newer = line.replace("/v1beta1/", "/v1/");
+        let now = UnixNanos(MINUTE * 1_000_000_000);
+        let old = ask(&store, now, &line.split('\t').collect::<Vec<_>>());
+        let new = ask(&store, now, &newer.split('\t').collect::<Vec<_>>());
+        let text = String::from_utf8_lossy(&old.2).replace("metrics.k8s.io/v1beta1", "metrics.k8s.io/v1");
+        assert_eq!(
+            (new.0, new.1, String::from_utf8_lossy(&new.2).into_owned()),
+            (old.0, old.1, text),
+            "{line}"
+        );
+    }
+}
