@@ -1,7 +1,7 @@
 //! Answers onto the wire: framing, compression and pieces.
 //!
 //! A list is encoded piece by piece: each piece holds the store's lock for as long as it takes to encode it, is written
-//! and flushed, and only then is the next one made; so a slow reader costs two buffers of one piece, never a second copy
+//! and flushed, and only then is the next one made; so a slow reader costs one buffer of one piece and one TLS record, never a second copy
 //! of the store. A list that fits one piece goes out with its length; a longer one goes out chunked, or until the
 //! connection closes for HTTP/1.0. A list that cannot be finished ends the connection without an end mark, so that no
 //! client takes half of it for the whole.
@@ -18,6 +18,11 @@ use smol::io::{AsyncWrite, AsyncWriteExt};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// Free bytes before a piece, for the size of its chunk: 16 hexadecimal digits and a line end are the most there can be.
+const SIZE_LEN: usize = 18;
+/// Bytes beside the first piece: the head, and the framing of a chunk.
+const HEAD_ROOM: usize = 1024;
 
 /// What lists are encoded from.
 #[derive(Clone, Copy)]
@@ -94,11 +99,11 @@ pub async fn write(
         Body::List(list) => Reader::List(list),
     };
     let mut sender = Sender { to, slot, until: deadline() };
-    let mut out = Vec::new();
     if meta.head_only || matches!(answer.status, 204 | 304) {
         let len = reader.len().filter(|_| meta.head_only);
-        response::head(&answer, meta, Frame::None(len), false, clock::wall(), &mut out);
-        sender.send(&mut out).await?;
+        let mut head = Vec::new();
+        response::head(&answer, meta, Frame::None(len), false, clock::wall(), &mut head);
+        sender.send(&head).await?;
         return Ok(meta.keep_alive);
     }
     let encoded = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
@@ -107,25 +112,35 @@ pub async fn write(
     let compressed = gzip.is_some();
 
     let known = if compressed { None } else { reader.len() };
-    let mut piece = Vec::new();
-    let mut progress = next(&mut reader, source, &mut gzip, &mut piece)?;
+    let room = known.unwrap_or(limits::CHUNK_LEN_MAX).min(limits::CHUNK_LEN_MAX);
+    let mut out = Vec::with_capacity(room.saturating_add(HEAD_ROOM));
+    out.resize(SIZE_LEN, 0);
+    let mut progress = next(&mut reader, source, &mut gzip, &mut out)?;
     let frame = match known {
         Some(len) => Frame::Length(len),
-        None if progress == Progress::Done => Frame::Length(piece.len()),
+        None if progress == Progress::Done => Frame::Length(out.len().saturating_sub(SIZE_LEN)),
         None if meta.http11 => Frame::Chunked,
         None => Frame::UntilClose,
     };
-    response::head(&answer, meta, frame, compressed, clock::wall(), &mut out);
+    let mut head = Vec::new();
+    response::head(&answer, meta, frame, compressed, clock::wall(), &mut head);
     let mut sent = 0usize;
     loop {
-        sent = sent.saturating_add(piece.len());
-        append(frame, &piece, progress, &mut out);
-        sender.send(&mut out).await?;
+        sent = sent.saturating_add(out.len().saturating_sub(SIZE_LEN));
+        let start = enclose(frame, progress, &mut out);
+        // The head goes out in one record with the first piece.
+        let start = if head.is_empty() {
+            start
+        } else {
+            out.splice(..start, head.drain(..));
+            0
+        };
+        sender.send(out.get(start..).unwrap_or_default()).await?;
         if progress == Progress::Done {
             break;
         }
-        piece.clear();
-        progress = next(&mut reader, source, &mut gzip, &mut piece)?;
+        out.truncate(SIZE_LEN);
+        progress = next(&mut reader, source, &mut gzip, &mut out)?;
         smol::future::yield_now().await;
     }
     match frame {
@@ -135,23 +150,24 @@ pub async fn write(
     }
 }
 
-/// Makes the next piece, compressed if wanted.
+/// Appends the next piece, compressed if wanted.
 fn next(
     reader: &mut Reader,
     source: Source<'_>,
     gzip: &mut Option<Gzip>,
-    piece: &mut Vec<u8>,
+    out: &mut Vec<u8>,
 ) -> io::Result<Progress> {
     let progress = match gzip {
-        None => reader.next(source, piece),
+        None => reader.next(source, out),
         Some(stream) => {
+            let held = out.len();
             let mut plain = Vec::new();
             // A compressor may swallow a whole piece; an empty chunk would end the body.
             loop {
                 plain.clear();
                 let progress = reader.next(source, &mut plain);
-                stream.feed(&plain, piece);
-                if progress != Progress::More || !piece.is_empty() {
+                stream.feed(&plain, out);
+                if progress != Progress::More || out.len() > held {
                     break progress;
                 }
             }
@@ -161,7 +177,7 @@ fn next(
         Progress::Broken => return Err(broken()),
         Progress::Done => {
             if let Some(stream) = gzip.take() {
-                stream.finish(piece);
+                stream.finish(out);
             }
         }
         Progress::More => {}
@@ -169,19 +185,25 @@ fn next(
     Ok(progress)
 }
 
-/// Appends a piece with its framing.
-fn append(frame: Frame, piece: &[u8], progress: Progress, out: &mut Vec<u8>) {
-    let chunked = frame == Frame::Chunked;
-    if chunked && !piece.is_empty() {
-        out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+/// Puts the framing around the piece that lies in `out` behind `SIZE_LEN` free bytes; gives where to send from.
+fn enclose(frame: Frame, progress: Progress, out: &mut Vec<u8>) -> usize {
+    if frame != Frame::Chunked {
+        return SIZE_LEN;
     }
-    out.extend_from_slice(piece);
-    if chunked && !piece.is_empty() {
+    let len = out.len().saturating_sub(SIZE_LEN);
+    let mut start = SIZE_LEN;
+    if len > 0 {
+        let size = format!("{len:x}\r\n");
+        start = SIZE_LEN.saturating_sub(size.len());
+        if let Some(room) = out.get_mut(start..SIZE_LEN) {
+            room.copy_from_slice(size.as_bytes());
+        }
         out.extend_from_slice(b"\r\n");
     }
-    if chunked && progress == Progress::Done {
+    if progress == Progress::Done {
         out.extend_from_slice(b"0\r\n\r\n");
     }
+    start
 }
 
 fn broken() -> io::Error {
@@ -201,12 +223,10 @@ struct Sender<'a, W> {
 }
 
 impl<W: AsyncWrite + Unpin> Sender<'_, W> {
-    async fn send(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let now = clock::mono();
         self.slot.extend(now, limits::PIECE_TIME_MAX.min(self.until.saturating_duration_since(now)));
         self.to.write_all(bytes).await?;
-        self.to.flush().await?;
-        bytes.clear();
-        Ok(())
+        self.to.flush().await
     }
 }
