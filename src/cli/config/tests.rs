@@ -1,4 +1,5 @@
 use crate::cli::*;
+use crate::net::certificate::SniCertificate;
 use std::path::PathBuf;
 use std::time::Duration;
 
