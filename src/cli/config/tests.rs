@@ -251,8 +251,8 @@ fn certificates_by_server_name() {
     assert_eq!(config.serving.sni[1].names, ["*.b.com", "b.com"]);
     assert_eq!(config.serving.sni[0].key, PathBuf::from("a.key"));
     let settings = config.serving.certificates(vec!["n".to_owned()]);
-    let pairs =
-        ["a.crt,a.key", "b.crt,b.key:*.b.com,b.com"].map(|value| SniCertificate::parse(value).unwrap());
+    let pairs = ["a.crt,a.key", "b.crt,b.key:*.b.com,b.com"]
+        .map(|value| crate::net::certificate::SniCertificate::parse(value).unwrap());
     assert_eq!(settings.sni, pairs);
     assert_eq!((settings.cert_file, settings.names), (PathBuf::new(), vec!["n".to_owned()]));
     assert!(
