@@ -16,7 +16,8 @@ use crate::serve::reply::{self, Source};
 use crate::serve::response::{self, Meta};
 use crate::serve::slots::{Phase, Slot};
 use crate::serve::socket::Socket;
-use futures_rustls::TlsAcceptor;
+use futures_rustls::LazyConfigAcceptor;
+use futures_rustls::rustls::server::Acceptor;
 use futures_rustls::server::TlsStream;
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,8 +67,10 @@ enum Arrived {
 
 impl<'a> Connection<'a> {
     async fn accept(server: &'a Server, socket: Socket, slot: &'a Slot) -> io::Result<Connection<'a>> {
-        let acceptor = TlsAcceptor::from(server.tls.clone());
-        let handshake = acceptor.accept_with(socket.clone(), |tls| {
+        // In two steps, since only these tell a peer by an alert why its first message was refused.
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), socket.clone());
+        let hello = Box::pin(hello).await?;
+        let handshake = hello.into_stream_with(server.tls.clone(), |tls| {
             tls.set_buffer_limit(Some(limits::TLS_QUEUE_LEN_MAX));
         });
         let tls = Box::new(Box::pin(handshake).await?);

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::net::tls;
 use crate::serve::http1::Refusal;
 use crate::units::UnixNanos;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// How the end of a body is told.
@@ -80,7 +81,10 @@ pub fn head(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool, now: UnixNan
         let value = value.split(['\r', '\n']).next().unwrap_or_default();
         let _ = write!(text, "{name}: {value}\r\n");
     }
-    if gzip {
+    let varies = |(name, value): &(&str, Cow<'_, str>)| {
+        name.eq_ignore_ascii_case("vary") && value.eq_ignore_ascii_case("accept-encoding")
+    };
+    if gzip && !answer.headers.iter().any(varies) {
         text.push_str("Vary: Accept-Encoding\r\n");
     }
     let _ = write!(text, "Date: {}\r\n", date(now));
@@ -254,6 +258,14 @@ mod tests {
             text.contains("\r\nContent-Encoding: gzip\r\n") && text.contains("\r\nVary: Accept-Encoding\r\n")
         );
         assert!(text.contains("\r\nTransfer-Encoding: chunked\r\n") && !text.contains("Content-Length"));
+    }
+
+    #[test]
+    fn an_answer_that_varies_by_itself_says_so_once() {
+        let mut answer = json();
+        answer.headers.push(("Vary", "Accept-Encoding".into()));
+        answer.headers.push(("Vary", "Accept".into()));
+        assert_eq!(written(&answer, &meta(&[]), Frame::Chunked, true).matches("Vary: ").count(), 2);
     }
 
     #[test]
