@@ -36,6 +36,7 @@ pub enum Progress {
 }
 
 /// A body that is encoded from the store, each piece under one short lock.
+#[allow(clippy::len_without_is_empty)] // No body is empty.
 pub trait Pieces {
     /// Bytes of the whole body, when it is known to fit one piece or the encoding needs it; else `None`.
     fn len(&self) -> Option<usize>;

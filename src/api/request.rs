@@ -89,7 +89,7 @@ impl<'a> RequestInfo<'a> {
         let path = percent_decoded(head.path, false);
         let mut info = RequestInfo { verb: lower(head.method), ..RequestInfo::default() };
         match &path {
-            Cow::Borrowed(path) => info.read_path(head, path, |part| Cow::Borrowed(part)),
+            Cow::Borrowed(path) => info.read_path(head, path, Cow::Borrowed),
             Cow::Owned(path) => info.read_path(head, path, |part| Cow::Owned(part.to_owned())),
         }
         info.path = path;
