@@ -26,6 +26,8 @@ fn point(turn: u64, window_nanos: u64, nanocores: u64, mebibytes: u64) -> Point 
 /// One container's load: pod, container, window, nanocores, MiB.
 pub(super) type Container<'a> = (&'a str, &'a str, &'a str, u64, u64, u64);
 
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// Commits two batches of one node.
 pub(super) fn commit(
     store: &mut Store,
@@ -52,7 +54,7 @@ pub(super) fn commit(
 fn fixture() -> Store {
     const SECOND: u64 = 1_000_000_000;
     let mut store = Store::new(CAPACITY, Window::from_secs(60));
-    let nodes: [(&str, &[(&str, &str)]); 5] = [
+    let nodes: [(&str, Pairs<'_>); 5] = [
         ("node1", &[("labelKey", "labelValue")]),
         ("node2", &[("otherKey", "labelValue")]),
         ("node3", &[("labelKey", "otherValue")]),
@@ -63,7 +65,7 @@ fn fixture() -> Store {
         let record = NodeRecord { name, labels: labels.to_vec(), ready: true, ..NodeRecord::default() };
         store.upsert_node(&record).unwrap();
     }
-    let pods: [(&str, &str, &[(&str, &str)]); 4] = [
+    let pods: [(&str, &str, Pairs<'_>); 4] = [
         ("other", "pod1", &[("labelKey", "labelValue")]),
         ("other", "pod2", &[("otherKey", "labelValue")]),
         ("other", "pod4", &[]),
@@ -174,15 +176,14 @@ fn f8_f10_a_node_without_metrics_is_not_found_in_the_group() {
 #[test]
 fn f11_f23_every_object_served_counts_its_age() {
     let store = fixture();
-    for (target, count) in [("nodes", 3), ("pods", 3), ("nodes/node1", 1)]
-    {
+    for (target, count) in [("nodes", 3), ("pods", 3), ("nodes/node1", 1)] {
         for accept in ["", "application/yaml", "application/vnd.kubernetes.protobuf"] {
             let metrics = metrics();
             let target = format!("/apis/metrics.k8s.io/v1beta1/{target}");
             ask_with(&store, &metrics, "", &target, accept);
             let page = ask_with(&store, &metrics, "", "/metrics", "").1;
             let lines = [
-                format!("metrics_server_api_metric_freshness_seconds_bucket{{le=\"8.784167171490942\"}} 0\n"),
+                "metrics_server_api_metric_freshness_seconds_bucket{le=\"8.784167171490942\"} 0\n".to_owned(),
                 format!(
                     "metrics_server_api_metric_freshness_seconds_bucket{{le=\"11.981604021913647\"}} {count}\n"
                 ),
