@@ -9,6 +9,7 @@ use crate::api::self_metrics::{ConnectionChange, SelfMetrics};
 use crate::limits;
 use crate::serve::socket::Socket;
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl Slots {
     pub fn open(&self, socket: Socket, peer: IpAddr, now: Instant) -> Option<Rc<Slot>> {
         if self.live() >= self.capacity {
             self.metrics.connection(ConnectionChange::Refused);
-            self.victim(now)?.cut();
+            self.victim(peer, now)?.cut();
         }
         let slot = Rc::new(Slot {
             socket,
@@ -119,16 +120,23 @@ impl Slots {
         self.slots.borrow().is_empty()
     }
 
-    /// Who makes room: of those that wait, one of the peer with the most connections, and of these the one that has not
-    /// been served yet or else waits longest.
-    fn victim(&self, now: Instant) -> Option<Rc<Slot>> {
+    /// Who makes room for a newcomer: of those that wait, one of the peer with the most connections, and of these the one
+    /// that has not been served yet or else waits longest. A peer with more than half of the table makes room for others
+    /// at once, so that a flood never keeps them out.
+    fn victim(&self, newcomer: IpAddr, now: Instant) -> Option<Rc<Slot>> {
         let slots = self.slots.borrow();
-        let of_peer = |peer: IpAddr| slots.iter().filter(|slot| slot.peer == peer && !slot.is_cut()).count();
-        let rank = |slot: &Rc<Slot>| {
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for slot in slots.iter().filter(|slot| !slot.is_cut()) {
+            let count = counts.entry(slot.peer).or_default();
+            *count = count.saturating_add(1);
+        }
+        let of_peer = |slot: &Slot| counts.get(&slot.peer).copied().unwrap_or_default();
+        let crowds = |slot: &Slot| slot.peer != newcomer && of_peer(slot) > self.capacity / 2;
+        let rank = |slot: &Slot| {
             let waited = now.saturating_duration_since(slot.since.get());
-            (of_peer(slot.peer), slot.phase.get() == Phase::New, waited)
+            (of_peer(slot), slot.phase.get() == Phase::New, waited)
         };
-        slots.iter().filter(|slot| slot.makes_room(now)).max_by_key(|slot| rank(slot)).cloned()
+        slots.iter().filter(|slot| slot.makes_room(now, crowds(slot))).max_by_key(|slot| rank(slot)).cloned()
     }
 
     /// Cuts whoever is over its deadline. Says when to come again; `None` when the table is empty.
@@ -159,11 +167,12 @@ impl Slots {
 }
 
 impl Slot {
-    fn makes_room(&self, now: Instant) -> bool {
+    /// Whether this connection may be cut for another; at once if its peer crowds others out.
+    fn makes_room(&self, now: Instant, crowds: bool) -> bool {
         let waited = now.saturating_duration_since(self.since.get());
         !self.is_cut()
             && match self.phase.get() {
-                Phase::New | Phase::Reading => waited >= limits::WAITING_TIME_MIN,
+                Phase::New | Phase::Reading => crowds || waited >= limits::WAITING_TIME_MIN,
                 Phase::Idle => true,
                 Phase::Busy => false,
             }
@@ -214,13 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn a_fresh_flood_makes_room_for_others_at_once_but_not_for_itself() {
+        let table = Table::new(4);
+        let _flood: Vec<_> = (0..4).map(|i| table.open(2, i)).collect();
+        assert!(table.open(2, 10).0.is_none(), "its own newcomers wait");
+        assert!(table.open(1, 10).0.is_some());
+        assert!(table.open(3, 11).0.is_some());
+        assert!(table.open(4, 12).0.is_none(), "with half of the table it no longer crowds");
+    }
+
+    #[test]
     fn nobody_makes_room_while_all_are_busy_or_fresh() {
         let table = Table::new(2);
         let (busy, _a) = table.open(1, 0);
         busy.as_ref().unwrap().enter(Phase::Busy, table.at(0), limits::PIECE_TIME_MAX);
         let (fresh, _b) = table.open(1, 100);
-        assert!(table.open(2, 200).0.is_none());
-        assert!(table.open(2, 100 + 1_000).0.is_some(), "a handshake of a second makes room");
+        assert!(table.open(1, 200).0.is_none());
+        assert!(table.open(1, 100 + 1_000).0.is_some(), "a handshake of a second makes room");
         assert!(fresh.unwrap().is_cut() && !busy.unwrap().is_cut());
     }
 
@@ -229,8 +248,8 @@ mod tests {
         let table = Table::new(1);
         let (slow, _a) = table.open(1, 0);
         slow.as_ref().unwrap().enter(Phase::Reading, table.at(0), limits::HEAD_TIME_MAX);
-        assert!(table.open(2, 999).0.is_none());
-        assert!(table.open(2, 1_000).0.is_some());
+        assert!(table.open(1, 999).0.is_none());
+        assert!(table.open(1, 1_000).0.is_some());
         assert!(slow.unwrap().is_cut());
     }
 
