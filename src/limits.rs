@@ -153,6 +153,8 @@ pub const KUBELET_BODY_LEN_MAX: u64 = 8 * 1024 * 1024;
 pub const KUBELET_PIECE_LEN: usize = 8 * 1024;
 /// Threads that scrape at once, however slow the nodes are.
 pub const SCRAPERS_MAX: usize = 16;
+/// Time after which a scrape under way counts as hanging: another thread then goes on with the other nodes.
+pub const STALLED_AFTER: Duration = Duration::from_millis(500);
 /// Time between the first two scrapes of a node: container samples are taken at scrape time, so pods have a rate then.
 pub const SECOND_SCRAPE_AFTER: Duration = Duration::from_secs(2);
 /// Time from the first scrape of a node to one that must see its own sample advance: it moves every 10 s.

@@ -1,7 +1,7 @@
 //! One thread that reads every node in turn: schedule, address choice, scrape.
 //!
-//! More threads help only while a round does not fit into half the resolution, and end when nothing is due. The store is
-//! locked for a commit, never during a scrape. A node that fails costs itself alone: its points are dropped, it comes
+//! More threads help only while a scrape hangs or a round does not fit into half the resolution, and end after it. The
+//! store is locked for a commit, never during a scrape. A node that fails costs itself alone: its points are dropped, it comes
 //! last, and one line says why, when that changes. The source is a parameter: kubelets, or this machine.
 
 pub mod address;
@@ -10,6 +10,7 @@ pub mod scrape;
 
 use crate::api::self_metrics::SelfMetrics;
 use crate::host::{clock, threads};
+use crate::limits;
 use crate::store::batch::{Batch, Dropped};
 use crate::store::source::{Source, SourceError};
 use crate::store::{Commit, Refused, Store, Target};
@@ -33,6 +34,9 @@ struct Shared {
     sources: Sources,
     schedule: Mutex<Schedule>,
     wake: Condvar,
+    /// Wakes the thread that stands by, at the end only.
+    help: Condvar,
+    standby: AtomicBool,
     changed: AtomicBool,
     stopped: AtomicBool,
     running: AtomicUsize,
@@ -60,13 +64,16 @@ impl Poller {
             sources,
             schedule: Mutex::new(Schedule::new(resolution)),
             wake: Condvar::new(),
+            help: Condvar::new(),
+            standby: AtomicBool::new(false),
             changed: AtomicBool::new(true),
             stopped: AtomicBool::new(false),
-            running: AtomicUsize::new(0),
+            running: AtomicUsize::new(1),
             progress: Mutex::new(None),
             refusals: Refusals::default(),
         });
-        spawn(&shared, true)?;
+        let first = shared.clone();
+        threads::spawn("poller", move || first.work())?;
         Ok(Poller(shared))
     }
 
@@ -89,6 +96,7 @@ impl Poller {
         self.0.stopped.store(true, Ordering::Release);
         let _schedule = lock(&self.0.schedule);
         self.0.wake.notify_all();
+        self.0.help.notify_all();
     }
 }
 
@@ -96,46 +104,85 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn spawn(shared: &Arc<Shared>, first: bool) -> std::io::Result<()> {
-    shared.running.fetch_add(1, Ordering::Relaxed);
-    let mine = shared.clone();
-    let spawned = threads::spawn("poller", move || {
-        mine.work(first);
-        mine.running.fetch_sub(1, Ordering::Relaxed);
-    });
-    if spawned.is_err() {
-        shared.running.fetch_sub(1, Ordering::Relaxed);
-    }
-    spawned.map(drop)
-}
-
 impl Shared {
-    /// The life of one thread: the first stays, others end when nothing is due.
-    fn work(self: &Arc<Shared>, first: bool) {
+    /// The life of the first thread.
+    fn work(self: &Arc<Shared>) {
         let mut source = (self.sources)();
         let mut batch = Batch::new();
         while !self.stopped.load(Ordering::Acquire) {
-            if first && self.changed.swap(false, Ordering::AcqRel) {
+            if self.changed.swap(false, Ordering::AcqRel) {
                 self.take_inventory();
             }
             let mut schedule = lock(&self.schedule);
-            let now = clock::mono();
-            if schedule.begin_round(now) {
-                *lock(&self.progress) = Some(now);
-            }
-            match schedule.next(now) {
+            self.begin_round(&mut schedule);
+            match schedule.next(clock::mono()) {
                 Next::Scrape(target) => {
-                    let help =
-                        schedule.due(now) > 0 && self.running.load(Ordering::Relaxed) < schedule.workers();
-                    drop(schedule);
-                    if help && let Err(e) = spawn(self, false) {
-                        log::debug!("no further scraping thread: {e}");
-                    }
+                    self.call_help(schedule);
                     self.scrape(source.as_mut(), &mut batch, &target);
                 }
-                Next::Sleep(_) if !first => return,
                 Next::Sleep(until) => self.sleep(schedule, until),
             }
+        }
+    }
+
+    /// The life of a further thread: it goes on where others hang or are too few, and ends when they are not busy.
+    fn help(self: &Arc<Shared>) {
+        let (mut tools, mut standing_by) = (None, true);
+        while !self.stopped.load(Ordering::Acquire) {
+            let mut schedule = lock(&self.schedule);
+            let now = clock::mono();
+            let Some(at) = schedule.help_at(now) else { break };
+            if at > now {
+                if !standing_by && self.standby.swap(true, Ordering::Relaxed) {
+                    // Somebody else stands by already.
+                    return;
+                }
+                standing_by = true;
+                drop(self.help.wait_timeout(schedule, at.saturating_duration_since(now)));
+                continue;
+            }
+            self.begin_round(&mut schedule);
+            if let Next::Scrape(target) = schedule.next(now) {
+                if std::mem::take(&mut standing_by) {
+                    self.standby.store(false, Ordering::Relaxed);
+                }
+                self.call_help(schedule);
+                let (source, batch) = tools.get_or_insert_with(|| ((self.sources)(), Batch::new()));
+                self.scrape(source.as_mut(), batch, &target);
+            }
+        }
+        if standing_by {
+            self.standby.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn begin_round(&self, schedule: &mut Schedule) {
+        let now = clock::mono();
+        if schedule.begin_round(now) {
+            *lock(&self.progress) = Some(now);
+        }
+    }
+
+    /// Has a thread stand by while a scrape is under way and other nodes are left.
+    fn call_help(self: &Arc<Shared>, schedule: MutexGuard<'_, Schedule>) {
+        let wanted = schedule.help_at(clock::mono()).is_some();
+        drop(schedule);
+        if !wanted
+            || self.running.load(Ordering::Relaxed) >= limits::SCRAPERS_MAX
+            || self.standby.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let helper = self.clone();
+        let spawned = threads::spawn("poller", move || {
+            helper.help();
+            helper.running.fetch_sub(1, Ordering::Relaxed);
+        });
+        if let Err(e) = spawned {
+            self.standby.store(false, Ordering::Relaxed);
+            self.running.fetch_sub(1, Ordering::Relaxed);
+            log::debug!("no further scraping thread: {e}");
         }
     }
 
@@ -183,6 +230,10 @@ impl Shared {
             useful(&commit, &reading.dropped).map(|()| settled)
         });
         if read.is_err() {
+            if self.stopped.load(Ordering::Acquire) {
+                // Cut off by the end of the process: no news of the node.
+                return;
+            }
             lock(&self.store).fail(&target.name);
         }
         let now = clock::mono();

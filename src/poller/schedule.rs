@@ -71,7 +71,8 @@ struct Node {
     failing: Option<&'static str>,
     /// It was read once; a node that never was is tried sooner at first.
     known_good: bool,
-    in_flight: bool,
+    /// When its scrape under way began.
+    taken_at: Option<Instant>,
 }
 
 impl Schedule {
@@ -122,7 +123,7 @@ impl Schedule {
 
     /// Ends the round under way when nothing is due or in flight any more: its length, once.
     pub fn end_round(&mut self, now: Instant) -> Option<Duration> {
-        let idle = self.nodes.iter().all(|n| !n.in_flight && n.due > now);
+        let idle = self.nodes.iter().all(|n| n.taken_at.is_none() && n.due > now);
         let round = self.round.as_mut().filter(|r| r.open && idle)?;
         round.open = false;
         Some(now.saturating_duration_since(round.started))
@@ -130,13 +131,13 @@ impl Schedule {
 
     /// What to do now.
     pub fn next(&mut self, now: Instant) -> Next {
-        let due = self.nodes.iter_mut().filter(|n| !n.in_flight && n.due <= now);
+        let due = self.nodes.iter_mut().filter(|n| n.taken_at.is_none() && n.due <= now);
         if let Some(node) = due.min_by_key(|n| (n.failures, !n.target.ready, n.due)) {
-            node.in_flight = true;
+            node.taken_at = Some(now);
             node.first_scrape.get_or_insert(now);
             return Next::Scrape(node.target.clone());
         }
-        let soonest = self.nodes.iter().filter(|n| !n.in_flight).map(|n| n.due).min();
+        let soonest = self.nodes.iter().filter(|n| n.taken_at.is_none()).map(|n| n.due).min();
         let round = self.first_round.map_or(now + self.resolution, |first| self.after(first, now));
         Next::Sleep(soonest.map_or(round, |due| due.min(round)))
     }
@@ -147,7 +148,7 @@ impl Schedule {
         let boundary = self.first_round.map_or(now, |first| self.after(first, now));
         let resolution = self.resolution;
         let Some(node) = self.nodes.iter_mut().find(|n| n.target.name == name) else { return Change::Same };
-        node.in_flight = false;
+        node.taken_at = None;
         match outcome {
             Outcome::Read { settled } => {
                 let recovered = node.failing.take().is_some();
@@ -181,10 +182,24 @@ impl Schedule {
         self.workers
     }
 
-    /// Nodes waiting for a scrape.
+    /// When a further thread should take a node: now while there are fewer busy threads than [`Schedule::workers`], else
+    /// when one of them has hung for `limits::STALLED_AFTER`. `None` when no other thread is busy, or no node is left.
     #[must_use]
-    pub fn due(&self, now: Instant) -> usize {
-        self.nodes.iter().filter(|n| !n.in_flight && n.due <= now).count()
+    pub fn help_at(&self, now: Instant) -> Option<Instant> {
+        let stalls_at = |taken_at: Instant| taken_at + limits::STALLED_AFTER;
+        let busy = || self.nodes.iter().filter_map(|n| n.taken_at).map(stalls_at);
+        let soonest = self.nodes.iter().filter(|n| n.taken_at.is_none()).map(|n| n.due).min()?.max(now);
+        let first_stall = busy().filter(|at| *at > now).min();
+        busy().next()?;
+        match first_stall {
+            Some(at) if busy().filter(|at| *at > now).count() >= self.workers => Some(soonest.max(at)),
+            _ => Some(soonest),
+        }
+    }
+
+    /// Nodes waiting for a scrape.
+    fn due(&self, now: Instant) -> usize {
+        self.nodes.iter().filter(|n| n.taken_at.is_none() && n.due <= now).count()
     }
 
     /// Threads that fit so much scraping into half the resolution.
@@ -225,7 +240,7 @@ impl Node {
             failures: 0,
             failing: None,
             known_good: false,
-            in_flight: false,
+            taken_at: None,
         }
     }
 

@@ -231,3 +231,23 @@ fn slow_nodes_call_for_more_threads_within_the_round_and_fewer_after_it() {
     s.begin_round(at(30_000));
     assert_eq!(s.workers(), 1);
 }
+
+#[test]
+fn help_comes_when_a_scrape_hangs_or_threads_are_too_few() {
+    let mut s = schedule(&["a", "b", "c"]);
+    assert_eq!(s.help_at(at(0)), None, "nobody is busy");
+    take(&mut s, 0, "a");
+    assert_eq!(s.help_at(at(0)), Some(at(500)), "one is enough until it hangs");
+    assert_eq!(s.help_at(at(500)), Some(at(500)));
+    take(&mut s, 500, "b");
+    assert_eq!(s.help_at(at(500)), Some(at(1_000)), "the hanging one does not count, the second does");
+    take(&mut s, 1_000, "c");
+    assert_eq!(s.help_at(at(1_000)), None, "no node is left");
+    done(&mut s, 1_100, "c", READ);
+    assert_eq!(s.help_at(at(1_100)), Some(at(15_000)), "the next round must not wait for the hanging ones");
+    s.done("b", at(9_000), Duration::from_secs(9), READ);
+    s.done("a", at(9_000), Duration::from_secs(9), READ);
+    assert!(s.workers() > 1);
+    take(&mut s, 15_000, "a");
+    assert_eq!(s.help_at(at(15_000)), Some(at(15_000)), "more threads than one are foreseen");
+}
