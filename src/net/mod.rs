@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod credentials;
 mod dial;
+mod failure;
 pub mod fetch;
 pub mod pem;
 pub mod self_signed;

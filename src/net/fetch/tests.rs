@@ -248,3 +248,22 @@ fn a_post_carries_its_body() {
     assert!(head.starts_with("POST /apis HTTP/1.1\r\n") && head.ends_with("\r\n\r\n{\"a\":1}"), "{head}");
     assert!(head.to_lowercase().contains("content-type: application/json\r\n"));
 }
+
+#[test]
+fn a_replaced_authority_is_believed_and_a_broken_one_leaves_the_last() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let path = std::env::temp_dir().join(format!("toplet-replaced-ca-{}", std::process::id()));
+    std::fs::write(&path, &old.pem).unwrap();
+    let roots = Roots::Pem(Material::File(path.clone()));
+    let fetcher = Fetcher::new(Credentials { roots, ..Credentials::none() }).unwrap();
+    let fake = Fake::tls(new.server(&["127.0.0.1"], None), |_, _| Reply::Keep(answer("200 OK", "x")));
+    let look_again = || fetcher.state.lock().unwrap().looked_at -= limits::CREDENTIAL_LOOK_INTERVAL;
+    assert_eq!(failed(&fetcher, &fake.url("https", "/")).reason, Reason::Untrusted);
+    std::fs::write(&path, format!("{}\n", new.pem)).unwrap();
+    look_again();
+    assert_eq!(fetcher.send(&request(&fake.url("https", "/"))).unwrap().status, 200);
+    std::fs::write(&path, "nothing").unwrap();
+    look_again();
+    assert_eq!(fetcher.send(&request(&fake.url("https", "/"))).unwrap().status, 200);
+    std::fs::remove_file(&path).unwrap();
+}
