@@ -42,6 +42,8 @@ pub struct Kubelet {
     behaviour: Arc<Mutex<Behaviour>>,
     /// Scrapes answered or swallowed.
     pub scrapes: Arc<AtomicUsize>,
+    /// Targets of the scrapes, in order.
+    pub paths: Arc<Mutex<Vec<String>>>,
     /// The Authorization header of the last scrape.
     pub authorization: Arc<Mutex<String>>,
     server: Arc<tiny_http::Server>,
@@ -75,13 +77,16 @@ impl Kubelet {
             front,
             behaviour: Arc::new(Mutex::new(behaviour)),
             scrapes: Arc::default(),
+            paths: Arc::default(),
             authorization: Arc::default(),
             server: server.clone(),
         };
         let (behaviour, scrapes, authorization) =
             (kubelet.behaviour.clone(), kubelet.scrapes.clone(), kubelet.authorization.clone());
+        let paths = kubelet.paths.clone();
         std::thread::spawn(move || {
             for request in server.incoming_requests() {
+                paths.lock().unwrap().push(request.url().to_string());
                 let (behaviour, scrapes, authorization) =
                     (behaviour.clone(), scrapes.clone(), authorization.clone());
                 std::thread::spawn(move || {

@@ -14,6 +14,7 @@ pub mod certs;
 pub mod client;
 pub mod front;
 pub mod kubelet;
+pub mod lab;
 pub mod protobuf;
 pub mod toplet;
 

@@ -1,0 +1,142 @@
+//! Kubelets that misbehave: each costs only itself, in bounded memory, and is said once with what to do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+mod support;
+
+use std::net::SocketAddr;
+use support::certs::{Authority, server_config};
+use support::kubelet::{Behaviour, Kubelet, babbler, container};
+use support::lab::{Lab, NODES, PODS};
+use support::protobuf::{Node, Pod};
+use support::toplet::Toplet;
+use support::{PATIENCE, eventually};
+
+fn good(pod: &str) -> Behaviour {
+    Behaviour::Steady(vec![container("default", pod, "main", 100, 10)])
+}
+
+fn timestamp(body: &str) -> String {
+    body.split_once("\"timestamp\":\"").map(|(_, rest)| rest[..20].to_string()).unwrap_or_default()
+}
+
+#[test]
+fn bad_kubelets_cost_only_themselves() {
+    let lab = Lab::new();
+    let fine = Kubelet::start(good("web-1"));
+    lab.node("a-fine", &fine, &[("default", "web-1")]);
+    let toplet = lab.start(&["--kubelet-request-timeout=2s"]);
+    let admin = lab.admin(&toplet);
+    toplet.until(&admin, PODS, |body| body.contains("web-1"));
+    let before = toplet.status_kib("VmHWM");
+
+    let target = Kubelet::start(good("stolen"));
+    let bad: Vec<(&str, Kubelet)> = vec![
+        ("bad-garbage", Kubelet::start(Behaviour::Body(b"\x00\xff{}{}\n\"".repeat(5000)))),
+        ("bad-endless", Kubelet::start(Behaviour::Endless(100 << 20))),
+        ("bad-silent", Kubelet::start(Behaviour::Silence)),
+        (
+            "bad-redirect",
+            Kubelet::start(Behaviour::Redirect(format!("http://{}/metrics/resource", target.address()))),
+        ),
+        ("bad-status", Kubelet::start(Behaviour::Status(503))),
+        ("bad-unknown", Kubelet::start(Behaviour::Status(404))),
+    ];
+    for (name, kubelet) in &bad {
+        lab.node(name, kubelet, &[]);
+    }
+    let noise: SocketAddr = babbler(b"SSH-2.0-OpenSSH_9.2\r\n");
+    lab.api.add_node(Node::new("bad-noise", "127.0.0.1", noise.port()));
+    let nobody = support::toplet::free_port();
+    lab.api.add_node(Node::new("bad-refused", "127.0.0.1", nobody));
+
+    for (name, kubelet) in &bad {
+        eventually(&format!("{name} is scraped"), PATIENCE, || (kubelet.scrapes() > 0).then_some(()));
+    }
+    let seen = timestamp(&admin.get(PODS).unwrap().text());
+    // The good node goes on at its pace, past one whole round of the others.
+    toplet.until(&admin, PODS, |body| body.contains("web-1") && timestamp(body) > seen);
+    let again = timestamp(&admin.get(PODS).unwrap().text());
+    toplet.until(&admin, PODS, |body| timestamp(body) > again);
+    assert_eq!(target.scrapes(), 0, "a redirect was followed");
+    let after = toplet.status_kib("VmHWM");
+    assert!(after < before + 3 * 1024, "peak memory went from {before} to {after} KiB");
+    for name in bad.iter().map(|(name, _)| *name).chain(["bad-noise", "bad-refused"]) {
+        if name != "bad-garbage" {
+            eventually(&format!("{name} is said"), PATIENCE, || (toplet.logged(name) > 0).then_some(()));
+        }
+        assert!(toplet.logged(name) <= 2, "{name} is said {} times: {:?}", toplet.logged(name), toplet.log());
+    }
+    let nodes = admin.get(NODES).unwrap().text();
+    assert!(!nodes.contains("bad-"), "{nodes}");
+}
+
+#[test]
+fn a_kubelet_that_recovers_is_served_again() {
+    let lab = Lab::new();
+    let kubelet = Kubelet::start(Behaviour::Status(500));
+    lab.node("n1", &kubelet, &[("default", "web-1")]);
+    let toplet = lab.start(&[]);
+    eventually("it is scraped", PATIENCE, || (kubelet.scrapes() > 0).then_some(()));
+    kubelet.set(good("web-1"));
+    toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("web-1"));
+}
+
+/// A cluster whose kubelet speaks TLS under this authority, and toplet that believes `trusted`.
+fn over_tls(lab: &Lab, kubelet: &Kubelet, trusted: &Authority, more: &[&str]) -> Toplet {
+    lab.api.add_node(Node::new("n1", "127.0.0.1", kubelet.port()));
+    lab.api.add_pod(Pod::new("default", "web-1"));
+    let ca = lab.folder.path().join("kubelet-ca.crt");
+    std::fs::write(&ca, &trusted.pem).unwrap();
+    let ca = format!("--kubelet-certificate-authority={}", ca.display());
+    let mut arguments = lab.arguments();
+    arguments.retain(|argument| argument != "--deprecated-kubelet-completely-insecure");
+    if !more.contains(&"--kubelet-insecure-tls") {
+        arguments.push(ca);
+    }
+    let all: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    Toplet::start(&lab.folder, &all)
+}
+
+#[test]
+fn a_kubelet_of_the_right_authority_gets_the_token() {
+    let (lab, authority) = (Lab::new(), Authority::new("kubelets"));
+    let kubelet = Kubelet::start_tls(good("web-1"), server_config(&authority.server()));
+    let toplet = over_tls(&lab, &kubelet, &authority, &[]);
+    toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("web-1"));
+    assert_eq!(*kubelet.authorization.lock().unwrap(), "Bearer abc");
+}
+
+#[test]
+fn a_kubelet_of_a_stranger_gets_no_request_at_all() {
+    let lab = Lab::new();
+    let kubelet = Kubelet::start_tls(good("web-1"), server_config(&Authority::new("strangers").server()));
+    let toplet = over_tls(&lab, &kubelet, &Authority::new("kubelets"), &[]);
+    eventually("the failure is said", PATIENCE, || (toplet.logged("n1") > 0).then_some(()));
+    assert_eq!(kubelet.scrapes(), 0);
+    assert!(
+        !toplet.log().iter().any(|line| line.contains("Bearer") || line.contains("abc")),
+        "{:?}",
+        toplet.log()
+    );
+}
+
+#[test]
+fn insecure_tls_takes_any_certificate() {
+    let lab = Lab::new();
+    let kubelet = Kubelet::start_tls(good("web-1"), server_config(&Authority::new("strangers").server()));
+    let toplet = over_tls(&lab, &kubelet, &Authority::new("unused"), &["--kubelet-insecure-tls"]);
+    toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("web-1"));
+}
+
+#[test]
+fn a_kubelet_that_restarts_is_found_again() {
+    let lab = Lab::new();
+    let mut kubelet = Kubelet::start(good("web-1"));
+    lab.node("n1", &kubelet, &[("default", "web-1")]);
+    let toplet = lab.start(&[]);
+    let admin = lab.admin(&toplet);
+    let seen = timestamp(&toplet.until(&admin, PODS, |body| body.contains("web-1")));
+    kubelet.front.cut();
+    kubelet.front.resume();
+    toplet.until(&admin, PODS, |body| body.contains("web-1") && timestamp(body) > seen);
+}
