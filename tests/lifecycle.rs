@@ -28,18 +28,19 @@ fn an_interrupted_program_ends_with_zero() {
 
 #[test]
 fn k47_a_request_in_flight_is_answered_before_the_end() {
-    let folder = Folder::new();
-    let mut toplet = Toplet::start(&folder, &[]);
-    toplet.until(&toplet.client(), NODES, |body| body.contains("\"usage\""));
-    let client = toplet.client();
-    let mut connection = client.connect().unwrap();
-    let head = client.head("GET", NODES, &[]);
-    connection.send(&head[..20]).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let lab = Lab::new();
+    lab.api.world().allowed.push("alice".into());
+    let mut toplet = lab.start(&[]);
+    let alice = lab.proxy(&toplet, "alice");
+    eventually("alice is known", PATIENCE, || (alice.get("/version").ok()?.status == 200).then_some(()));
+    lab.api.world().review_delay = std::time::Duration::from_secs(2);
+    let mut connection = alice.connect().unwrap();
+    connection.send(&alice.head("GET", NODES, &[])).unwrap();
+    eventually("the review is under way", PATIENCE, || {
+        lab.api.world().reviews.iter().any(|review| review.contains("\"nodes\"")).then_some(())
+    });
     toplet.signal("TERM");
-    connection.send(&head[20..]).unwrap();
-    let answer = connection.read_answer("GET").unwrap();
-    assert_eq!(answer.status, 200);
+    assert_eq!(connection.read_answer("GET").unwrap().status, 200);
     assert_eq!(toplet.wait().code(), Some(0), "{:?}", toplet.log());
 }
 

@@ -34,6 +34,10 @@ pub struct World {
     pub seen: Vec<String>,
     /// Bodies of the reviews, in order.
     pub reviews: Vec<String>,
+    /// How long a review takes.
+    pub review_delay: Duration,
+    /// Watches that began before this count moved end: with an ERROR event of the code, or as at their timeout.
+    endings: (u64, Option<u64>),
     stopped: bool,
 }
 
@@ -42,10 +46,6 @@ enum Change {
     Node(&'static str, Vec<u8>),
     Pod(&'static str, Vec<u8>),
     ConfigMap,
-    /// The watch is ended with an ERROR event of this code.
-    Error(u64),
-    /// The watch ends, as it does at its timeout.
-    End,
 }
 
 /// The running fake.
@@ -140,14 +140,16 @@ impl ApiServer {
         });
     }
 
-    /// Every watch ends with an ERROR event; with 410, versions up to now are forgotten.
+    /// Every watch that is open ends: with an ERROR event of this code, or as at its timeout. With 410, versions up to
+    /// now are forgotten.
     pub fn end_watches(&self, code: Option<u64>) {
-        self.change(|world, version| {
-            if code == Some(410) {
-                world.oldest = version;
-            }
-            code.map_or(Change::End, Change::Error)
-        });
+        let mut world = self.world();
+        if code == Some(410) {
+            world.version += 1;
+            world.oldest = world.version;
+        }
+        world.endings = (world.endings.0 + 1, code);
+        self.shared.1.notify_all();
     }
 
     /// How many requests so far had this method and a target that contains the text.
@@ -203,8 +205,9 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
         );
     }
     if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
-        let answer = review(&mut world, path, body);
+        let (answer, delay) = (review(&mut world, path, body), world.review_delay);
         drop(world);
+        std::thread::sleep(delay);
         return json(request, 201, &answer);
     }
     if let Some(code) = world.failure {
@@ -360,7 +363,7 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
         out.write_all(&framed).and_then(|()| out.flush()).is_ok()
     };
     let mut world = shared.0.lock().unwrap();
-    let mut quiet = 0;
+    let (mut quiet, born) = (0, world.endings.0);
     loop {
         if from != 0 && from < world.oldest {
             drop(world);
@@ -370,7 +373,7 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
         }
         let news: Vec<(u64, Change)> =
             world.log.iter().filter(|(version, _)| *version > from).cloned().collect();
-        let (map, stopped) = (configmap(&world), world.stopped);
+        let (map, stopped, endings) = (configmap(&world), world.stopped, world.endings);
         drop(world);
         for (version, change) in &news {
             from = *version;
@@ -385,17 +388,18 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
                 (Change::ConfigMap, Kind::ConfigMap) => {
                     format!("{{\"type\":\"MODIFIED\",\"object\":{map}}}\n").into_bytes()
                 }
-                (Change::Error(code), _) => error_event(kind, *code),
-                (Change::End, _) => Vec::new(),
                 _ => continue,
             };
-            if !frame.is_empty() && !chunk(&frame) {
+            if !chunk(&frame) {
                 return;
             }
-            if matches!(change, Change::Error(_) | Change::End) {
-                chunk(b"");
-                return;
+        }
+        if endings.0 != born {
+            if let Some(code) = endings.1 {
+                chunk(&error_event(kind, code));
             }
+            chunk(b"");
+            return;
         }
         if stopped {
             return;

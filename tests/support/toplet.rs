@@ -60,8 +60,9 @@ impl Drop for Folder {
 impl Toplet {
     /// Starts it on a free loopback port, with a certificate folder of its own, and waits until it accepts.
     pub fn start(folder: &Folder, args: &[&str]) -> Toplet {
-        let toplet = Toplet::spawn(folder, args);
+        let mut toplet = Toplet::spawn(folder, args);
         eventually("the port is open", PATIENCE, || {
+            assert!(toplet.running(), "it ended at the start");
             std::net::TcpStream::connect(("127.0.0.1", toplet.port)).ok()
         });
         toplet
@@ -74,21 +75,17 @@ impl Toplet {
             .args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")])
             .arg(format!("--cert-dir={}", folder.path().join("cert").display()))
             .args(args)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (sink, stderr) = (lines.clone(), child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                sink.lock().unwrap().push(line);
-            }
-        });
+        collect(child.stdout.take().unwrap(), lines.clone());
+        collect(child.stderr.take().unwrap(), lines.clone());
         Toplet { child, port, lines }
     }
 
-    /// What it logged so far.
+    /// What it printed and logged so far.
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
@@ -158,6 +155,14 @@ impl Toplet {
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the program ends", PATIENCE, || self.child.try_wait().unwrap())
     }
+}
+
+fn collect(from: impl std::io::Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    });
 }
 
 impl Drop for Toplet {
