@@ -23,9 +23,10 @@ pub fn command() -> Command {
     command
 }
 
-/// Runs it to its end: exit code, standard output, standard error.
+/// Runs it to its end in a folder of its own: exit code, standard output, standard error.
 pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
-    let output = command().args(args).output().unwrap();
+    let folder = Folder::new();
+    let output = command().current_dir(folder.path()).args(args).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -75,6 +76,7 @@ impl Toplet {
             .args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")])
             .arg(format!("--cert-dir={}", folder.path().join("cert").display()))
             .args(args)
+            .current_dir(folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
