@@ -4,6 +4,7 @@
 //! the last key it delivered, so that a slow reader holds neither the lock nor a copy of the table. Objects that became
 //! servable after the list began are left out: their place in the order may have passed already. A walk keeps two
 //! strings and allocates nothing else. Source: `pkg/api` of metrics-server.
+//! Deviation: usage carries `swap`, also in Tables, when the kubelet reports it; the reference never serves swap.
 
 use super::negotiate::Transform;
 use super::self_metrics::SelfMetrics;

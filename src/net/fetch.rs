@@ -4,6 +4,7 @@
 //! without a limit, a lookup that blocks for ever. An [`Exchange`] streams its body through a buffer of the caller.
 //! Memory: `limits::FETCH_INPUT_LEN` + `FETCH_OUTPUT_LEN` and the TLS state for each connection, at most
 //! `limits::IDLE_CONNECTIONS_MAX` of them kept. Failures are sorted into the few [`Reason`]s a user can act on.
+//! Deviation: the reference follows a kubelet's redirects and sends its token along; here a redirect is a failed scrape.
 
 use super::credentials::{Credentials, Stamp, TokenReader};
 use super::dial::{self, Stream};
