@@ -187,83 +187,80 @@ impl Drop for ApiServer {
 
 type Shared = Arc<(Mutex<World>, Condvar)>;
 
+/// What a request gets.
+enum Reply {
+    Json(u16, String),
+    Protobuf(Vec<u8>),
+    Watch(u64, Kind),
+}
+
 fn handle(shared: &Shared, mut request: tiny_http::Request) {
     let target = request.url().to_string();
     let authorization =
         request.headers().iter().find(|h| h.field.equiv("Authorization")).map(|h| h.value.to_string());
     let mut body = String::new();
     let _ = std::io::Read::read_to_string(request.as_reader(), &mut body);
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let mut world = shared.0.lock().unwrap();
     world.seen.push(format!("{} {target}", request.method()));
-    if !world.credential.is_empty() && authorization != Some(format!("Bearer {}", world.credential)) {
-        drop(world);
-        return json(
-            request,
-            401,
-            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#,
-        );
-    }
-    if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
-        let (answer, delay) = (review(&mut world, path, body), world.review_delay);
-        drop(world);
-        std::thread::sleep(delay);
-        return json(request, 201, &answer);
-    }
-    if let Some(code) = world.failure {
-        drop(world);
-        return json(
-            request,
-            code,
-            &format!(r#"{{"kind":"Status","status":"Failure","message":"made to fail","code":{code}}}"#),
-        );
-    }
-    let watch = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
-    if watch && query.contains("sendInitialEvents=true") {
-        drop(world);
-        return json(
-            request,
-            422,
-            r#"{"kind":"Status","status":"Failure","message":"sendInitialEvents is forbidden","reason":"Invalid","code":422}"#,
-        );
-    }
-    let from =
-        query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion=")).and_then(|v| v.parse().ok());
-    if path == "/api/v1/nodes" || path == "/api/v1/pods" {
-        let nodes = path.ends_with("nodes");
-        if watch {
-            drop(world);
-            return follow(shared, request, from.unwrap_or(0), if nodes { Kind::Nodes } else { Kind::Pods });
-        }
-        let body = list(&world, nodes);
-        drop(world);
-        let kind =
-            tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf").unwrap();
-        let _ = request.respond(tiny_http::Response::from_data(body).with_header(kind));
-    } else if path.starts_with("/api/v1/namespaces/kube-system/configmaps") {
-        if watch {
-            drop(world);
-            return follow(shared, request, from.unwrap_or(0), Kind::ConfigMap);
-        }
-        let single = path.ends_with("/extension-apiserver-authentication");
-        let map = configmap(&world);
-        let text = if single {
-            map
-        } else {
-            format!(
-                r#"{{"kind":"ConfigMapList","apiVersion":"v1","metadata":{{"resourceVersion":"{}"}},"items":[{map}]}}"#,
-                world.version
-            )
-        };
-        drop(world);
-        json(request, 200, &text);
+    let known = world.credential.is_empty() || authorization == Some(format!("Bearer {}", world.credential));
+    let path = target.split('?').next().unwrap_or("");
+    let (reply, delay) = if !known {
+        (Reply::Json(401, failure(401, "Unauthorized")), Duration::ZERO)
+    } else if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
+        (Reply::Json(201, review(&mut world, path, body)), world.review_delay)
     } else {
-        drop(world);
-        json(
-            request,
-            404,
-            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"NotFound","code":404}"#,
-        );
+        (reply(&world, &target), Duration::ZERO)
+    };
+    drop(world);
+    std::thread::sleep(delay);
+    match reply {
+        Reply::Json(code, text) => json(request, code, &text),
+        Reply::Watch(from, kind) => follow(shared, request, from, kind),
+        Reply::Protobuf(body) => {
+            let kind = tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf");
+            let _ = request.respond(tiny_http::Response::from_data(body).with_header(kind.unwrap()));
+        }
+    }
+}
+
+fn failure(code: u16, reason: &str) -> String {
+    format!(
+        r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{reason}","reason":"{reason}","code":{code}}}"#
+    )
+}
+
+/// Lists and watches.
+fn reply(world: &World, target: &str) -> Reply {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (kind, single) = match path.strip_prefix("/api/v1/") {
+        Some("nodes") => (Kind::Nodes, false),
+        Some("pods") => (Kind::Pods, false),
+        Some(rest) if rest.starts_with("namespaces/kube-system/configmaps") => {
+            (Kind::ConfigMap, rest.ends_with("/extension-apiserver-authentication"))
+        }
+        _ => return Reply::Json(404, failure(404, "NotFound")),
+    };
+    if let Some(code) = world.failure {
+        return Reply::Json(code, failure(code, "InternalError"));
+    }
+    if query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1") {
+        if query.contains("sendInitialEvents=true") {
+            return Reply::Json(422, failure(422, "Invalid"));
+        }
+        let from = query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion="));
+        return Reply::Watch(from.and_then(|version| version.parse().ok()).unwrap_or(0), kind);
+    }
+    match kind {
+        Kind::ConfigMap if single => Reply::Json(200, configmap(world)),
+        Kind::ConfigMap => Reply::Json(
+            200,
+            format!(
+                r#"{{"kind":"ConfigMapList","apiVersion":"v1","metadata":{{"resourceVersion":"{}"}},"items":[{}]}}"#,
+                world.version,
+                configmap(world)
+            ),
+        ),
+        _ => Reply::Protobuf(list(world, kind == Kind::Nodes)),
     }
 }
 
@@ -346,12 +343,38 @@ enum Kind {
     ConfigMap,
 }
 
+/// The frame of a change, for a watch that is about it.
+fn frame(change: &Change, kind: Kind, map: &str) -> Option<Vec<u8>> {
+    Some(match (change, kind) {
+        (Change::Node(event, object), Kind::Nodes) => {
+            protobuf::watch_frame(event, &protobuf::envelope("v1", "Node", object))
+        }
+        (Change::Pod(event, object), Kind::Pods) => protobuf::watch_frame(
+            event,
+            &protobuf::envelope("meta.k8s.io/v1", "PartialObjectMetadata", object),
+        ),
+        (Change::ConfigMap, Kind::ConfigMap) => {
+            format!("{{\"type\":\"MODIFIED\",\"object\":{map}}}\n").into_bytes()
+        }
+        _ => return None,
+    })
+}
+
+fn bookmark_frame(kind: Kind, version: u64) -> Option<Vec<u8>> {
+    let (api, name) = match kind {
+        Kind::Nodes => ("v1", "Node"),
+        Kind::Pods => ("meta.k8s.io/v1", "PartialObjectMetadata"),
+        Kind::ConfigMap => return None,
+    };
+    let object = protobuf::envelope(api, name, &protobuf::bookmark(version));
+    Some(protobuf::watch_frame("BOOKMARK", &object))
+}
+
 /// A watch: what changed after version `from`, until the client goes or the world ends it.
 fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kind) {
-    let media = if kind == Kind::ConfigMap {
-        "application/json"
-    } else {
-        "application/vnd.kubernetes.protobuf;stream=watch"
+    let media = match kind {
+        Kind::ConfigMap => "application/json",
+        _ => "application/vnd.kubernetes.protobuf;stream=watch",
     };
     let mut out = request.into_writer();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -365,59 +388,29 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
     let mut world = shared.0.lock().unwrap();
     let (mut quiet, born) = (0, world.endings.0);
     loop {
-        if from != 0 && from < world.oldest {
-            drop(world);
-            chunk(&error_event(kind, 410));
-            chunk(b"");
-            return;
-        }
+        let expired = from != 0 && from < world.oldest;
         let news: Vec<(u64, Change)> =
             world.log.iter().filter(|(version, _)| *version > from).cloned().collect();
         let (map, stopped, endings) = (configmap(&world), world.stopped, world.endings);
         drop(world);
-        for (version, change) in &news {
-            from = *version;
-            let frame = match (change, kind) {
-                (Change::Node(event, object), Kind::Nodes) => {
-                    protobuf::watch_frame(event, &protobuf::envelope("v1", "Node", object))
-                }
-                (Change::Pod(event, object), Kind::Pods) => protobuf::watch_frame(
-                    event,
-                    &protobuf::envelope("meta.k8s.io/v1", "PartialObjectMetadata", object),
-                ),
-                (Change::ConfigMap, Kind::ConfigMap) => {
-                    format!("{{\"type\":\"MODIFIED\",\"object\":{map}}}\n").into_bytes()
-                }
-                _ => continue,
-            };
-            if !chunk(&frame) {
-                return;
-            }
-        }
-        if endings.0 != born {
-            if let Some(code) = endings.1 {
+        if expired || endings.0 != born {
+            if let Some(code) = if expired { Some(410) } else { endings.1 } {
                 chunk(&error_event(kind, code));
             }
             chunk(b"");
             return;
         }
-        if stopped {
-            return;
+        for (version, change) in &news {
+            from = *version;
+            if frame(change, kind, &map).is_some_and(|frame| !chunk(&frame)) {
+                return;
+            }
         }
         // A bookmark now and then, as real ones send; it also finds out that the client has gone.
         quiet = if news.is_empty() { quiet + 1 } else { 0 };
-        if quiet % 20 == 19 && kind != Kind::ConfigMap {
-            let (api, name) = if kind == Kind::Nodes {
-                ("v1", "Node")
-            } else {
-                ("meta.k8s.io/v1", "PartialObjectMetadata")
-            };
-            if !chunk(&protobuf::watch_frame(
-                "BOOKMARK",
-                &protobuf::envelope(api, name, &protobuf::bookmark(from)),
-            )) {
-                return;
-            }
+        let bookmark = if quiet % 20 == 19 { bookmark_frame(kind, from) } else { None };
+        if stopped || bookmark.is_some_and(|frame| !chunk(&frame)) {
+            return;
         }
         world = shared.1.wait_timeout(shared.0.lock().unwrap(), Duration::from_millis(100)).unwrap().0;
     }

@@ -172,7 +172,8 @@ impl Drop for Toplet {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("---- what toplet logged\n{}", self.log().join("\n"));
+            let text = format!("---- what toplet logged\n{}\n", self.log().join("\n"));
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
         }
     }
 }
