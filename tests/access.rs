@@ -126,7 +126,7 @@ fn k42_an_authority_that_rotates_is_in_force_without_a_restart() {
     };
     assert_eq!(status(&client(&next), NODES), 401);
     lab.trust(&lab.users.pem, &next.pem);
-    eventually("the new authority is believed", PATIENCE, || {
+    eventually("the new authority is believed", PATIENCE * 3, || {
         (status(&client(&next), NODES) == 200).then_some(())
     });
     assert_eq!(status(&client(&lab.proxies), NODES), 401, "the old authority is not");

@@ -623,6 +623,25 @@ fn a_pod_that_grows_beyond_the_capacity_loses_its_points_whole() {
     assert_eq!(store.pod("ns1", "pod1").unwrap().node, None);
 }
 
+/// The plain model: for each pod its owner and its containers' rows.
+type Known = BTreeMap<String, (usize, BTreeMap<String, row::Row>)>;
+
+/// What a commit of one node's points does to the model.
+fn model_commit(known: &mut Known, node: usize, reported: &BTreeMap<(String, String), Point>) {
+    let mut new: BTreeMap<String, BTreeMap<String, row::Row>> = BTreeMap::new();
+    for ((pod, container), point) in reported {
+        let old = known.get(pod);
+        if old.is_some_and(|(owner, _)| *owner != node) {
+            continue;
+        }
+        let old = old.and_then(|(_, rows)| rows.get(container)).copied().unwrap_or(row::Row::NONE);
+        let row = rate::advance_container(old, *point, Window::from_secs(15));
+        new.entry(pod.clone()).or_default().insert(container.clone(), row);
+    }
+    known.retain(|_, (owner, _)| *owner != node);
+    known.extend(new.into_iter().map(|(pod, rows)| (pod, (node, rows))));
+}
+
 #[test]
 fn any_history_serves_what_a_plain_model_serves() {
     let mut lcg = Lcg(31);
@@ -630,9 +649,8 @@ fn any_history_serves_what_a_plain_model_serves() {
         Store::new(Capacity { nodes: 4, pods: 30, containers: 60, text_len: 4096 }, Window::from_secs(15));
     let nodes = ["n0", "n1", "n2"];
     nodes.iter().for_each(|name| store.upsert_node(&node_record(name)).unwrap());
-    // Model: listed pods; per pod its owner and its containers' rows.
     let mut listed: BTreeMap<String, ()> = BTreeMap::new();
-    let mut known: BTreeMap<String, (usize, BTreeMap<String, row::Row>)> = BTreeMap::new();
+    let mut known = Known::new();
     for step in 0..4_000_i64 {
         let name = format!("pod{}", lcg.below(12));
         match lcg.next() % 8 {
@@ -654,7 +672,8 @@ fn any_history_serves_what_a_plain_model_serves() {
                 let mut reported: BTreeMap<(String, String), Point> = BTreeMap::new();
                 for _ in 0..lcg.below(9) {
                     let key = (format!("pod{}", lcg.below(12)), format!("c{}", lcg.below(3)));
-                    let start = (lcg.next() % 4 > 0).then(|| step - (lcg.below(70)).cast_signed() as i64);
+                    let start =
+                        (!lcg.next().is_multiple_of(4)).then(|| step - (lcg.below(70)).cast_signed() as i64);
                     reported.insert(
                         key,
                         point(start, step - (lcg.below(3)).cast_signed() as i64, 1 + lcg.next() % 9, 1),
@@ -663,19 +682,7 @@ fn any_history_serves_what_a_plain_model_serves() {
                 let flat: Vec<_> =
                     reported.iter().map(|((pod, c), point)| (pod.as_str(), c.as_str(), *point)).collect();
                 store.commit(nodes[node], &batch(None, &flat));
-                let mut new: BTreeMap<String, BTreeMap<String, row::Row>> = BTreeMap::new();
-                for ((pod, container), point) in &reported {
-                    let old = known.get(pod);
-                    if old.is_some_and(|(owner, _)| *owner != node) {
-                        continue;
-                    }
-                    let old =
-                        old.and_then(|(_, rows)| rows.get(container)).copied().unwrap_or(row::Row::NONE);
-                    let row = rate::advance_container(old, *point, Window::from_secs(15));
-                    new.entry(pod.clone()).or_default().insert(container.clone(), row);
-                }
-                known.retain(|_, (owner, _)| *owner != node);
-                known.extend(new.into_iter().map(|(pod, rows)| (pod, (node, rows))));
+                model_commit(&mut known, node, &reported);
             }
         }
         let served: Vec<String> = store
@@ -709,7 +716,7 @@ fn any_history_serves_what_a_plain_model_serves() {
 
 #[test]
 fn a_node_a_pod_and_a_container_stay_small() {
-    assert!(Slab::<Node>::SLOT_LEN <= 128, "{}", Slab::<Node>::SLOT_LEN);
-    assert!(Slab::<Pod>::SLOT_LEN <= 64, "{}", Slab::<Pod>::SLOT_LEN);
-    assert!(Rows::ROW_LEN <= 72 && Names::ENTRY_LEN <= 24);
+    const { assert!(Slab::<Node>::SLOT_LEN <= 128) };
+    const { assert!(Slab::<Pod>::SLOT_LEN <= 64) };
+    const { assert!(Rows::ROW_LEN <= 72 && Names::ENTRY_LEN <= 24) };
 }

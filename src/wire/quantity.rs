@@ -178,7 +178,7 @@ mod tests {
         let mut lcg = crate::wire::tests::Lcg(7);
         for _ in 0..20_000 {
             let value = lcg.next() >> (lcg.next() % 64);
-            let value = if lcg.next() % 3 == 0 { value / 1000 * 1000 } else { value } >> 1;
+            let value = if lcg.next().is_multiple_of(3) { value / 1000 * 1000 } else { value } >> 1;
             let text = cpu_of(value);
             assert_eq!(value_of(&text, 1_000_000_000, true), u128::from(value), "{text}");
             assert!(value == 0 || !text.trim_end_matches(char::is_alphabetic).ends_with("000"), "{text}");

@@ -1,5 +1,4 @@
 use crate::cli::*;
-use crate::net::certificate::SniCertificate;
 use std::path::PathBuf;
 use std::time::Duration;
 
