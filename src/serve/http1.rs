@@ -116,6 +116,7 @@ pub fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
         Ok(httparse::Status::Complete(len)) if len == head.len() => {}
         Ok(_) => return Err(Refusal::Bad("")),
         Err(httparse::Error::Version) => return Err(version_refusal(head)),
+        Err(httparse::Error::HeaderName) => return Err(name_refusal(head)),
         Err(_) => return Err(Refusal::Bad("")),
     }
     let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
@@ -144,6 +145,14 @@ fn version_refusal(head: &[u8]) -> Refusal {
         }
         _ => Refusal::Bad(""),
     }
+}
+
+/// A name that is no token is called so, as long as every line has a colon at all.
+fn name_refusal(head: &[u8]) -> Refusal {
+    let mut lines =
+        head.split(|&b| b == b'\n').skip(1).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let named = lines.all(|line| memchr::memchr(b':', line).is_some_and(|at| at > 0));
+    Refusal::Bad(if named { "invalid header name" } else { "" })
 }
 
 /// Path and query of a request target in origin-form or absolute-form.

@@ -89,6 +89,14 @@ fn whatever_has_two_readings_is_refused() {
 }
 
 #[test]
+fn a_name_that_is_no_token_is_called_so_unless_a_line_has_no_colon() {
+    let why = |lines: &str| refused(&format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n"));
+    assert_eq!(why("A : b"), Refusal::Bad("invalid header name"));
+    assert_eq!(why("A : b\r\nC"), Refusal::Bad(""));
+    assert_eq!(why("A"), Refusal::Bad(""));
+}
+
+#[test]
 fn odd_request_lines_are_refused() {
     for line in [
         "GET",
