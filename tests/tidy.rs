@@ -36,7 +36,7 @@ const BORROWED: [(&str, &[&str]); 15] = [
     ("rustls", &["src/net/", "src/access/chain.rs"]),
     ("sd_notify", &["src/host/"]),
     ("serde", &["src/cluster/kubeconfig.rs"]),
-    ("serde_saphyr", &["src/cluster/kubeconfig.rs"]),
+    ("serde_norway", &["src/cluster/kubeconfig.rs"]),
     ("smol", &["src/serve/"]),
     ("ureq", &["src/net/fetch.rs"]),
     ("webpki", &["src/access/chain.rs"]),

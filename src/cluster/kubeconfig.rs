@@ -135,7 +135,7 @@ struct Context {
 }
 
 fn parse(text: &str, directory: &Path) -> Result<Access, String> {
-    let document: Document = serde_saphyr::from_str(text).map_err(|e| {
+    let document: Document = serde_norway::from_str(text).map_err(|e| {
         // The library's report quotes the document, which may hold a key: its first line says what and where.
         let report = e.to_string();
         let first: String =
