@@ -1,12 +1,23 @@
-//! Any command line and any flag file: a setting of every flag, or a mistake that is said.
+//! Any command line: a configuration, a text to print, or a mistake that is said.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use toplet::cli::{Presence, Surroundings, parse};
 
 fuzz_target!(|text: &str| {
-    let (file, line) = text.split_once('\0').unwrap_or(("", text));
-    let args: Vec<String> = line.split('\n').map(str::to_string).collect();
-    if let Err(error) = toplet::cli::argv::settle(&args, &|_| Ok(file.to_string())) {
+    // Files are not opened here: what they hold is another target's.
+    if text.contains("config") || text.contains("file") || text.contains("cert") || text.contains("key") {
+        return;
+    }
+    let around = Surroundings {
+        service_host: None,
+        service_port: None,
+        token: Presence::Absent,
+        k3s: Presence::Absent,
+        state_directory: None,
+    };
+    let args = std::iter::once("toplet").chain(text.split('\n')).map(Into::into);
+    if let Err(error) = parse(args, &around) {
         assert!(!error.to_string().is_empty());
     }
 });
