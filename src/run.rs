@@ -17,6 +17,7 @@ use crate::cluster::watch;
 use crate::host::cgroup::{HostSource, Roots};
 use crate::host::signals::Signals;
 use crate::host::{clock, listen, log as logger, memory, systemd, threads};
+use crate::limits;
 use crate::net::certificate::{Certificates, subject_names};
 use crate::net::fetch::Fetcher;
 use crate::net::tls;
@@ -330,6 +331,7 @@ fn app(
         ask,
         vitals: Box::new(vitals),
         requests_max: usize::try_from(config.max_requests).unwrap_or(usize::MAX),
+        request_time_max: config.request_timeout.min(limits::REQUEST_TIME_MAX),
     }
 }
 

@@ -445,8 +445,9 @@ fn a_silent_deviation_is_seen() {
 
 /// What the README's table of flags has and lacks, beside the table the program prints of itself.
 fn flags_missing(readme: &str, table: &str) -> Vec<String> {
-    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
-    let wanted: Vec<&str> = table.lines().filter(|line| line.starts_with("| `--")).collect();
+    let flags = |line: &&str| line.starts_with("| `--") || line.starts_with("  `--");
+    let rows: Vec<&str> = readme.lines().filter(flags).collect();
+    let wanted: Vec<&str> = table.lines().filter(flags).collect();
     let lacks = wanted.iter().filter(|row| !rows.contains(row)).map(|row| format!("lacks {row}"));
     let stale = rows.iter().filter(|row| !wanted.contains(row)).map(|row| format!("has   {row}"));
     lacks.chain(stale).collect()

@@ -185,7 +185,7 @@ pub static FLAGS: &[Flag] = &[
     used("max-requests-inflight", Int, "400", Generic, "Requests answered at a time; further ones get 429."),
     ignored("min-compatibility-version", List, "", Generic, NO_FEATURES),
     ignored("min-request-timeout", Int, "1800", Generic, NO_WATCH),
-    used("request-timeout", Duration, "1m0s", Generic, "Longest time an answer may take."),
+    used("request-timeout", Duration, "1m0s", Generic, "Longest time an answer may take; more than 1m0s counts as that."),
     ignored("runtime-config-emulation-forward-compatible", Switch, "false", Generic, NO_FEATURES),
     used("shutdown-delay-duration", Duration, "0s", Generic, "Time to go on serving, not ready, after the signal to stop."),
     ignored("shutdown-send-retry-after", Switch, "false", Generic, "Requests in flight are answered, new ones refused."),

@@ -32,16 +32,26 @@ pub fn text() -> String {
     out
 }
 
-/// The flags of metrics-server and our own as a Markdown table.
+/// The README's table of flags: a row for each flag that has an effect, then, by reason, those that have none.
 #[must_use]
 pub fn markdown() -> String {
     let mut out = String::from("| flag | default | meaning |\n|---|---|---|\n");
-    for flag in FLAGS {
+    for flag in FLAGS.iter().filter(|flag| flag.effect != Effect::Ignored) {
         let short = flag.short.map(|letter| format!(", `-{letter}`")).unwrap_or_default();
         let default = if flag.default.is_empty() { String::new() } else { format!("`{}`", flag.default) };
         let help = flag.help.replace('|', "\\|");
-        let effect = if flag.effect == Effect::Ignored { "*Accepted, no effect.* " } else { "" };
-        let _ = writeln!(out, "| `--{}`{short} | {default} | {effect}{help} |", flag.name);
+        let _ = writeln!(out, "| `--{}`{short} | {default} | {help} |", flag.name);
+    }
+    let ignored = || FLAGS.iter().filter(|flag| flag.effect == Effect::Ignored);
+    let mut said = Vec::new();
+    for reason in ignored().map(|flag| flag.help) {
+        if said.contains(&reason) {
+            continue;
+        }
+        said.push(reason);
+        let names: Vec<String> =
+            ignored().filter(|flag| flag.help == reason).map(|flag| format!("`--{}`", flag.name)).collect();
+        let _ = write!(out, "\n- {reason}\n  {}\n", names.join(", "));
     }
     out
 }
@@ -95,7 +105,10 @@ mod tests {
     }
 
     #[test]
-    fn the_markdown_table_has_a_row_a_flag() {
-        assert_eq!(markdown().lines().count(), FLAGS.len() + 2);
+    fn the_markdown_names_every_flag_once() {
+        let text = markdown();
+        for flag in FLAGS {
+            assert_eq!(text.matches(&format!("`--{}`", flag.name)).count(), 1, "{}", flag.name);
+        }
     }
 }

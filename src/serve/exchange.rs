@@ -20,7 +20,7 @@ use smol::channel::{Receiver, Sender};
 use smol::future::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the serving thread answers from; everything here is shared with other threads.
 pub struct App {
@@ -43,6 +43,8 @@ pub struct App {
     pub vitals: Box<dyn Fn(bool) -> Vitals>,
     /// `--max-requests-inflight`; 0: no limit.
     pub requests_max: usize,
+    /// `--request-timeout`: the longest time until an answer begins, whatever the client asks for.
+    pub request_time_max: Duration,
 }
 
 /// A review that was answered.
@@ -107,7 +109,7 @@ impl Exchange {
         if let Some(answer) = api::before_authentication(head, &info) {
             return answer;
         }
-        let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(limits::REQUEST_TIME_MAX);
+        let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(self.app.request_time_max);
         let until = started_at.checked_add(time).unwrap_or(started_at);
         let policy = &self.app.policy;
         let trust = self.app.authentication.trust();

@@ -96,6 +96,7 @@ pub(super) fn app() -> App {
         ask: None,
         vitals: Box::new(|_| Vitals::default()),
         requests_max: limits::REQUESTS_MAX,
+        request_time_max: limits::REQUEST_TIME_MAX,
     }
 }
 
