@@ -55,7 +55,7 @@ fn h1_defaults() {
     assert_eq!(kubelet.trust, KubeletTrust::ApiServerCa);
     assert_eq!(kubelet.client_pair, None);
     assert_eq!(kubelet.request_timeout, Duration::from_secs(10));
-    assert_eq!(config.resolution, Duration::from_secs(60));
+    assert_eq!(config.resolution, Duration::from_secs(15));
     assert_eq!(config.listen.to_string(), "0.0.0.0:443");
     assert_eq!(config.authorization.always_allow_paths, ["/healthz", "/readyz", "/livez"]);
     assert_eq!(config.authentication.request_header.username_headers, ["x-remote-user"]);
