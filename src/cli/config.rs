@@ -216,7 +216,7 @@ pub fn build(args: &Args, settled: &Settled, around: &Surroundings) -> Result<Co
         max_connections: rules.at_least_one("max-connections", args.max_connections)?,
         max_requests: args.max_requests_inflight,
         gzip: args.gzip,
-        resolution: args.metric_resolution.duration(),
+        resolution: rules.time_between_scrapes().duration(),
         request_timeout: args.request_timeout.duration(),
         shutdown_delay: args.shutdown_delay_duration.duration(),
         capacity: rules.capacity()?,

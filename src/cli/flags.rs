@@ -171,7 +171,7 @@ pub static FLAGS: &[Flag] = &[
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 
     used("kubeconfig", Text, "", Metrics, "Path to the kubeconfig for the API server and the kubelets (default: in-cluster, then k3s's, then host-only)."),
-    used("metric-resolution", Duration, "15s", Metrics, "Time between two scrapes of a node, at least 10s."),
+    used("metric-resolution", Duration, "15s", Metrics, "Time between two scrapes of a node, at least 10s (1m0s if --kubelet-request-timeout alone asks for more)."),
     immediate("version", Switch, Metrics, "Print the version."),
 
     ignored("advertise-address", Ip, "", Generic, "Nothing is advertised."),

@@ -8,6 +8,7 @@ use super::config::{Certificate, Serving, path};
 use super::error::{Origin, StartError};
 use super::flags::Effect;
 use super::mode::Mode;
+use super::value::Nanos;
 use crate::net::certificate::SniCertificate;
 use crate::net::tls::{self, TlsSettings};
 use crate::store::Capacity;
@@ -75,16 +76,26 @@ impl Rules<'_> {
         rules.into_iter().flatten().collect()
     }
 
+    /// Time between two scrapes. Where a list of arguments leaves it to the default and its scrapes may take longer than
+    /// ours allows, the reference's default of a minute counts, so that the list still starts.
+    pub(super) fn time_between_scrapes(&self) -> Nanos {
+        let default = self.args.metric_resolution;
+        if self.given("metric-resolution") || fits(self.args.kubelet_request_timeout, default) {
+            return default;
+        }
+        Nanos(60_000_000_000)
+    }
+
     /// Every broken rule of the resolution.
     pub(super) fn resolution(&self) -> Vec<StartError> {
         const NAME: &str = "metric-resolution";
-        let resolution = self.args.metric_resolution.0;
-        let timeout = self.args.kubelet_request_timeout.0;
+        let resolution = self.time_between_scrapes();
+        let timeout = self.args.kubelet_request_timeout;
         let mut errors = Vec::new();
-        if resolution < 10_000_000_000 {
+        if resolution.0 < 10_000_000_000 {
             errors.push(self.error(NAME, "must be at least 10s", "15s is what Kubernetes deploys"));
         }
-        if i128::from(resolution) * 9 / 10 < i128::from(timeout) {
+        if !fits(timeout, resolution) {
             let problem = "nine tenths of it must not be less than --kubelet-request-timeout";
             errors.push(self.error(
                 NAME,
@@ -246,4 +257,9 @@ fn text_len(nodes: u32, pods: u32, containers: u32) -> u32 {
         + u64::from(pods) * POD_TEXT_LEN
         + u64::from(containers) * CONTAINER_TEXT_LEN;
     u32::try_from(sum).unwrap_or(u32::MAX)
+}
+
+/// A scrape ends before nine tenths of the time to the next one are over.
+fn fits(timeout: Nanos, resolution: Nanos) -> bool {
+    i128::from(timeout.0) <= i128::from(resolution.0) * 9 / 10
 }

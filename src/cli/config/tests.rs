@@ -244,6 +244,14 @@ fn certificates_come_from_files_then_directory_then_state() {
 }
 
 #[test]
+fn a_scrape_longer_than_the_default_resolution_allows_takes_the_references_default() {
+    assert_eq!(in_pod(&["--kubelet-request-timeout=30s"]).resolution, Duration::from_secs(60));
+    assert_eq!(in_pod(&["--kubelet-request-timeout=13s"]).resolution, Duration::from_secs(15));
+    assert!(error(&["--kubelet-request-timeout=55s"]).contains("nine tenths"));
+    assert!(error(&["--kubelet-request-timeout=30s", "--metric-resolution=15s"]).contains("nine tenths"));
+}
+
+#[test]
 fn certificates_by_server_name() {
     let config = in_pod(&["--tls-sni-cert-key=a.crt,a.key", "--tls-sni-cert-key=b.crt,b.key:*.b.com,b.com"]);
     assert_eq!(config.serving.sni.len(), 2);
