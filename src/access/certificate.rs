@@ -93,6 +93,8 @@ pub(super) struct Certificate<'a> {
     pub(super) issuer: &'a [u8],
     /// Value of the subject's name.
     pub(super) subject: &'a [u8],
+    /// The certificate's own key (SubjectPublicKeyInfo), with tag and length: for the handshake, nothing here uses it.
+    pub(super) public_key: &'a [u8],
     /// First instant of validity.
     pub(super) not_before: UnixNanos,
     /// Last instant of validity.
@@ -111,6 +113,31 @@ pub(super) struct Certificate<'a> {
     pub(super) constrains_names: bool,
     /// A critical extension nobody here understands.
     pub(super) has_unknown_critical: bool,
+}
+
+/// The key in a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicKey<'a> {
+    /// SubjectPublicKeyInfo, with tag and length.
+    pub der: &'a [u8],
+    /// Value of its AlgorithmIdentifier.
+    pub algorithm: &'a [u8],
+    /// The key itself.
+    pub bits: &'a [u8],
+}
+
+impl<'a> PublicKey<'a> {
+    /// Reads the key of a certificate (DER) of any version, whatever its extensions say: by the same walk that later
+    /// judges the certificate, so that the key which is proven and the one which an authority signed are one.
+    #[must_use]
+    pub fn of(der: &'a [u8]) -> Option<PublicKey<'a>> {
+        let der = Certificate::parse(der)?.public_key;
+        let mut outer = Reader(der);
+        let mut parts = Reader(outer.value(tag::SEQUENCE)?);
+        let algorithm = parts.value(tag::SEQUENCE)?;
+        let bits = bits(parts.value(tag::BIT_STRING)?)?;
+        parts.is_empty().then_some(PublicKey { der, algorithm, bits })
+    }
 }
 
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
@@ -157,13 +184,14 @@ impl<'a> Certificate<'a> {
             is_for_clients: true,
             ..Certificate::default()
         };
-        // The certificate's own key: the handshake used it, nothing here does.
-        tbs.value(tag::SEQUENCE)?;
+        let (key_tag, _, key) = tbs.element()?;
+        certificate.public_key = key;
         // issuerUniqueID and subjectUniqueID: never used, refused by webpki too.
         if let Some(extensions) = tbs.optional(tag::EXTENSIONS)? {
             certificate.read_extensions(extensions)?;
         }
-        (version <= 2 && validity.is_empty() && tbs.is_empty()).then_some(certificate)
+        (version <= 2 && key_tag == tag::SEQUENCE && validity.is_empty() && tbs.is_empty())
+            .then_some(certificate)
     }
 
     fn read_extensions(&mut self, value: &[u8]) -> Option<()> {

@@ -10,15 +10,16 @@
 //! offers `h2` alone is refused. Gain: no second protocol, and a fraction of the memory for a connection.
 //! Flag values and their meaning are those of Kubernetes' `k8s.io/component-base/cli/flag` (Go's names).
 
+use crate::access::PublicKey;
 use crate::limits;
 use rustls::DigitallySignedStruct;
 use rustls::SignatureScheme;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
-use rustls::{CipherSuite, DistinguishedName, Error, SupportedProtocolVersion};
+use rustls::{CertificateError, CipherSuite, DistinguishedName, Error, SupportedProtocolVersion};
 use std::sync::{Arc, OnceLock};
 
 pub use rustls::ServerConfig;
@@ -212,7 +213,17 @@ impl ClientCertVerifier for AnyClient {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, leaf, signature, &self.0)
+        let key = public_key(leaf)?;
+        let fits = |algorithm: &&dyn SignatureVerificationAlgorithm| {
+            algorithm.public_key_alg_id().as_ref() == key.algorithm
+                && algorithm.verify_signature(key.bits, message, signature.signature()).is_ok()
+        };
+        // In TLS 1.2 a scheme of ECDSA names the hash alone: any of its curves may be the key's.
+        let mut of_scheme = self.0.mapping.iter().filter(|(scheme, _)| *scheme == signature.scheme);
+        if of_scheme.any(|(_, algorithms)| algorithms.iter().any(fits)) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        Err(CertificateError::BadSignature.into())
     }
 
     fn verify_tls13_signature(
@@ -221,12 +232,19 @@ impl ClientCertVerifier for AnyClient {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, leaf, signature, &self.0)
+        let key = SubjectPublicKeyInfoDer::from(public_key(leaf)?.der);
+        rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signature, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_schemes()
     }
+}
+
+/// The key whose possession a peer proves. Read here, and not by the TLS library from the whole certificate: that refuses
+/// old versions and unknown critical extensions, which are for each request to judge.
+fn public_key<'a>(leaf: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Error> {
+    PublicKey::of(leaf).ok_or_else(|| CertificateError::BadEncoding.into())
 }
 
 /// Sessions to resume. Each holds its client's chain, so large ones are not kept: a flood of them costs no memory.

@@ -148,3 +148,50 @@ fn a_resumed_session_still_shows_the_client_s_chain() {
         }
     }
 }
+
+fn golden(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/golden/certificates/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// What comes of a handshake with a client that shows this certificate and signs with this key, which need not fit.
+fn handshake(cert: &[u8], key: &[u8], version: &'static SupportedProtocolVersion) -> Result<(), Error> {
+    let now = crate::host::clock::wall();
+    let serving = Authority::generate(now).unwrap().issue(&["localhost".to_string()], now).unwrap();
+    let pair = pem::parse_pair(serving.chain_pem.as_bytes(), serving.key_pem.as_bytes()).unwrap();
+    let trusted = CertificateDer::pem_slice_iter(serving.chain_pem.as_bytes()).last().unwrap().unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted).unwrap();
+    let key = provider().key_provider.load_private_key(PrivateKeyDer::from_pem_slice(key).unwrap()).unwrap();
+    let shown = rustls::sign::CertifiedKey::new(vec![CertificateDer::from_pem_slice(cert).unwrap()], key);
+    let client_config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
+    let server_config = server_config(&TlsSettings::default(), Arc::new(Always(Arc::new(pair)))).unwrap();
+    let mut client =
+        ClientConnection::new(Arc::new(client_config), ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut server = ServerConnection::new(server_config).unwrap();
+    converse(&mut client, &mut server)?;
+    assert_eq!(server.peer_certificates().unwrap().len(), 1);
+    Ok(())
+}
+
+#[test]
+fn odd_certificates_are_let_in_by_whoever_holds_their_key_and_nobody_else() {
+    let now = crate::host::clock::wall();
+    let other = Authority::generate(now).unwrap().issue(&["other".to_string()], now).unwrap();
+    let usual = other.chain_pem.as_bytes();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for name in ["odd-v1.pem", "odd-critical.pem"] {
+            handshake(&golden(name), &golden("odd.key"), version).unwrap();
+            assert!(
+                handshake(&golden(name), other.key_pem.as_bytes(), version).is_err(),
+                "{name} {version:?}"
+            );
+        }
+        handshake(usual, other.key_pem.as_bytes(), version).unwrap();
+        assert!(handshake(usual, &golden("odd.key"), version).is_err(), "{version:?}");
+        assert!(handshake(&golden("rsa-client.pem"), &golden("odd.key"), version).is_err(), "{version:?}");
+    }
+}
