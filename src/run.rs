@@ -105,6 +105,8 @@ impl Program {
             log::warn!("{warning}");
         }
         let signals = Signals::take().map_err(|e| format!("signals cannot be handled: {e}"))?;
+        // What files say first: a mistake there must not leave a certificate behind or hold the port.
+        let access = access(&config)?;
         let options = options(&config)?;
         let resolution = Window(i64::try_from(config.resolution.as_nanos()).unwrap_or(i64::MAX));
         let shared = Shared {
@@ -113,7 +115,7 @@ impl Program {
             stopping: Arc::new(AtomicBool::new(false)),
         };
         shared.metrics.capacity(config.capacity);
-        let (cluster, authentication, poller) = match access(&config)? {
+        let (cluster, authentication, poller) = match access {
             None => {
                 let authentication = Authentication::new(trust_settings(&config), None)?;
                 (None, Arc::new(authentication), poll_host(&config, &shared)?)
