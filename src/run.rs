@@ -18,6 +18,7 @@ use crate::host::cgroup::{HostSource, Roots};
 use crate::host::signals::Signals;
 use crate::host::{clock, listen, log as logger, memory, systemd, threads};
 use crate::limits;
+use crate::lock::lock;
 use crate::net::certificate::{Certificates, subject_names};
 use crate::net::fetch::Fetcher;
 use crate::net::tls;
@@ -35,7 +36,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Runs the program with its argument list; the exit code is 0 after a clean stop and 2 after a start-up error.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -65,10 +66,6 @@ fn say(text: &str) -> ExitCode {
 fn refuse(error: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "toplet: {error}");
     ExitCode::from(START_ERROR_CODE)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything that lives as long as the process.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Which directory may use which: its own row and every row above it.
 const FLOORS: [&[&str]; 12] = [
-    &["units", "limits"],
+    &["units", "limits", "lock"],
     &["wire"],
     &["store"],
     &["api"],

@@ -11,12 +11,13 @@ mod page;
 pub use page::answer;
 
 use crate::limits;
+use crate::lock::lock;
 use crate::store::Capacity;
 use crate::store::batch::Dropped;
 use crate::units::UnixNanos;
 use histogram::{Atomic, Bounds, Plain};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// Counters and histograms of this process; shared by all threads, updated without a lock where it is hot.
@@ -174,11 +175,6 @@ pub enum ConnectionChange {
     Refused,
     /// Cut by a deadline (handshake, head, write, idle).
     TimedOut,
-}
-
-/// A panic ends the process, so a lock is never poisoned.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

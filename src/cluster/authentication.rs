@@ -11,11 +11,12 @@ use super::backoff;
 use super::client::{ApiServer, hint};
 use crate::access::{FrontProxySettings, Trust};
 use crate::limits;
+use crate::lock::lock;
 use crate::net::credentials::Material;
 use crate::net::fetch::{FetchError, Reason};
 use miniserde::{Deserialize, json};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const PATH: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
@@ -85,12 +86,12 @@ impl Authentication {
 
     /// The trust in force; ask again for every request.
     pub fn trust(&self) -> Arc<Trust> {
-        self.trust.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.trust).clone()
     }
 
     /// Looks at files and ConfigMap, and puts what changed in force. Returns when to look again.
     pub fn refresh(&self) -> Duration {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = lock(&self.progress);
         let again = match self.api.as_deref().map(lookup) {
             None => limits::TRUST_INTERVAL,
             Some(Ok(map)) => {
@@ -136,7 +137,7 @@ impl Authentication {
             Ok(changed) => {
                 progress.of_bundles.say("", log::Level::Info);
                 if let Some((trust, wanted)) = changed {
-                    *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
+                    *lock(&self.trust) = Arc::new(trust);
                     progress.in_force = wanted;
                     log::info!(
                         "authentication: new certificate authorities or front proxy settings count from now on"

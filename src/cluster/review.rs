@@ -12,6 +12,7 @@ use crate::access::Identity;
 use crate::access::review::{Ask, Question, Reply, Verdict};
 use crate::host::{clock, threads};
 use crate::limits;
+use crate::lock::lock;
 use crate::net::fetch::{Exchange, FetchError, Reason};
 use miniserde::{Deserialize, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -89,7 +90,7 @@ impl Reviewer {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     fn ask(self: &Arc<Shared>, question: Question, reply: Reply) -> bool {

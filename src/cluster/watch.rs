@@ -10,6 +10,7 @@ use super::backoff::chance;
 use super::client::{ApiServer, hint};
 use crate::host::{clock, threads};
 use crate::limits;
+use crate::lock::lock;
 use crate::net::fetch::{Exchange, FetchError, Reason};
 use crate::poller::Refusals;
 use crate::store::{Kind, Refused, Store};
@@ -18,7 +19,7 @@ use crate::wire::kube_stream::{ListDecoder, WatchDecoder};
 use state::{Cause, Event, Step, WatchState};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Called after the node inventory changed.
@@ -36,7 +37,7 @@ impl Stop {
     /// Ends every wait, now and later. Requests under way end with [`ApiServer::stop`].
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
-        let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = lock(&self.lock);
         self.wake.notify_all();
     }
 
@@ -47,7 +48,7 @@ impl Stop {
 
     /// Waits, unless the process ends.
     pub fn wait(&self, time: Duration) {
-        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = lock(&self.lock);
         if !time.is_zero() && !self.is_stopped() {
             drop(self.wake.wait_timeout(lock, time));
         }
@@ -229,7 +230,7 @@ impl Watcher {
     }
 
     fn lock(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.store)
     }
 
     /// One line when the API server goes away, one when it is back.

@@ -15,6 +15,7 @@ mod links;
 
 use super::clock;
 use crate::limits;
+use crate::lock::lock;
 use crate::store::batch::Batch;
 use crate::store::source::{Reading, Source, SourceError};
 use crate::store::{Kind, NodeRecord, PodRecord, Store, Target};
@@ -23,7 +24,7 @@ use files::Files;
 use links::Containers;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// Where the kernel and the node's log links are; other places in tests.
 #[derive(Clone, Debug)]
@@ -120,12 +121,12 @@ impl HostSource {
     pub fn refresh_inventory(&mut self, store: &Mutex<Store>) {
         let changed = self.containers.refresh(&self.roots, &self.hierarchy);
         if !self.node_announced {
-            let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut store = lock(&store);
             self.announce_node(&mut store);
             self.node_announced = true;
         }
         if changed {
-            let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut store = lock(&store);
             self.announce_pods(&mut store);
         }
     }

@@ -7,6 +7,7 @@
 
 use super::clock;
 use crate::limits;
+use crate::lock::lock;
 use crate::units::UnixNanos;
 use crate::wire::time;
 use log::{Level, LevelFilter, Metadata, Record};
@@ -14,7 +15,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 /// How a line is dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl log::Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = lock(&self.line);
         line.clear();
         write_line(&mut line, self.form, clock::wall(), record);
         // A closed standard error must not stop the service.

@@ -6,6 +6,7 @@
 //! that never fits is one log line. Kubernetes' symlink swaps show in the time, inode and size of the file behind the path.
 
 use crate::limits;
+use crate::lock::lock;
 use crate::net::pem;
 use crate::net::self_signed::Authority;
 use crate::net::validity;
@@ -17,7 +18,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
 /// Where the serving certificates come from; flags, checked by [`Certificates::load`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub fn subject_names(
 pub struct Certificates {
     names: Vec<String>,
     /// The default pair, then those of `--tls-sni-cert-key`.
-    pairs: RwLock<Vec<Pair>>,
+    pairs: Mutex<Vec<Pair>>,
     watches: Mutex<Vec<Watch>>,
 }
 
@@ -147,7 +148,7 @@ impl Certificates {
         }
         Ok(Arc::new(Certificates {
             names: settings.names.clone(),
-            pairs: RwLock::new(pairs),
+            pairs: Mutex::new(pairs),
             watches: Mutex::new(watches),
         }))
     }
@@ -155,10 +156,10 @@ impl Certificates {
     /// Looks at the files again, and makes certificates that end soon anew. Cheap when nothing changed: two `stat` calls
     /// a pair. Call it every `limits::CERTIFICATE_CHECK_PERIOD`.
     pub fn check_reload(&self, now: UnixNanos) {
-        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watches = lock(&self.watches);
         for (index, watch) in watches.iter_mut().enumerate() {
             if let Some(key) = watch.reload().or_else(|| self.renew(index, watch, now)) {
-                let mut pairs = self.pairs.write().unwrap_or_else(PoisonError::into_inner);
+                let mut pairs = lock(&self.pairs);
                 if let Some(pair) = pairs.get_mut(index) {
                     pair.key = Arc::new(key);
                 }
@@ -193,13 +194,13 @@ impl Certificates {
     }
 
     fn key(&self, index: usize) -> Option<Arc<CertifiedKey>> {
-        self.pairs.read().unwrap_or_else(PoisonError::into_inner).get(index).map(|pair| pair.key.clone())
+        lock(&self.pairs).get(index).map(|pair| pair.key.clone())
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
+        let pairs = lock(&self.pairs);
         let (default, named) = pairs.split_first()?;
         let chosen = hello.server_name().and_then(|name| named.iter().find(|pair| pair.is_for(name)));
         Some(chosen.unwrap_or(default).key.clone())

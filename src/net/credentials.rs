@@ -7,6 +7,7 @@
 
 use crate::host::clock;
 use crate::limits;
+use crate::lock::lock;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -15,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -183,7 +184,7 @@ impl TokenReader {
     /// The token to send now; `None` when there is none to send.
     pub(super) fn current(&self, now: Instant) -> Option<Zeroizing<String>> {
         let source = self.source.as_ref()?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         if let Some((token, read_at)) = last.as_ref()
             && (matches!(source, Material::Inline(_))
                 || now.saturating_duration_since(*read_at) < limits::TOKEN_AGE_MAX)
@@ -206,7 +207,7 @@ impl TokenReader {
     pub(super) fn renewed(&self) -> bool {
         let Some(source @ Material::File(_)) = self.source.as_ref() else { return false };
         let Ok(token) = source.read().and_then(text) else { return false };
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         let changed = last.as_ref().is_none_or(|(old, _)| *old != token);
         *last = Some((token, clock::mono()));
         changed

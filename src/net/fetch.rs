@@ -12,12 +12,13 @@ use super::failure::{Dns, late, sort_io, sort_tls};
 pub use super::failure::{FetchError, Reason};
 use crate::host::clock;
 use crate::limits;
+use crate::lock::lock;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::io;
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use ureq::config::Config;
 use ureq::http::{self, Uri, header};
@@ -134,18 +135,18 @@ impl Fetcher {
 
     /// Ends every request under way and refuses new ones: for the end of the process.
     pub fn stop(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         state.stopped = true;
         state.agent.clone().shutdown();
     }
 
     fn is_stopped(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped
+        lock(&self.state).stopped
     }
 
     /// The library's client, rebuilt when a certificate file changed. A set that cannot be used leaves the last one.
     fn agent(&self) -> Agent {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let now = clock::mono();
         if !state.stopped
             && now.saturating_duration_since(state.looked_at) >= limits::CREDENTIAL_LOOK_INTERVAL

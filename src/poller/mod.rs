@@ -11,13 +11,14 @@ pub mod scrape;
 use crate::api::self_metrics::SelfMetrics;
 use crate::host::{clock, threads};
 use crate::limits;
+use crate::lock::lock;
 use crate::store::batch::{Batch, Dropped};
 use crate::store::source::{Source, SourceError};
 use crate::store::{Commit, Refused, Store, Target};
 use crate::wire::selector::LabelSelector;
 use schedule::{Change, Next, Outcome, Schedule};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Makes a source; called on the thread that will use it.
@@ -98,10 +99,6 @@ impl Poller {
         self.0.wake.notify_all();
         self.0.help.notify_all();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {

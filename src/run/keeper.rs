@@ -2,11 +2,11 @@
 //!
 //! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
 
-use super::lock;
 use crate::cluster::authentication::Authentication;
 use crate::host::signals::{Signal, Signals};
 use crate::host::{clock, systemd};
 use crate::limits;
+use crate::lock::lock;
 use crate::poller::Poller;
 use crate::serve::Stopper;
 use crate::store::Store;

@@ -14,12 +14,13 @@ use crate::api::{self, Context, Settings, Vitals, status};
 use crate::cluster::authentication::Authentication;
 use crate::host::clock;
 use crate::limits;
+use crate::lock::lock;
 use crate::net::tls;
 use crate::store::Store;
 use smol::channel::{Receiver, Sender};
 use smol::future::FutureExt;
 use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What the serving thread answers from; everything here is shared with other threads.
@@ -141,7 +142,7 @@ impl Exchange {
 
     fn ask_api(&self, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
         let vitals = (self.app.vitals)(info.path == "/metrics");
-        let store = self.app.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = lock(&self.app.store);
         let context = Context {
             settings: &self.app.settings,
             metrics: &self.app.metrics,

@@ -10,13 +10,14 @@ use crate::api::answer::{Answer, Body, Pieces, Progress};
 use crate::api::self_metrics::SelfMetrics;
 use crate::host::clock;
 use crate::limits;
+use crate::lock::lock;
 use crate::serve::gzip::Gzip;
 use crate::serve::response::{self, Frame, Meta};
 use crate::serve::slots::Slot;
 use crate::store::Store;
 use smol::io::{AsyncWrite, AsyncWriteExt};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 /// Free bytes before a piece, for the size of its chunk: 16 hexadecimal digits and a line end are the most there can be.
@@ -35,7 +36,7 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     fn lock(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.store)
     }
 }
 
