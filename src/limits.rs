@@ -157,8 +157,10 @@ pub const SCRAPERS_MAX: usize = 16;
 pub const STALLED_AFTER: Duration = Duration::from_millis(500);
 /// Time between the first two scrapes of a node: container samples are taken at scrape time, so pods have a rate then.
 pub const SECOND_SCRAPE_AFTER: Duration = Duration::from_secs(2);
-/// Time from the first scrape of a node to one that must see its own sample advance: it moves every 10 s.
-pub const NODE_SCRAPE_AFTER: Duration = Duration::from_millis(10_500);
+/// Times from the first scrape of a node to further ones, until its own sample has advanced: that moves every 10 s, so that
+/// the last of them must see it, and the one before often does.
+pub const YOUNG_SCRAPES_AFTER: [Duration; 3] =
+    [SECOND_SCRAPE_AFTER, Duration::from_secs(6), Duration::from_millis(10_500)];
 /// Failures of a node that was never read before it is tried only once a round.
 pub const EARLY_TRIES: u32 = 3;
 /// The longest time a failing node is left alone (or the resolution, when that is longer).

@@ -1,7 +1,7 @@
 //! When which node is scraped. Pure: the time is an argument, nothing sleeps here.
 //!
 //! A round begins every resolution, counted from the first one; a slow round never queues a second. A node seen for the
-//! first time is due at once, again 2 s later, and once more when its own sample must have moved. Nodes that fail come
+//! first time is due at once, and at `limits::YOUNG_SCRAPES_AFTER` until its own sample has moved. Nodes that fail come
 //! last and are left alone for a while, at most `limits::BACKOFF_MAX`. Memory: one entry for each node.
 
 use crate::limits;
@@ -247,10 +247,7 @@ impl Node {
     /// The next extra scrape of a node that cannot be served yet.
     fn young_due(&self, now: Instant) -> Option<Instant> {
         let first = self.first_scrape.filter(|_| !self.settled)?;
-        [limits::SECOND_SCRAPE_AFTER, limits::NODE_SCRAPE_AFTER]
-            .map(|after| first + after)
-            .into_iter()
-            .find(|d| *d > now)
+        limits::YOUNG_SCRAPES_AFTER.map(|after| first + after).into_iter().find(|due| *due > now)
     }
 }
 

@@ -46,14 +46,17 @@ fn done(schedule: &mut Schedule, now: u64, name: &str, outcome: Outcome) -> Chan
 }
 
 #[test]
-fn a_young_node_is_scraped_at_0_2_and_10_5_seconds_and_then_each_resolution() {
+fn a_young_node_is_scraped_at_0_2_6_and_10_5_seconds_and_then_each_resolution() {
     let mut s = schedule(&["a"]);
     take(&mut s, 0, "a");
     done(&mut s, 5, "a", YOUNG);
     sleeps_until(&mut s, 5, 2_000);
     take(&mut s, 2_000, "a");
     done(&mut s, 2_005, "a", YOUNG);
-    sleeps_until(&mut s, 2_005, 10_500);
+    sleeps_until(&mut s, 2_005, 6_000);
+    take(&mut s, 6_000, "a");
+    done(&mut s, 6_005, "a", YOUNG);
+    sleeps_until(&mut s, 6_005, 10_500);
     take(&mut s, 10_500, "a");
     done(&mut s, 10_505, "a", READ);
     sleeps_until(&mut s, 10_505, 15_000);
