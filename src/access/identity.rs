@@ -44,24 +44,25 @@ pub(super) fn authenticate(
     head: &Head<'_>,
     reviews: bool,
 ) -> (Authentication, Option<&'static str>) {
+    // A badly spaced token is warned about whoever asks: the reference looks at it first, for its own loopback client.
+    let (token, warning) = if reviews { bearer_token(head) } else { (None, None) };
     let mut errors = Vec::new();
     match (&judged.front_proxy, trust.front_proxy()) {
         (Opinion::Is(()), Some(settings)) => {
             if let Some(identity) = from_headers(settings, head) {
-                return (Authentication::Is(recognized(identity)), None);
+                return (Authentication::Is(recognized(identity)), warning);
             }
         }
         (Opinion::Error(error), _) => errors.push(format!("front proxy certificate: {error}")),
         _ => {}
     }
     match &judged.client {
-        Opinion::Is(identity) => return (Authentication::Is(recognized(identity.clone())), None),
+        Opinion::Is(identity) => return (Authentication::Is(recognized(identity.clone())), warning),
         Opinion::Error(error) => errors.push(format!("client certificate: {error}")),
         Opinion::None => {}
     }
-    let (token, warning) = if reviews { bearer_token(head) } else { (None, None) };
     match token {
-        Some(token) => (Authentication::Ask(token, errors), None),
+        Some(token) => (Authentication::Ask(token, errors), warning),
         None if errors.is_empty() => (Authentication::Is(anonymous()), warning),
         None => (Authentication::Refused(errors.join("; ")), warning),
     }

@@ -24,6 +24,8 @@ pub struct World {
     configmap: Vec<(String, String)>,
     /// Tokens that somebody has: token, user, groups.
     pub tokens: Vec<(String, String, Vec<String>)>,
+    /// Tokens whose review fails.
+    pub failing_tokens: Vec<String>,
     /// Users who may do anything here; everybody else may do nothing.
     pub allowed: Vec<String>,
     /// The bearer token the API server wants from us; empty: any.
@@ -207,7 +209,7 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     let (reply, delay) = if !known {
         (Reply::Json(401, failure(401, "Unauthorized")), Duration::ZERO)
     } else if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
-        (Reply::Json(201, review(&mut world, path, body)), world.review_delay)
+        (review(&mut world, path, body), world.review_delay)
     } else {
         (reply(&world, &target), Duration::ZERO)
     };
@@ -314,9 +316,12 @@ fn string_field(body: &str, name: &str) -> Option<String> {
     Some(after.split_once('"')?.0.to_string())
 }
 
-fn review(world: &mut World, path: &str, body: String) -> String {
+fn review(world: &mut World, path: &str, body: String) -> Reply {
+    let token = string_field(&body, "token").unwrap_or_default();
+    if world.failing_tokens.contains(&token) {
+        return Reply::Json(503, failure(503, "ServiceUnavailable"));
+    }
     let answer = if path.ends_with("/tokenreviews") {
-        let token = string_field(&body, "token").unwrap_or_default();
         match world.tokens.iter().find(|(known, ..)| *known == token) {
             Some((_, user, groups)) => {
                 let groups: Vec<String> = groups.iter().map(|g| quoted(g)).collect();
@@ -333,7 +338,7 @@ fn review(world: &mut World, path: &str, body: String) -> String {
         )
     };
     world.reviews.push(body);
-    answer
+    Reply::Json(201, answer)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 /// A certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    key_pem: String,
     /// Its certificate as PEM.
     pub pem: String,
 }
@@ -24,13 +25,34 @@ pub struct Leaf {
 
 impl Authority {
     pub fn new(name: &str) -> Authority {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let (key, params) = (KeyPair::generate().unwrap(), authority_params(name));
         let pem = params.self_signed(&key).unwrap().pem();
-        Authority { issuer: Issuer::new(params, key), pem }
+        Authority { key_pem: key.serialize_pem(), issuer: Issuer::new(params, key), pem }
+    }
+
+    /// An authority below this one.
+    pub fn below(&self, name: &str) -> Authority {
+        let (key, params) = (KeyPair::generate().unwrap(), authority_params(name));
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Authority { key_pem: key.serialize_pem(), issuer: Issuer::new(params, key), pem }
+    }
+
+    /// The authority itself, as if it were somebody.
+    pub fn itself(&self) -> Leaf {
+        Leaf { cert_pem: self.pem.clone(), key_pem: self.key_pem.clone() }
+    }
+
+    /// A client's certificate with something odd about it.
+    pub fn odd_client(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Leaf {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "dev");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        if !name.is_empty() {
+            params.distinguished_name.push(DnType::CommonName, name);
+        }
+        change(&mut params);
+        self.sign(params)
     }
 
     /// A client's certificate: user `name`, groups in `organizations`.
@@ -60,9 +82,22 @@ impl Authority {
     }
 }
 
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
 impl Leaf {
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
-        vec![CertificateDer::from_pem_slice(self.cert_pem.as_bytes()).unwrap()]
+        CertificateDer::pem_slice_iter(self.cert_pem.as_bytes()).map(Result::unwrap).collect()
+    }
+    /// The same with more certificates sent after it.
+    pub fn with(mut self, more_pem: &str) -> Leaf {
+        self.cert_pem += more_pem;
+        self
     }
     pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap()

@@ -4,6 +4,7 @@ use super::certs::Leaf;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -50,9 +51,11 @@ impl Client {
         Client { port, config: Arc::new(builder().with_no_client_auth()), headers: Vec::new() }
     }
 
-    /// Shows a certificate.
+    /// Shows a certificate, whatever it is worth.
     pub fn with_cert(port: u16, leaf: &Leaf) -> Client {
-        let config = builder().with_client_auth_cert(leaf.chain(), leaf.key()).unwrap();
+        let key = ring::default_provider().key_provider.load_private_key(leaf.key()).unwrap();
+        let shown = SingleCertAndKey::from(CertifiedKey::new(leaf.chain(), key));
+        let config = builder().with_client_cert_resolver(Arc::new(shown));
         Client { port, config: Arc::new(config), headers: Vec::new() }
     }
 

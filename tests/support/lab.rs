@@ -37,6 +37,7 @@ impl Lab {
             ("requestheader-username-headers", "[\"X-Remote-User\"]"),
             ("requestheader-group-headers", "[\"X-Remote-Group\"]"),
             ("requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]"),
+            ("requestheader-uid-headers", "[\"X-Remote-Uid\"]"),
         ]);
     }
 
