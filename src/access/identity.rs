@@ -14,6 +14,7 @@ use super::review::{Secret, Verdict};
 use super::trust::{Judged, Opinion, Trust};
 use super::{FrontProxySettings, Identity};
 use crate::api::request::Head;
+use crate::wire::percent;
 use zeroize::Zeroizing;
 
 /// The group of everybody who was recognized.
@@ -138,20 +139,11 @@ pub(super) fn read_extra(
 
 /// Decodes `%xx`; a text with a malformed escape stays as it is.
 fn percent_decoded(encoded: &str) -> String {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |at: usize| after.get(at).and_then(|&digit| char::from(digit).to_digit(16));
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else { return encoded.to_owned() };
-        bytes.push(u8::try_from(high << 4 | low).unwrap_or_default());
-        rest = after.get(2..).unwrap_or_default();
+    if percent::is_well_formed(encoded) {
+        text(&percent::decoded(encoded, false))
+    } else {
+        encoded.to_owned()
     }
-    text(&bytes)
 }
 
 /// Bytes of a header as text: each byte that is not UTF-8 becomes U+FFFD, as Go's JSON encoder writes it.

@@ -1,6 +1,7 @@
 //! A request as the API sees it: method, path, query, headers; and what authorization asks about it.
 
 use crate::limits::REQUEST_TIME_MAX;
+use crate::wire::percent;
 use crate::wire::selector::{FieldSelector, LabelSelector, quoted};
 use crate::wire::time::parse_duration;
 use std::borrow::Cow;
@@ -237,18 +238,6 @@ fn timeout(query: Option<&str>) -> Duration {
     nanos.map_or(REQUEST_TIME_MAX, |nanos| Duration::from_nanos(nanos).min(REQUEST_TIME_MAX))
 }
 
-/// Whether path and query are what Go's HTTP server accepts: every `%` of the path begins an escape, and there are no
-/// control characters. Other requests are answered 400 before anything else.
-#[must_use]
-pub fn is_well_formed(path: &str, query: Option<&str>) -> bool {
-    let has_controls = |text: &str| text.bytes().any(|b| b.is_ascii_control());
-    is_well_escaped(path) && !has_controls(path) && !query.is_some_and(has_controls)
-}
-
-const fn is_hex(byte: u8) -> bool {
-    byte.is_ascii_hexdigit()
-}
-
 /// The first value of a query parameter, decoded.
 #[must_use]
 pub fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
@@ -264,7 +253,7 @@ pub fn parameters<'q, 'n>(
     pairs.filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         // Only a pair that can be decoded as a whole counts.
-        (is_well_escaped(key) && is_well_escaped(value) && percent_decoded(key, true) == name)
+        (percent::is_well_formed(key) && percent::is_well_formed(value) && percent_decoded(key, true) == name)
             .then(|| percent_decoded(value, true))
     })
 }
@@ -287,38 +276,14 @@ pub fn go_int(text: &str) -> Result<i64, String> {
     text.parse().or_else(|_| error("value out of range"))
 }
 
-fn is_well_escaped(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    memchr::memchr_iter(b'%', bytes)
-        .all(|at| matches!(bytes.get(at + 1..at + 3), Some([a, b]) if is_hex(*a) && is_hex(*b)))
-}
-
 /// Decodes `%XX`, and `+` as a blank when asked to; a bad escape stays as it is. Bytes that are no UTF-8 become U+FFFD.
 fn percent_decoded(text: &str, plus_is_blank: bool) -> Cow<'_, str> {
-    if !text.bytes().any(|b| b == b'%' || (plus_is_blank && b == b'+')) {
-        return Cow::Borrowed(text);
-    }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        match (byte, after) {
-            (b'%', [high, low, after @ ..]) if is_hex(*high) && is_hex(*low) => {
-                decoded.push(nibble(*high) << 4 | nibble(*low));
-                rest = after;
-            }
-            (b'+', _) if plus_is_blank => decoded.push(b' '),
-            _ => decoded.push(*byte),
-        }
-    }
-    let text = String::from_utf8(decoded);
-    Cow::Owned(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-}
-
-const fn nibble(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
+    match percent::decoded(text, plus_is_blank) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(bytes) => Cow::Owned(
+            String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        ),
     }
 }
 

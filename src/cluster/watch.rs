@@ -16,8 +16,8 @@ use crate::poller::Refusals;
 use crate::store::{Kind, Refused, Store};
 use crate::wire::kube_objects::{Object, ObjectError, StatusObject, Versioned, WatchEvent};
 use crate::wire::kube_stream::{ListDecoder, WatchDecoder};
+use crate::wire::percent;
 use state::{Cause, Event, Step, WatchState};
-use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -192,6 +192,9 @@ impl Watcher {
         let mut decoder = WatchDecoder::new();
         loop {
             let len = answer.read(piece)?;
+            if len == 0 && !decoder.is_between_events() {
+                return Err(garbage(ObjectError::Truncated));
+            }
             if len == 0 {
                 return Ok(Cause::End);
             }
@@ -282,12 +285,15 @@ fn remove(store: &mut Store, object: &Versioned<'_>) {
     }
 }
 
+/// What stands for itself in a query's value, beside letters and digits.
+const UNRESERVED: &[u8] = b"-_.~";
+
 /// Paging is asked for only where it is served as such: any other version with a limit would mean exactly that version.
 fn list_path(path: &str, version: &str, token: &str) -> String {
     let mut query = path.to_owned();
     if !token.is_empty() {
         query.push_str(&format!("limit={}&continue=", limits::LIST_PAGE_COUNT));
-        push_escaped(&mut query, token);
+        percent::push(&mut query, token, UNRESERVED);
         return query;
     }
     if matches!(version, "" | "0") {
@@ -295,7 +301,7 @@ fn list_path(path: &str, version: &str, token: &str) -> String {
     }
     if !version.is_empty() {
         query.push_str(if query.ends_with(['?', '&']) { "resourceVersion=" } else { "&resourceVersion=" });
-        push_escaped(&mut query, version);
+        percent::push(&mut query, version, UNRESERVED);
     }
     query
 }
@@ -305,19 +311,8 @@ fn watch_path(path: &str, version: &str) -> String {
     let seconds = limits::WATCH_SECS_MIN + (f64::from(limits::WATCH_SECS_MIN) * chance()) as u32;
     let mut query =
         format!("{path}allowWatchBookmarks=true&timeoutSeconds={seconds}&watch=true&resourceVersion=");
-    push_escaped(&mut query, version);
+    percent::push(&mut query, version, UNRESERVED);
     query
-}
-
-fn push_escaped(query: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            query.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(query, "%{byte:02X}");
-        }
-    }
 }
 
 /// The answer, if it is one; a refusal with the API server's own words.

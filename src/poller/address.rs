@@ -4,7 +4,7 @@
 //! at another address. Pure; allocates one string for the URL.
 
 use crate::store::Target;
-use std::fmt::Write;
+use crate::wire::percent;
 
 /// Where kubelets listen, from flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,25 +38,14 @@ pub fn url(target: &Target, rules: &Rules) -> Option<String> {
     if !path.starts_with('/') {
         url.push('/');
     }
-    push_path(&mut url, path);
+    // As Go writes `url.URL{Path: path}`: `?` and `%` are escaped too.
+    percent::push(&mut url, path, b"-_.~$&+,/:;=@");
     Some(url)
 }
 
 fn address<'a>(target: &'a Target, rules: &Rules) -> Option<&'a str> {
     let first = |wanted: &String| target.addresses.iter().find(|(kind, _)| kind == wanted);
     rules.preferred_types.iter().find_map(first).map(|(_, address)| address.as_str())
-}
-
-/// Appends a path as Go writes `url.URL{Path: path}`: everything a path may not hold is escaped, `?` and `%` included.
-fn push_path(url: &mut String, path: &str) {
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
 }
 
 #[cfg(test)]

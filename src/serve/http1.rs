@@ -8,6 +8,7 @@
 
 use crate::api::request::{Head, Header};
 use crate::limits;
+use crate::wire::percent;
 
 /// Why a request is not read any further. Nothing of it reaches the API, and the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +163,7 @@ fn split_target(target: &str) -> Result<(&str, Option<&str>), Refusal> {
         Some((path, query)) => (path, Some(query)),
         None => (origin, None),
     };
-    if !escapes_are_whole(path) {
+    if !percent::is_well_formed(path) {
         return Err(Refusal::Bad(""));
     }
     Ok((if path.is_empty() { "/" } else { path }, query))
@@ -178,11 +179,6 @@ fn after_authority(target: &str) -> Result<&str, Refusal> {
     let (authority, rest) = rest.split_at_checked(end).ok_or(Refusal::Bad(""))?;
     let valid = !authority.is_empty() && authority.bytes().all(|b| is_host_byte(b) || b == b'@');
     if valid { Ok(rest) } else { Err(Refusal::Bad("")) }
-}
-
-/// Every `%` is followed by two hexadecimal digits.
-fn escapes_are_whole(path: &str) -> bool {
-    path.split('%').skip(1).all(|part| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2)
 }
 
 fn is_host_byte(byte: u8) -> bool {

@@ -6,6 +6,7 @@ pub mod exposition;
 mod float;
 pub mod kube_objects;
 pub mod kube_stream;
+pub mod percent;
 pub mod protobuf;
 pub mod quantity;
 pub mod selector;

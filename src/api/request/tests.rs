@@ -122,17 +122,6 @@ fn paths_are_decoded_once() {
 }
 
 #[test]
-fn only_what_go_accepts_is_well_formed() {
-    for path in ["/", "/a%20b", "/%2e%2E", "//"] {
-        assert!(is_well_formed(path, Some("a=%zz%")), "{path}");
-    }
-    for path in ["/%", "/%2", "/%zz", "/a\u{1}", "/a\u{7f}"] {
-        assert!(!is_well_formed(path, None), "{path}");
-    }
-    assert!(!is_well_formed("/", Some("a\tb")));
-}
-
-#[test]
 fn parameters_are_read_as_go_does() {
     let query = Some("a=1&b=%zz&b=2&c;=3&d=x+y%2B&&a=4&e&f=g=h&%67=1&h=;&h=2");
     for (name, value) in [
