@@ -200,6 +200,7 @@ pub fn build(args: &Args, settled: &Settled, around: &Surroundings) -> Result<Co
     rules.logging()?;
     rules.durations()?;
     rules.node_selector()?;
+    rules.always_allow_paths()?;
     let decision = mode::decide(args.host_only, &args.kubeconfig, around)?;
     let listen = rules.listen(&decision.mode)?;
     let state_dir =

@@ -9,6 +9,7 @@ use super::error::{Origin, StartError};
 use super::flags::Effect;
 use super::mode::Mode;
 use super::value::Nanos;
+use crate::access::Policy;
 use crate::net::certificate::SniCertificate;
 use crate::net::tls::{self, TlsSettings};
 use crate::store::Capacity;
@@ -104,6 +105,16 @@ impl Rules<'_> {
             ));
         }
         errors
+    }
+
+    pub(super) fn always_allow_paths(&self) -> Result<(), StartError> {
+        Policy::check_paths(&self.args.authorization_always_allow_paths.0).map_err(|text| {
+            self.error(
+                "authorization-always-allow-paths",
+                text,
+                "write one path for each place, such as /metrics/*",
+            )
+        })
     }
 
     pub(super) fn node_selector(&self) -> Result<(), StartError> {

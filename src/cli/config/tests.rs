@@ -296,3 +296,13 @@ fn selectors_and_tls_settings_are_judged_at_the_start() {
         in_pod(&["--tls-cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA", "--tls-min-version=VersionTLS13"]);
     assert_eq!(weak.serving.tls.min_version, crate::net::tls::MinVersion::Tls13);
 }
+
+#[test]
+fn always_allowed_paths_end_with_their_star() {
+    let text = error(&["--authorization-always-allow-paths=/healthz,/me*trics"]);
+    assert!(
+        text.starts_with("--authorization-always-allow-paths: only trailing * allowed in \"/me*trics\""),
+        "{text}"
+    );
+    assert!(bare(&["--authorization-always-allow-paths=/metrics*"]).is_ok());
+}
