@@ -177,18 +177,10 @@ fn access(config: &Config) -> Result<Option<Access>, String> {
     match &config.mode {
         Mode::HostOnly => Ok(None),
         Mode::Kubeconfig { path } => kubeconfig::load(path).map(Some),
-        Mode::InCluster { .. } => in_cluster().map(Some),
+        Mode::InCluster { server } => {
+            kubeconfig::in_cluster(server, Path::new(kubeconfig::SERVICE_ACCOUNT)).map(Some)
+        }
     }
-}
-
-fn in_cluster() -> Result<Access, String> {
-    let variable = |name| std::env::var(name).ok();
-    let (host, port) = (variable("KUBERNETES_SERVICE_HOST"), variable("KUBERNETES_SERVICE_PORT"));
-    let access =
-        kubeconfig::in_cluster(host.as_deref(), port.as_deref(), Path::new(kubeconfig::SERVICE_ACCOUNT))?;
-    access.ok_or_else(|| {
-        "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must both be set in a pod".to_owned()
-    })
 }
 
 /// Clients, watchers, reviewer and poller of a cluster.

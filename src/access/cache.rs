@@ -142,9 +142,8 @@ impl<W> Reviews<W> {
         (self.with_grace(ticket.0, verdict, now), flight.waiters)
     }
 
-    /// Reviews under way.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
+    #[cfg(test)]
+    fn in_flight(&self) -> usize {
         self.flights.len()
     }
 

@@ -115,8 +115,16 @@ mod tests {
     }
 
     #[test]
-    fn http_dates() {
+    fn dates_are_written_as_http_writes_them() {
+        for (seconds, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"),
+            (4_102_444_800, "Fri, 01 Jan 2100 00:00:00 GMT"),
+        ] {
+            assert_eq!(http_date(UnixNanos::from_millis(seconds * 1_000)), text);
+        }
         assert_eq!(http_date(UnixNanos(1_795_514_237_999_999_999)), "Tue, 24 Nov 2026 09:57:17 GMT");
-        assert_eq!(http_date(UnixNanos(0)), "Thu, 01 Jan 1970 00:00:00 GMT");
     }
 }

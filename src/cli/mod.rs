@@ -21,7 +21,7 @@ pub use config::{
     Authentication, Authorization, Certificate, Config, Kubelet, KubeletTrust, Log, RequestHeader, Serving,
 };
 pub use error::{Origin, START_ERROR_CODE, StartError};
-pub use mode::{K3S_KUBECONFIG, Mode, Presence, Surroundings, TOKEN_PATH};
+pub use mode::{Mode, Presence, Surroundings, TOKEN_PATH};
 
 use std::ffi::OsString;
 

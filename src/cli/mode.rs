@@ -1,12 +1,11 @@
 //! What to serve: the nodes of a cluster, or this machine. A pure decision over flags and what is around the process.
 
 use super::error::{Origin, StartError};
+use crate::cluster::kubeconfig::K3S;
 use std::path::{Path, PathBuf};
 
 /// Where a pod finds its service-account token.
 pub const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// Where k3s keeps the kubeconfig of its administrator.
-pub const K3S_KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 
 /// What is measured, and through whom requests are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +72,7 @@ impl Surroundings {
             service_host: variable("KUBERNETES_SERVICE_HOST"),
             service_port: variable("KUBERNETES_SERVICE_PORT"),
             token: Presence::of(Path::new(TOKEN_PATH)),
-            k3s: Presence::of(Path::new(K3S_KUBECONFIG)),
+            k3s: Presence::of(Path::new(K3S)),
             state_directory: variable("STATE_DIRECTORY"),
         }
     }
@@ -122,15 +121,13 @@ pub fn decide(host_only: bool, kubeconfig: &str, around: &Surroundings) -> Resul
         );
     }
     match around.k3s {
-        Presence::Readable => {
-            decision(Mode::Kubeconfig { path: PathBuf::from(K3S_KUBECONFIG) }, "k3s is installed")
-        }
+        Presence::Readable => decision(Mode::Kubeconfig { path: PathBuf::from(K3S) }, "k3s is installed"),
         Presence::Absent => decision(Mode::HostOnly, "no cluster is configured"),
         Presence::Unreadable => Ok(Decision {
             mode: Mode::HostOnly,
             reason: "no cluster can be reached",
             warning: Some(format!(
-                "{K3S_KUBECONFIG} cannot be read: serving this machine alone; run as root or give --kubeconfig, \
+                "{K3S} cannot be read: serving this machine alone; run as root or give --kubeconfig, \
                  or say --host-only"
             )),
         }),
@@ -184,7 +181,7 @@ mod tests {
     #[test]
     fn k3s_is_found_where_it_can_be_read() {
         let found = Surroundings { k3s: Presence::Readable, ..Surroundings::default() };
-        let path = PathBuf::from(K3S_KUBECONFIG);
+        let path = PathBuf::from(K3S);
         assert_eq!(decide(false, "", &found).unwrap().mode, Mode::Kubeconfig { path });
         let closed = Surroundings { k3s: Presence::Unreadable, ..Surroundings::default() };
         let decision = decide(false, "", &closed).unwrap();

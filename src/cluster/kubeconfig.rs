@@ -23,21 +23,11 @@ pub struct Access {
     pub credentials: Credentials,
 }
 
-/// k3s's kubeconfig, when this machine is a k3s server and we may read it.
-#[must_use]
-pub fn found_k3s() -> Option<PathBuf> {
-    std::fs::File::open(K3S).is_ok().then(|| PathBuf::from(K3S))
-}
-
-/// The configuration of a pod: address from `KUBERNETES_SERVICE_HOST` and `_PORT` (given as arguments), token and
-/// authority from `mount`. `None` when it is no pod of a cluster.
+/// The configuration of a pod: token and authority from `mount` for the API server at `server`.
 ///
 /// # Errors
-/// The address is there, but no token.
-pub fn in_cluster(host: Option<&str>, port: Option<&str>, mount: &Path) -> Result<Option<Access>, String> {
-    let (Some(host), Some(port)) = (host.filter(|h| !h.is_empty()), port.filter(|p| !p.is_empty())) else {
-        return Ok(None);
-    };
+/// There is no token.
+pub fn in_cluster(server: &str, mount: &Path) -> Result<Access, String> {
     let token = mount.join("token");
     std::fs::metadata(&token).map_err(|e| {
         format!(
@@ -46,13 +36,12 @@ pub fn in_cluster(host: Option<&str>, port: Option<&str>, mount: &Path) -> Resul
             token.display()
         )
     })?;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let credentials = Credentials {
         roots: Roots::Pem(Material::File(mount.join("ca.crt"))),
         token: Some(Material::File(token)),
         ..Credentials::none()
     };
-    Ok(Some(Access { server: format!("https://{host}:{port}"), credentials }))
+    Ok(Access { server: server.to_owned(), credentials })
 }
 
 /// Reads a kubeconfig.

@@ -6,6 +6,7 @@
 
 use crate::api::answer::Answer;
 use crate::api::request::Head;
+use crate::api::validators::http_date;
 use crate::limits;
 use crate::net::tls;
 use crate::serve::http1::Refusal;
@@ -87,7 +88,7 @@ pub fn head(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool, now: UnixNan
     if gzip && !answer.headers.iter().any(varies) {
         text.push_str("Vary: Accept-Encoding\r\n");
     }
-    let _ = write!(text, "Date: {}\r\n", date(now));
+    let _ = write!(text, "Date: {}\r\n", http_date(now));
     match frame {
         Frame::None(None) | Frame::UntilClose => {}
         Frame::None(Some(len)) | Frame::Length(len) => {
@@ -132,7 +133,7 @@ pub fn refusal(refusal: Refusal) -> String {
 #[must_use]
 pub fn about_server(keep_alive: bool, now: UnixNanos) -> String {
     let connection = if keep_alive { "" } else { "Connection: close\r\n" };
-    format!("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Length: 0\r\n{connection}\r\n", date(now))
+    format!("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Length: 0\r\n{connection}\r\n", http_date(now))
 }
 
 /// What somebody gets who speaks plain HTTP here.
@@ -181,34 +182,6 @@ fn uuid() -> String {
         high & 0xffff,
         low >> 48,
         low & 0xffff_ffff_ffff
-    )
-}
-
-/// A date as HTTP writes it: `Thu, 01 Jan 1970 00:00:00 GMT`.
-fn date(now: UnixNanos) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = now.seconds();
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Years begin in March, so that the leap day comes last (proleptic Gregorian calendar).
-    let day_of_era = (days + 719_468).rem_euclid(146_097);
-    let era = (days + 719_468).div_euclid(146_097);
-    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year + i64::from(month >= 10);
-    let name = |names: &[&'static str], index: i64| {
-        usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or_default()
-    };
-    format!(
-        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        name(&DAYS, days.rem_euclid(7)),
-        name(&MONTHS, (month + 2) % 12),
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
     )
 }
 
@@ -315,19 +288,6 @@ mod tests {
             assert_eq!((id.as_bytes()[14], id.split('-').count()), (b'4', 5));
         }
         assert_ne!(uuid(), uuid());
-    }
-
-    #[test]
-    fn dates_are_written_as_http_writes_them() {
-        for (seconds, text) in [
-            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
-            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"),
-            (4_102_444_800, "Fri, 01 Jan 2100 00:00:00 GMT"),
-        ] {
-            assert_eq!(date(UnixNanos::from_millis(seconds * 1_000)), text);
-        }
     }
 
     #[test]

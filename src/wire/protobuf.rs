@@ -1,8 +1,8 @@
-//! Protocol buffers: a borrowing field reader and length-exact writers.
+//! Protocol buffers: a borrowing field reader, and writers.
 //!
 //! [`Fields`] walks one message without copying and gives each field's number and value; a message cut short, an
-//! over-long varint, field number 0 or a group ends it with [`Malformed`]. Writers append to a `Vec<u8>`; every one
-//! has a `_len` twin, since an outer message's length is written before its content. Nothing here allocates.
+//! over-long varint, field number 0 or a group ends it with [`Malformed`]. Writers append to a `Vec<u8>`.
+//! Nothing here allocates but that.
 //! Source: the protocol buffers encoding reference.
 
 /// What a body of an API server in protobuf starts with, before `runtime.Unknown`.
@@ -81,9 +81,6 @@ pub enum WireKind {
     /// Type 5.
     Fixed32,
 }
-
-/// Longest head: a tag and a varint.
-pub const HEAD_LEN_MAX: usize = 20;
 
 /// Reads one field's head; `None` when the bytes end within it.
 /// # Errors
@@ -192,12 +189,6 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Bytes of a length-delimited field of `len` bytes, head included.
-#[must_use]
-pub const fn len_field_len(number: u32, len: usize) -> usize {
-    varint_len((number as u64) << 3) + varint_len(len as u64) + len
-}
-
 /// Appends the head of a length-delimited field; `len` bytes must follow.
 pub fn put_len_head(out: &mut Vec<u8>, number: u32, len: usize) {
     put_varint(out, u64::from(number) << 3 | 2);
@@ -208,12 +199,6 @@ pub fn put_len_head(out: &mut Vec<u8>, number: u32, len: usize) {
 pub fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     put_len_head(out, number, bytes.len());
     out.extend_from_slice(bytes);
-}
-
-/// Bytes of a varint field, head included.
-#[must_use]
-pub const fn varint_field_len(number: u32, value: u64) -> usize {
-    varint_len((number as u64) << 3) + varint_len(value)
 }
 
 /// Appends a varint field. A negative `int64` or `int32` is passed sign-extended (`as u64`).
@@ -248,9 +233,7 @@ mod tests {
         put_varint_field(&mut out, 2, (-5_i64).cast_unsigned());
         put_bytes(&mut out, 3000, b"");
         out.extend_from_slice(&[4 << 3 | 5, 1, 0, 0, 0, 5 << 3 | 1, 2, 0, 0, 0, 0, 0, 0, 0]);
-        let len =
-            len_field_len(1, 4) + varint_field_len(2, (-5_i64).cast_unsigned()) + len_field_len(3000, 0);
-        assert_eq!(out.len(), len + 5 + 9);
+        assert_eq!(out.len(), 6 + 11 + 4 + 5 + 9);
         let fields: Vec<_> = Fields::new(&out).map(Result::unwrap).collect();
         assert_eq!(
             fields,

@@ -7,9 +7,6 @@
 use super::text::Text;
 use crate::units::{UnixNanos, Window};
 
-/// Length of every time.
-pub const RFC3339_LEN: usize = 20;
-
 /// A time as `2026-08-04T09:26:35Z`.
 #[must_use]
 pub fn rfc3339_text(at: UnixNanos) -> Text {
@@ -255,7 +252,7 @@ mod tests {
         ] {
             let text_of = rfc3339_text(UnixNanos(nanos));
             assert_eq!(text_of.as_str(), text);
-            assert_eq!(text_of.len(), RFC3339_LEN);
+            assert_eq!(text_of.len(), 20);
         }
     }
 

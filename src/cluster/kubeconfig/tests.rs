@@ -143,12 +143,10 @@ fn base64_is_strict() {
 fn a_pod_uses_its_service_account() {
     let mount = std::env::temp_dir().join(format!("toplet-serviceaccount-{}", std::process::id()));
     std::fs::create_dir_all(&mount).unwrap();
-    assert!(in_cluster(None, Some("443"), &mount).unwrap().is_none());
-    assert!(in_cluster(Some(""), Some("443"), &mount).unwrap().is_none());
-    let error = in_cluster(Some("10.43.0.1"), Some("443"), &mount).err().unwrap();
+    let error = in_cluster("https://10.43.0.1:443", &mount).err().unwrap();
     assert!(error.contains("automountServiceAccountToken"), "{error}");
     std::fs::write(mount.join("token"), "t").unwrap();
-    let access = in_cluster(Some("fd00::1"), Some("443"), &mount).unwrap().unwrap();
+    let access = in_cluster("https://[fd00::1]:443", &mount).unwrap();
     assert_eq!(access.server, "https://[fd00::1]:443");
     assert!(access.credentials.token == Some(Material::File(mount.join("token"))));
     assert!(access.credentials.roots == Roots::Pem(Material::File(mount.join("ca.crt"))));
