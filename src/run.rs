@@ -136,6 +136,7 @@ impl Program {
             stopper,
             stopping: shared.stopping,
             authentication: cluster.is_none().then_some(authentication),
+            reviewer: cluster.as_ref().map(|cluster| cluster.reviewer.clone()),
             poller: poller.clone(),
             store: shared.store,
             resolution: config.resolution,

@@ -41,6 +41,8 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     threads: usize,
     idle: usize,
+    /// The trust is to be looked at now.
+    look_again: bool,
     stopped: bool,
 }
 
@@ -72,6 +74,13 @@ impl Reviewer {
     pub fn ask(&self) -> Box<Ask> {
         let shared = self.0.clone();
         Box::new(move |question, reply| shared.ask(question, reply))
+    }
+
+    /// Has the trust looked at now, and not only when its time has come.
+    pub fn look_again(&self) {
+        self.0.lock().look_again = true;
+        // To all: only the first thread looks.
+        self.0.wake.notify_all();
     }
 
     /// Ends the threads after the review under way; questions that wait get a failed verdict.
@@ -118,7 +127,7 @@ impl Shared {
         let mut refresh_at = clock::mono();
         loop {
             let now = clock::mono();
-            if first && now >= refresh_at {
+            if first && (std::mem::take(&mut self.lock().look_again) || now >= refresh_at) {
                 refresh_at = now + self.authentication.refresh();
             }
             let mut queue = self.lock();
@@ -130,6 +139,9 @@ impl Shared {
                 let verdict = self.review(&one.question, one.deadline);
                 (one.reply)(verdict);
             } else if first {
+                if queue.look_again {
+                    continue;
+                }
                 queue.idle += 1;
                 let left = refresh_at.saturating_duration_since(clock::mono());
                 let (mut queue, _) =

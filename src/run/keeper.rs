@@ -3,6 +3,7 @@
 //! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
 
 use crate::cluster::authentication::Authentication;
+use crate::cluster::review::Reviewer;
 use crate::host::signals::{Signal, Signals};
 use crate::host::{clock, systemd};
 use crate::limits;
@@ -24,6 +25,8 @@ pub struct Keeper {
     pub stopping: Arc<AtomicBool>,
     /// Refreshed here only without a cluster; with one the reviewer does it.
     pub authentication: Option<Arc<Authentication>>,
+    /// Told when the trust is to be looked at again.
+    pub reviewer: Option<Reviewer>,
     /// Whether scraping moves on.
     pub poller: Poller,
     /// For the status line.
@@ -47,7 +50,10 @@ impl Keeper {
                     self.stopper.stop();
                 }
                 // Files are looked at again by themselves; a reload only makes it sooner.
-                Ok(Some(Signal::Reload)) => refresh_at = clock::mono(),
+                Ok(Some(Signal::Reload)) => {
+                    refresh_at = clock::mono();
+                    self.reviewer.iter().for_each(Reviewer::look_again);
+                }
                 Ok(None) => {}
                 Err(error) => {
                     log::error!(

@@ -59,6 +59,17 @@ impl Client {
         Client { port, config: Arc::new(config), headers: Vec::new() }
     }
 
+    /// Speaks TLS 1.2, and shows a certificate or none.
+    pub fn with_tls12(port: u16, leaf: Option<&Leaf>) -> Client {
+        let builder = builder_for(&[&rustls::version::TLS12]);
+        let mut config = match leaf {
+            Some(leaf) => builder.with_client_auth_cert(leaf.chain(), leaf.key()).unwrap(),
+            None => builder.with_no_client_auth(),
+        };
+        config.enable_secret_extraction = true;
+        Client { port, config: Arc::new(config), headers: Vec::new() }
+    }
+
     /// Adds a header to every request.
     pub fn header(mut self, name: &str, value: &str) -> Client {
         self.headers.push((name.into(), value.into()));
@@ -105,6 +116,21 @@ impl Connection {
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// Sends no more, and still reads.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        self.stream.sock.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// The TLS session and the socket below it.
+    pub fn into_parts(self) -> (ClientConnection, TcpStream) {
+        self.stream.into_parts()
+    }
+
+    /// Whether an earlier session was resumed.
+    pub fn resumed(&self) -> bool {
+        self.stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
     /// The server's certificate, DER.
@@ -187,9 +213,15 @@ impl Connection {
 }
 
 fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    builder_for(rustls::DEFAULT_VERSIONS)
+}
+
+fn builder_for(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let provider = Arc::new(ring::default_provider());
     ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))

@@ -143,6 +143,11 @@ impl Toplet {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Lets the peak memory (`VmHWM`) begin anew.
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
