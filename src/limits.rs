@@ -134,10 +134,10 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// See [`KEEPALIVE_IDLE`].
 pub const KEEPALIVE_PROBES: u32 = 3;
 /// Bytes of a token, key, certificate or bundle file; a larger one is refused.
-pub const CREDENTIAL_LEN_MAX: u64 = 1024 * 1024;
+pub const CREDENTIAL_LEN_MAX: usize = 1024 * 1024;
 /// Age at which a token file is read again; Kubernetes rotates it long before the old token expires.
 pub const TOKEN_AGE_MAX: Duration = Duration::from_secs(60);
-/// Time between two looks at certificate files.
+/// Time between two looks at certificate files, those that are served and those that are presented.
 pub const CREDENTIAL_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Time for the head of a watch's answer, and for its TLS handshake.
 pub const WATCH_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -266,10 +266,6 @@ pub const TLS_SESSION_LEN_MAX: usize = 4 * 1024;
 pub const CLIENT_CHAIN_LEN_MAX: usize = 16 * 1024;
 /// Bytes of plaintext that TLS may queue for a slow reader: one record.
 pub const TLS_QUEUE_LEN_MAX: usize = 17 * 1024;
-/// Bytes of a certificate or key file; a larger one is an error.
-pub const PEM_LEN_MAX: usize = 1024 * 1024;
-/// Time between two looks at the certificate files.
-pub const CERTIFICATE_CHECK_PERIOD: Duration = Duration::from_secs(10);
 /// Life of certificates made here; well below the 825 days some clients accept at most.
 pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Life of the certificate authority made here: a `caBundle` stays valid for that long.

@@ -241,6 +241,12 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// The last instant at which a certificate (DER) is valid; `None` when it is none.
+#[must_use]
+pub fn not_after(der: &[u8]) -> Option<UnixNanos> {
+    Certificate::parse(der).map(|certificate| certificate.not_after)
+}
+
 /// The bytes of a BIT STRING without unused bits.
 pub(super) fn bits(value: &[u8]) -> Option<&[u8]> {
     value.split_first().and_then(|(&unused, bytes)| (unused == 0).then_some(bytes))

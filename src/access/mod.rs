@@ -21,7 +21,7 @@ mod subject;
 mod testing;
 mod trust;
 
-pub use certificate::PublicKey;
+pub use certificate::{PublicKey, not_after};
 pub use check::{Check, Step};
 pub use trust::{Peer, Trust};
 

@@ -5,18 +5,18 @@
 //! again by [`Certificates::check_reload`]: a pair counts once both files fit, until then the old one serves, and a pair
 //! that never fits is one log line. Kubernetes' symlink swaps show in the time, inode and size of the file behind the path.
 
+use crate::access::not_after;
 use crate::limits;
 use crate::lock::lock;
 use crate::net::pem;
 use crate::net::self_signed::Authority;
-use crate::net::validity;
 use crate::units::UnixNanos;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fs;
 use std::io::Write;
 use std::net::IpAddr;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -121,8 +121,8 @@ enum Origin {
     Memory,
 }
 
-/// Time, inode and size of both files.
-type Stamp = [(i64, i64, u64, u64); 2];
+/// The state of both files.
+type Stamp = [pem::Stamp; 2];
 
 impl Certificates {
     /// Loads or makes every pair.
@@ -154,7 +154,7 @@ impl Certificates {
     }
 
     /// Looks at the files again, and makes certificates that end soon anew. Cheap when nothing changed: two `stat` calls
-    /// a pair. Call it every `limits::CERTIFICATE_CHECK_PERIOD`.
+    /// a pair. Call it every `limits::CREDENTIAL_LOOK_INTERVAL`.
     pub fn check_reload(&self, now: UnixNanos) {
         let mut watches = lock(&self.watches);
         for (index, watch) in watches.iter_mut().enumerate() {
@@ -281,11 +281,10 @@ fn paths(origin: &Origin) -> Option<(PathBuf, PathBuf)> {
     }
 }
 
-/// Follows symlinks, so a swapped one shows. `None` while a file is missing.
+/// `None` while a file is missing.
 fn stamp(origin: &Origin) -> Option<Stamp> {
-    let one = |path: &Path| fs::metadata(path).ok().map(|m| (m.mtime(), m.mtime_nsec(), m.ino(), m.len()));
     let (certificate, key) = paths(origin)?;
-    Some([one(&certificate)?, one(&key)?])
+    Some([pem::stamp(&certificate)?, pem::stamp(&key)?])
 }
 
 fn open(origin: &Origin, names: &[String], now: UnixNanos) -> Result<CertifiedKey, String> {
@@ -309,7 +308,7 @@ fn load_from(directory: &Path) -> Result<CertifiedKey, String> {
 
 fn ends_soon(pair: &CertifiedKey, now: UnixNanos) -> bool {
     let rest = i64::try_from(limits::CERTIFICATE_RENEW_BEFORE.as_secs()).unwrap_or(i64::MAX);
-    let end = pair.cert.first().and_then(|leaf| validity::not_after(leaf));
+    let end = pair.cert.first().and_then(|leaf| not_after(leaf));
     end.is_none_or(|end| end.seconds().saturating_sub(now.seconds()) < rest)
 }
 
@@ -342,7 +341,7 @@ fn authority_in(directory: &Path, now: UnixNanos) -> Option<Authority> {
     let pair = pem::load_pair(&certificate, &key).ok()?;
     let der = pair.cert.first()?.to_vec();
     let life = i64::try_from(limits::CERTIFICATE_LIFE.as_secs()).ok()?;
-    if validity::not_after(&der)?.seconds().saturating_sub(now.seconds()) <= life {
+    if not_after(&der)?.seconds().saturating_sub(now.seconds()) <= life {
         return None;
     }
     let pem = String::from_utf8(pem::read(&certificate).ok()?.to_vec()).ok()?;

@@ -5,17 +5,17 @@
 //! together leaves the last good one in force. A client key that does not match its certificate is refused here, since
 //! the HTTP library would panic on it. Tokens and keys are wiped when dropped and never printed.
 
+use super::pem::{self, Stamp};
+use super::tls::provider;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ impl Credentials {
     }
 
     /// The state of the files behind the TLS settings; equal stamps mean nothing changed.
-    pub(super) fn stamps(&self) -> Vec<Stamp> {
+    pub(super) fn stamps(&self) -> Vec<Option<Stamp>> {
         let roots = if let Roots::Pem(m) = &self.roots { Some(m) } else { None };
         let pair = self.pair.iter().flat_map(|(certificate, key)| [certificate, key]);
         roots.into_iter().chain(pair).map(Material::stamp).collect()
@@ -80,7 +80,7 @@ impl Credentials {
     /// # Errors
     /// Which file cannot be used, and why.
     pub fn tls(&self) -> Result<Arc<ClientConfig>, String> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = provider();
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|e| e.to_string())?;
@@ -95,9 +95,7 @@ impl Credentials {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates(certificate)?;
-                let pem = key.read()?;
-                let der = PrivateKeyDer::from_pem_slice(&pem)
-                    .map_err(|e| format!("{}: no usable private key in PEM form: {e}", key.name()))?;
+                let der = pem::private_key(&key.read()?).map_err(|e| format!("{}: {e}", key.name()))?;
                 builder.with_client_auth_cert(chain, der).map_err(|e| {
                     format!("client certificate {} and key {}: {e}", certificate.name(), key.name())
                 })?
@@ -110,9 +108,6 @@ impl Credentials {
     }
 }
 
-/// A file's state: modification time (seconds, nanoseconds), inode, length. `None` when it cannot be seen.
-pub(super) type Stamp = Option<(i64, i64, u64, u64)>;
-
 impl Material {
     /// From bytes.
     #[must_use]
@@ -120,10 +115,9 @@ impl Material {
         Material::Inline(Zeroizing::new(bytes.into()))
     }
 
-    fn stamp(&self) -> Stamp {
+    fn stamp(&self) -> Option<Stamp> {
         let Material::File(path) = self else { return None };
-        let m = std::fs::metadata(path).ok()?;
-        Some((m.mtime(), m.mtime_nsec(), m.ino(), m.len()))
+        pem::stamp(path)
     }
 
     fn name(&self) -> String {
@@ -140,28 +134,13 @@ impl Material {
     pub fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
             Material::Inline(bytes) => Ok(bytes.clone()),
-            Material::File(path) => read_file(path),
+            Material::File(path) => pem::read(path),
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    use std::io::Read;
-    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
-    let mut bytes = Zeroizing::new(Vec::new());
-    let file = std::fs::File::open(path).map_err(fail)?;
-    file.take(limits::CREDENTIAL_LEN_MAX + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > limits::CREDENTIAL_LEN_MAX {
-        return Err(format!("{}: larger than {} bytes", path.display(), limits::CREDENTIAL_LEN_MAX));
-    }
-    Ok(bytes)
-}
-
 fn certificates(material: &Material) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = material.read()?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let all = all.map_err(|e| format!("{}: {e}", material.name()))?;
-    if all.is_empty() { Err(format!("{}: no certificate in PEM form", material.name())) } else { Ok(all) }
+    pem::chain(&material.read()?).map_err(|e| format!("{}: {e}", material.name()))
 }
 
 fn roots(material: &Material) -> Result<RootCertStore, String> {

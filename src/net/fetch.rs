@@ -6,10 +6,11 @@
 //! `limits::IDLE_CONNECTIONS_MAX` of them kept. Failures are sorted into the few [`Reason`]s a user can act on.
 //! Deviation: the reference follows a kubelet's redirects and sends its token along; here a redirect is a failed scrape.
 
-use super::credentials::{Credentials, Stamp, TokenReader};
+use super::credentials::{Credentials, TokenReader};
 use super::dial::{self, Stream};
 use super::failure::{Dns, late, sort_io, sort_tls};
 pub use super::failure::{FetchError, Reason};
+use super::pem::Stamp;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
@@ -53,7 +54,7 @@ pub struct Fetcher {
 
 struct State {
     agent: Agent,
-    stamps: Vec<Stamp>,
+    stamps: Vec<Option<Stamp>>,
     looked_at: Instant,
     stopped: bool,
 }

@@ -8,7 +8,6 @@ pub mod fetch;
 pub mod pem;
 pub mod self_signed;
 pub mod tls;
-pub mod validity;
 
 #[cfg(test)]
 pub(crate) mod fake;

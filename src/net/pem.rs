@@ -1,6 +1,7 @@
-//! Certificate and key files: read, checked for belonging together, and every mistake told with the file's name.
+//! Certificate, key and token files: read, checked for belonging together, looked at for changes, and every mistake told
+//! with the file's name.
 //!
-//! Refuses files beyond `limits::PEM_LEN_MAX`, encrypted keys, and pairs that do not match. Key bytes are wiped after use.
+//! Refuses files beyond `limits::CREDENTIAL_LEN_MAX`, encrypted keys, and pairs that do not match. Key bytes are wiped after use.
 
 use crate::limits;
 use crate::net::tls::provider;
@@ -10,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -22,14 +24,25 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let file = File::open(path).map_err(fault)?;
     // The buffer gets its size at once: growing it would leave unwiped copies of a key behind.
     bytes.reserve_exact(
-        file.metadata().map_or(0, |m| usize::try_from(m.len()).unwrap_or(0)).min(limits::PEM_LEN_MAX) + 1,
+        file.metadata().map_or(0, |m| usize::try_from(m.len()).unwrap_or(0)).min(limits::CREDENTIAL_LEN_MAX)
+            + 1,
     );
-    let limit = u64::try_from(limits::PEM_LEN_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(limits::CREDENTIAL_LEN_MAX).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut bytes).map_err(fault)?;
-    if bytes.len() > limits::PEM_LEN_MAX {
-        return Err(format!("{}: larger than {} bytes", path.display(), limits::PEM_LEN_MAX));
+    if bytes.len() > limits::CREDENTIAL_LEN_MAX {
+        return Err(format!("{}: larger than {} bytes", path.display(), limits::CREDENTIAL_LEN_MAX));
     }
     Ok(bytes)
+}
+
+/// A file's state: time of its last change (seconds, nanoseconds), inode and size; follows symlinks, so that a swapped one
+/// shows.
+pub(super) type Stamp = (i64, i64, u64, u64);
+
+/// The state of a file; `None` when it cannot be seen.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let m = std::fs::metadata(path).ok()?;
+    Some((m.mtime(), m.mtime_nsec(), m.ino(), m.len()))
 }
 
 /// A serving pair from two files.
@@ -60,7 +73,9 @@ pub fn parse_pair(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, Stri
 }
 
 /// The certificates of a PEM text, in order; at least one.
-fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+/// # Errors
+/// What is wrong with it.
+pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
@@ -72,7 +87,10 @@ fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+/// The private key of a PEM text.
+/// # Errors
+/// What is wrong with it.
+pub(super) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     if contains(pem, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(pem, b"Proc-Type: 4,ENCRYPTED") {
         return Err(
             "the private key is encrypted; decrypt it first (openssl pkey -in FILE -out FILE)".to_string()

@@ -70,7 +70,7 @@ pub async fn sweep(server: Rc<Server>) {
 /// Looks after the serving certificate for ever.
 pub async fn keep_certificates(server: Rc<Server>) {
     loop {
-        Timer::after(limits::CERTIFICATE_CHECK_PERIOD).await;
+        Timer::after(limits::CREDENTIAL_LOOK_INTERVAL).await;
         server.certificates.check_reload(clock::wall());
     }
 }

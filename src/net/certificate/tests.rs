@@ -1,6 +1,7 @@
 //! Certificates in a directory of the test's own: made, kept, renewed, swapped, refused.
 
 use super::*;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const NOW: UnixNanos = UnixNanos(1_800_000_000_000_000_000);
@@ -250,4 +251,28 @@ fn subject_names_hold_the_service_and_no_wildcard_address() {
     assert!(!names.contains(&"0.0.0.0".to_string()));
     let bound = subject_names("m", "n", None, Some(IpAddr::from([10, 0, 0, 7])));
     assert!(bound.contains(&"10.0.0.7".to_string()));
+}
+
+#[test]
+fn the_end_of_a_certificate_made_here_is_read_back() {
+    let authority = Authority::generate(NOW).unwrap();
+    let pair = authority.issue(&["localhost".to_string()], NOW).unwrap();
+    let life = i64::try_from(limits::CERTIFICATE_LIFE.as_secs()).unwrap();
+    assert_eq!(not_after(&pair.der).unwrap().seconds(), NOW.seconds() + life);
+    assert!(not_after(&authority.der).unwrap() > not_after(&pair.der).unwrap());
+}
+
+#[test]
+fn no_bytes_make_reading_a_certificate_panic() {
+    let der = Authority::generate(NOW).unwrap().der;
+    for end in 0..der.len() {
+        assert_eq!(not_after(&der[..end]), None);
+    }
+    for at in 0..der.len() {
+        for value in [0, 0x7f, 0x80, 0x83, 0x84, 0xff] {
+            let mut broken = der.clone();
+            broken[at] = value;
+            let _ = not_after(&broken);
+        }
+    }
 }

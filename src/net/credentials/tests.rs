@@ -26,11 +26,14 @@ fn files_without_a_certificate_or_key_are_named() {
     let name = path.display().to_string();
     let of = |roots, pair| Credentials { roots, pair, ..Credentials::none() }.tls().unwrap_err();
     let material = || Material::File(path.clone());
-    assert_eq!(of(Roots::Pem(material()), None), format!("{name}: no certificate in PEM form"));
+    assert_eq!(
+        of(Roots::Pem(material()), None),
+        format!("{name}: holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    );
     let certificate = Material::inline(Authority::new().sign(&["a"]).certificate);
     assert!(
         of(Roots::Nobody, Some((certificate, material())))
-            .starts_with(&format!("{name}: no usable private key"))
+            .starts_with(&format!("{name}: holds no private key"))
     );
     std::fs::remove_file(&path).unwrap();
     assert!(of(Roots::Pem(material()), None).starts_with(&format!("{name}: No such file")));
