@@ -3,37 +3,33 @@
 //! The order matters: signals are taken before any thread exists, the listener is bound before anything can be slow, and
 //! the serving thread answers discovery while the first list and scrape are still under way.
 
+mod cluster;
 mod keeper;
 
 use crate::access::{FrontProxySettings, Mode as AccessMode, Policy, cache::Lifetimes, review::Ask};
 use crate::api::self_metrics::SelfMetrics;
 use crate::api::{self, Vitals};
-use crate::cli::{self, Command, Config, KubeletTrust, Mode, START_ERROR_CODE, Surroundings};
+use crate::cli::{self, Command, Config, Mode, START_ERROR_CODE, Surroundings};
 use crate::cluster::authentication::{self, Authentication};
-use crate::cluster::client::{self, ApiServer, KubeletFlags};
-use crate::cluster::kubeconfig::{self, Access};
-use crate::cluster::review::Reviewer;
-use crate::cluster::watch;
 use crate::host::cgroup::{HostSource, Roots};
 use crate::host::signals::Signals;
 use crate::host::{clock, listen, log as logger, memory, systemd, threads};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::certificate::{Certificates, subject_names};
-use crate::net::fetch::Fetcher;
 use crate::net::tls;
-use crate::poller::{Poller, address::Rules, scrape::KubeletSource};
+use crate::poller::Poller;
 use crate::serve::{self, App, Options};
 use crate::store::batch::Batch;
 use crate::store::source::{Reading, Source, SourceError};
-use crate::store::{Kind, Store, Target};
+use crate::store::{Store, Target};
 use crate::units::Window;
 use crate::wire::selector::LabelSelector;
+use cluster::{Clients, Cluster};
 use keeper::Keeper;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -87,11 +83,17 @@ struct Shared {
     stopping: Arc<AtomicBool>,
 }
 
-/// The threads that talk to the API server.
-struct Cluster {
-    inventory: Arc<ApiServer>,
-    reviewer: Reviewer,
-    stop: Arc<watch::Stop>,
+impl Shared {
+    fn new(config: &Config) -> Shared {
+        let resolution = Window(i64::try_from(config.resolution.as_nanos()).unwrap_or(i64::MAX));
+        let metrics = SelfMetrics::new(config.resolution);
+        metrics.capacity(config.capacity);
+        Shared {
+            store: Arc::new(Mutex::new(Store::new(config.capacity, resolution))),
+            metrics: Arc::new(metrics),
+            stopping: Arc::new(AtomicBool::new(false)),
+        }
+    }
 }
 
 impl Program {
@@ -102,24 +104,17 @@ impl Program {
             log::warn!("{warning}");
         }
         let signals = Signals::take().map_err(|e| format!("signals cannot be handled: {e}"))?;
-        // What files say first: a mistake there must not leave a certificate behind or hold the port.
-        let access = access(&config)?;
+        // Files first, then the port: a mistake in one of them must not leave a certificate behind.
+        let clients = Clients::open(&config)?;
+        let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
+        let authentication = Arc::new(Authentication::new(trust_settings(&config), tokens)?);
         let options = options(&config)?;
-        let resolution = Window(i64::try_from(config.resolution.as_nanos()).unwrap_or(i64::MAX));
-        let shared = Shared {
-            store: Arc::new(Mutex::new(Store::new(config.capacity, resolution))),
-            metrics: Arc::new(SelfMetrics::new(config.resolution)),
-            stopping: Arc::new(AtomicBool::new(false)),
-        };
-        shared.metrics.capacity(config.capacity);
-        let (cluster, authentication, poller) = match access {
-            None => {
-                let authentication = Authentication::new(trust_settings(&config), None)?;
-                (None, Arc::new(authentication), poll_host(&config, &shared)?)
-            }
-            Some(access) => {
-                let (cluster, authentication, poller) = join(&config, &shared, access)?;
-                (Some(cluster), authentication, poller)
+        let shared = Shared::new(&config);
+        let (cluster, poller) = match clients {
+            None => (None, poll_host(&config, &shared)?),
+            Some(clients) => {
+                let (cluster, poller) = clients.start(&config, &shared, authentication.clone())?;
+                (Some(cluster), poller)
             }
         };
         Ok(Program { config, shared, options, signals, cluster, authentication, poller })
@@ -129,7 +124,7 @@ impl Program {
         let Program { config, shared, options, signals, cluster, authentication, poller } = self;
         announce(&config);
         let (stopper, stop_signal) = serve::stop_signal();
-        let ask = cluster.as_ref().map(|c| Arc::<Ask>::from(c.reviewer.ask()));
+        let ask = cluster.as_ref().map(Cluster::ask);
         let app = app(&config, &shared, &authentication, &poller, ask);
         let keeper = Keeper {
             signals,
@@ -149,9 +144,7 @@ impl Program {
         systemd::stopping();
         poller.stop();
         if let Some(cluster) = cluster {
-            cluster.stop.stop();
-            cluster.reviewer.stop();
-            cluster.inventory.stop();
+            cluster.stop();
         }
         match served {
             Ok(()) => ExitCode::SUCCESS,
@@ -171,70 +164,6 @@ fn announce(config: &Config) {
             config.listen
         );
     }
-}
-
-/// How to reach the API server; `None` in host-only mode.
-fn access(config: &Config) -> Result<Option<Access>, String> {
-    match &config.mode {
-        Mode::HostOnly => Ok(None),
-        Mode::Kubeconfig { path } => kubeconfig::load(path).map(Some),
-        Mode::InCluster { server } => {
-            kubeconfig::in_cluster(server, Path::new(kubeconfig::SERVICE_ACCOUNT)).map(Some)
-        }
-    }
-}
-
-/// Clients, watchers, reviewer and poller of a cluster.
-fn join(
-    config: &Config,
-    shared: &Shared,
-    access: Access,
-) -> Result<(Cluster, Arc<Authentication>, Poller), String> {
-    let inventory = Arc::new(ApiServer::new(access.clone())?);
-    let reviews = |path: &Option<PathBuf>| match (path, &config.mode) {
-        (Some(path), Mode::Kubeconfig { path: same }) if path == same => Ok(inventory.clone()),
-        (None, _) => Ok(inventory.clone()),
-        (Some(path), _) => kubeconfig::load(path).and_then(ApiServer::new).map(Arc::new),
-    };
-    let tokens = reviews(&config.authentication.kubeconfig)?;
-    let permissions = reviews(&config.authorization.kubeconfig)?;
-    let authentication = Arc::new(Authentication::new(trust_settings(config), Some(tokens.clone()))?);
-    let thread = |e: std::io::Error| format!("no thread: {e}");
-    let reviewer = Reviewer::start(tokens, permissions, authentication.clone()).map_err(thread)?;
-    let poller = poll_kubelets(config, shared, &access)?;
-    let stop = Arc::new(watch::Stop::default());
-    for kind in [Kind::Nodes, Kind::Pods] {
-        let poller = poller.clone();
-        let changed: watch::Changed = Box::new(move || poller.inventory_changed());
-        watch::start(kind, inventory.clone(), shared.store.clone(), changed, stop.clone()).map_err(thread)?;
-    }
-    Ok((Cluster { inventory, reviewer, stop }, authentication, poller))
-}
-
-fn poll_kubelets(config: &Config, shared: &Shared, access: &Access) -> Result<Poller, String> {
-    let kubelet = &config.kubelet;
-    let flags = KubeletFlags {
-        certificate_authority: match &kubelet.trust {
-            KubeletTrust::CaFile(path) => Some(path.clone()),
-            _ => None,
-        },
-        pair: kubelet.client_pair.clone(),
-        insecure_tls: kubelet.trust == KubeletTrust::AnyCertificate,
-        completely_insecure: kubelet.trust == KubeletTrust::PlainHttp,
-    };
-    let fetcher = Arc::new(Fetcher::new(client::kubelet_credentials(&access.credentials, &flags))?);
-    let rules = Arc::new(Rules {
-        https: !flags.completely_insecure,
-        port: kubelet.port,
-        use_status_port: kubelet.use_node_status_port,
-        preferred_types: kubelet.address_types.clone(),
-    });
-    let timeout = kubelet.request_timeout;
-    poll(
-        config,
-        shared,
-        Box::new(move || Box::new(KubeletSource::new(fetcher.clone(), rules.clone(), timeout))),
-    )
 }
 
 fn poll_host(config: &Config, shared: &Shared) -> Result<Poller, String> {
@@ -269,14 +198,15 @@ impl Source for ThisMachine {
     }
 }
 
-/// Certificates, TLS and listeners.
+/// Listener, certificates and TLS; the port comes first, since certificates may be made and written.
 fn options(config: &Config) -> Result<Options, String> {
+    let listener = listener(config)?;
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let names =
         subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(config.listen.ip()));
     let certificates = Certificates::load(&config.serving.certificates(names), clock::wall())?;
     Ok(Options {
-        listeners: vec![listener(config)?],
+        listeners: vec![listener],
         tls: tls::server_config(&config.serving.tls, certificates.clone())?,
         certificates,
         shutdown_delay: config.shutdown_delay,

@@ -109,3 +109,28 @@ fn discovery_answers_before_the_cluster_does() {
     let answer = lab.admin(&toplet).get("/apis/metrics.k8s.io/v1beta1").unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
+
+#[test]
+fn a_start_that_is_refused_leaves_no_certificate_behind() {
+    let folder = Folder::new();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("--secure-port={}", holder.local_addr().unwrap().port());
+    let lab = Lab::new();
+    let kubeconfig = format!("--kubeconfig={}", lab.api.kubeconfig(folder.path(), "toplet").display());
+    let certificates = folder.path().join("certificates");
+    let cert_dir = format!("--cert-dir={}", certificates.display());
+    for mistake in [
+        &[taken.as_str()][..],
+        &["--client-ca-file=/nowhere"],
+        &["--kubeconfig=/nowhere"],
+        &[&kubeconfig, "--kubelet-certificate-authority=/nowhere"],
+        &[&kubeconfig, "--authorization-kubeconfig=/nowhere"],
+        &[&kubeconfig, taken.as_str()],
+    ] {
+        let mut arguments = vec!["--bind-address=127.0.0.1", &cert_dir];
+        arguments.extend(mistake);
+        let (code, _, said) = support::toplet::run(&arguments);
+        assert_eq!(code, Some(2), "{mistake:?}: {said}");
+        assert!(!certificates.exists(), "{mistake:?}");
+    }
+}

@@ -1,0 +1,125 @@
+//! What a cluster needs: clients for the API server and the kubelets, and the threads that use them.
+//!
+//! In two steps: [`Clients::open`] reads every file that flags and kubeconfigs name and starts nothing, so that a mistake
+//! in one of them ends the start before it has left a trace; [`Clients::start`] starts the threads.
+
+use super::{Shared, poll};
+use crate::access::review::Ask;
+use crate::cli::{Config, KubeletTrust, Mode};
+use crate::cluster::authentication::Authentication;
+use crate::cluster::client::{self, ApiServer, KubeletFlags};
+use crate::cluster::kubeconfig;
+use crate::cluster::review::Reviewer;
+use crate::cluster::watch;
+use crate::net::fetch::Fetcher;
+use crate::poller::{Poller, address::Rules, scrape::KubeletSource};
+use crate::store::Kind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Clients that have not asked anything yet.
+pub struct Clients {
+    /// For nodes and pods.
+    inventory: Arc<ApiServer>,
+    /// For TokenReviews and the authentication ConfigMap.
+    pub tokens: Arc<ApiServer>,
+    /// For SubjectAccessReviews.
+    permissions: Arc<ApiServer>,
+    kubelets: Arc<Fetcher>,
+    rules: Arc<Rules>,
+}
+
+/// The threads that talk to the API server.
+pub struct Cluster {
+    inventory: Arc<ApiServer>,
+    reviewer: Reviewer,
+    stop: Arc<watch::Stop>,
+}
+
+impl Clients {
+    /// Reads what the configuration names; `None` in host-only mode.
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn open(config: &Config) -> Result<Option<Clients>, String> {
+        let access = match &config.mode {
+            Mode::HostOnly => return Ok(None),
+            Mode::Kubeconfig { path } => kubeconfig::load(path)?,
+            Mode::InCluster { server } => {
+                kubeconfig::in_cluster(server, Path::new(kubeconfig::SERVICE_ACCOUNT))?
+            }
+        };
+        let inventory = Arc::new(ApiServer::new(access.clone())?);
+        let reviews = |path: &Option<PathBuf>| match (path, &config.mode) {
+            (Some(path), Mode::Kubeconfig { path: same }) if path == same => Ok(inventory.clone()),
+            (None, _) => Ok(inventory.clone()),
+            (Some(path), _) => kubeconfig::load(path).and_then(ApiServer::new).map(Arc::new),
+        };
+        let flags = kubelet_flags(config);
+        let kubelets = Fetcher::new(client::kubelet_credentials(&access.credentials, &flags))?;
+        let rules = Rules {
+            https: !flags.completely_insecure,
+            port: config.kubelet.port,
+            use_status_port: config.kubelet.use_node_status_port,
+            preferred_types: config.kubelet.address_types.clone(),
+        };
+        Ok(Some(Clients {
+            tokens: reviews(&config.authentication.kubeconfig)?,
+            permissions: reviews(&config.authorization.kubeconfig)?,
+            inventory,
+            kubelets: Arc::new(kubelets),
+            rules: Arc::new(rules),
+        }))
+    }
+
+    /// Starts reviewer, poller and watchers.
+    /// # Errors
+    /// The operating system gives no thread.
+    pub fn start(
+        self,
+        config: &Config,
+        shared: &Shared,
+        authentication: Arc<Authentication>,
+    ) -> Result<(Cluster, Poller), String> {
+        let Clients { inventory, tokens, permissions, kubelets, rules } = self;
+        let thread = |e: std::io::Error| format!("no thread: {e}");
+        let reviewer = Reviewer::start(tokens, permissions, authentication).map_err(thread)?;
+        let timeout = config.kubelet.request_timeout;
+        let source = move || KubeletSource::new(kubelets.clone(), rules.clone(), timeout);
+        let poller = poll(config, shared, Box::new(move || Box::new(source())))?;
+        let stop = Arc::new(watch::Stop::default());
+        for kind in [Kind::Nodes, Kind::Pods] {
+            let poller = poller.clone();
+            let changed: watch::Changed = Box::new(move || poller.inventory_changed());
+            watch::start(kind, inventory.clone(), shared.store.clone(), changed, stop.clone())
+                .map_err(thread)?;
+        }
+        Ok((Cluster { inventory, reviewer, stop }, poller))
+    }
+}
+
+impl Cluster {
+    /// The way to ask reviews.
+    pub fn ask(&self) -> Arc<Ask> {
+        self.reviewer.ask().into()
+    }
+
+    /// Ends what is under way, for the end of the process.
+    pub fn stop(self) {
+        self.stop.stop();
+        self.reviewer.stop();
+        self.inventory.stop();
+    }
+}
+
+fn kubelet_flags(config: &Config) -> KubeletFlags {
+    let kubelet = &config.kubelet;
+    KubeletFlags {
+        certificate_authority: match &kubelet.trust {
+            KubeletTrust::CaFile(path) => Some(path.clone()),
+            _ => None,
+        },
+        pair: kubelet.client_pair.clone(),
+        insecure_tls: kubelet.trust == KubeletTrust::AnyCertificate,
+        completely_insecure: kubelet.trust == KubeletTrust::PlainHttp,
+    }
+}
