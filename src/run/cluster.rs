@@ -32,7 +32,8 @@ pub struct Clients {
 /// The threads that talk to the API server.
 pub struct Cluster {
     inventory: Arc<ApiServer>,
-    reviewer: Reviewer,
+    /// Asks reviews, and refreshes the trust.
+    pub reviewer: Reviewer,
     stop: Arc<watch::Stop>,
 }
 
