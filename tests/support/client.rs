@@ -3,6 +3,7 @@
 use super::certs::Leaf;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
@@ -70,6 +71,18 @@ impl Client {
         Client { port, config: Arc::new(config), headers: Vec::new() }
     }
 
+    /// Believes only servers with a certificate of this authority.
+    pub fn believing(port: u16, ca_pem: &str) -> Client {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Client { port, config: Arc::new(config), headers: Vec::new() }
+    }
+
     /// Adds a header to every request.
     pub fn header(mut self, name: &str, value: &str) -> Client {
         self.headers.push((name.into(), value.into()));
@@ -99,10 +112,15 @@ impl Client {
     }
 
     pub fn connect(&self) -> io::Result<Connection> {
+        self.connect_as("localhost")
+    }
+
+    /// Connects to the server under this name.
+    pub fn connect_as(&self, name: &str) -> io::Result<Connection> {
         let socket = TcpStream::connect(("127.0.0.1", self.port))?;
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;
         socket.set_write_timeout(Some(Duration::from_secs(20)))?;
-        let name = ServerName::try_from("localhost").unwrap();
+        let name = ServerName::try_from(name.to_string()).unwrap();
         let session = ClientConnection::new(self.config.clone(), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, socket);
         while stream.conn.is_handshaking() {

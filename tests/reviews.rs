@@ -1,0 +1,106 @@
+//! Reviews as the real binary asks them: one at a time for each question, bounded, and remembered for a short grace while
+//! the API server is away.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+mod support;
+
+use std::time::Duration;
+use support::client::Client;
+use support::lab::{Lab, NODES};
+use support::toplet::Toplet;
+use support::{PATIENCE, eventually};
+use toplet::limits;
+
+/// A cluster where alice may do everything and `word-NAME` is the token of NAME, and toplet that trusts it.
+fn door(more: &[&str]) -> (Lab, Toplet) {
+    let lab = Lab::new();
+    {
+        let mut world = lab.api.world();
+        world.allowed = vec!["alice".into()];
+        world.tokens = ["alice", "bob"]
+            .into_iter()
+            .map(|name| (format!("word-{name}"), name.to_string(), Vec::new()))
+            .collect();
+    }
+    let toplet = lab.start(more);
+    eventually("the ConfigMap is read", PATIENCE, || {
+        (lab.admin(&toplet).get(NODES).ok()?.status == 200).then_some(())
+    });
+    (lab, toplet)
+}
+
+fn bearer(toplet: &Toplet, token: &str) -> Client {
+    toplet.client().header("Authorization", &format!("Bearer {token}"))
+}
+
+fn status(client: &Client) -> u16 {
+    client.get(NODES).unwrap().status
+}
+
+fn reviews(lab: &Lab, kind: &str) -> usize {
+    lab.api.world().reviews.iter().filter(|body| body.contains(&format!("\"kind\":\"{kind}\""))).count()
+}
+
+/// The statuses of many clients that ask at the same time.
+fn at_once(clients: Vec<Client>) -> Vec<u16> {
+    let threads: Vec<_> =
+        clients.into_iter().map(|client| std::thread::spawn(move || status(&client))).collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+#[test]
+fn clients_that_ask_the_same_at_once_share_one_review() {
+    let (lab, toplet) = door(&[]);
+    lab.api.world().review_delay = Duration::from_millis(700);
+    let clients = (0..30).map(|_| bearer(&toplet, "word-alice")).collect();
+    assert_eq!(at_once(clients), [200; 30]);
+    assert_eq!((reviews(&lab, "TokenReview"), reviews(&lab, "SubjectAccessReview")), (1, 1));
+}
+
+#[test]
+fn strangers_tokens_are_bounded_and_hold_up_nobody_who_is_known() {
+    let (lab, toplet) = door(&[]);
+    let alice = lab.proxy(&toplet, "alice");
+    assert_eq!(status(&alice), 200);
+    lab.api.world().reviews.clear();
+    lab.api.world().review_delay = Duration::from_millis(1_000);
+    let flood = (0..100).map(|nth| bearer(&toplet, &format!("none-{nth}"))).collect();
+    let flood = std::thread::spawn(move || at_once(flood));
+    eventually("the flood is there", PATIENCE, || (reviews(&lab, "TokenReview") > 0).then_some(()));
+    // A remembered verdict and a master's need no review; a new question finds its place beside the strangers'.
+    assert_eq!((status(&alice), status(&lab.admin(&toplet))), (200, 200));
+    assert_eq!(status(&lab.proxy(&toplet, "zoe")), 403);
+    assert_eq!(flood.join().unwrap(), [401; 100]);
+    let asked = reviews(&lab, "TokenReview");
+    assert!(asked <= limits::REVIEW_COUNT_MAX / 2, "{asked} strangers' tokens were reviewed");
+}
+
+#[test]
+fn while_the_api_server_is_away_what_was_decided_counts_on_and_nothing_else() {
+    let short = ["authentication-token", "authorization"].map(|which| match which {
+        "authorization" => vec![
+            "--authorization-webhook-cache-authorized-ttl=1s".to_string(),
+            "--authorization-webhook-cache-unauthorized-ttl=1s".to_string(),
+        ],
+        _ => vec!["--authentication-token-webhook-cache-ttl=1s".to_string()],
+    });
+    let flags: Vec<String> = short.into_iter().flatten().collect();
+    let (mut lab, toplet) = door(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+    let (alice, bob) = (bearer(&toplet, "word-alice"), bearer(&toplet, "word-bob"));
+    let proxied = lab.proxy(&toplet, "alice");
+    assert_eq!((status(&alice), status(&bob), status(&proxied)), (200, 403, 200));
+    lab.api.front.cut();
+    // Longer than the verdicts live.
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!((status(&alice), status(&bob), status(&proxied)), (200, 403, 200), "the grace");
+    let message = bob.get(NODES).unwrap().text();
+    assert!(message.contains("User \\\"bob\\\" cannot list"), "{message}");
+    assert_eq!(status(&bearer(&toplet, "word-new")), 401, "a token that was never reviewed");
+    assert_eq!(status(&lab.proxy(&toplet, "zoe")), 500, "a question that was never asked");
+    assert_eq!(status(&lab.admin(&toplet)), 200, "a master needs no review");
+    // Back again, the API server's word counts at once.
+    lab.api.world().allowed.clear();
+    lab.api.front.resume();
+    eventually("the right is gone", PATIENCE, || (status(&proxied) == 403).then_some(()));
+    eventually("for the token as well", PATIENCE, || (status(&alice) == 403).then_some(()));
+}
