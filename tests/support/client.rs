@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,14 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Client {
     port: u16,
+    /// Where the server is asked.
+    pub address: IpAddr,
     config: Arc<ClientConfig>,
     /// Sent with every request.
     pub headers: Vec<(String, String)>,
 }
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// One answer.
 #[derive(Debug)]
@@ -49,7 +53,12 @@ pub struct Connection {
 
 impl Client {
     pub fn new(port: u16) -> Client {
-        Client { port, config: Arc::new(builder().with_no_client_auth()), headers: Vec::new() }
+        Client {
+            port,
+            address: LOOPBACK,
+            config: Arc::new(builder().with_no_client_auth()),
+            headers: Vec::new(),
+        }
     }
 
     /// Shows a certificate, whatever it is worth.
@@ -57,7 +66,7 @@ impl Client {
         let key = ring::default_provider().key_provider.load_private_key(leaf.key()).unwrap();
         let shown = SingleCertAndKey::from(CertifiedKey::new(leaf.chain(), key));
         let config = builder().with_client_cert_resolver(Arc::new(shown));
-        Client { port, config: Arc::new(config), headers: Vec::new() }
+        Client { port, address: LOOPBACK, config: Arc::new(config), headers: Vec::new() }
     }
 
     /// Speaks TLS 1.2, and shows a certificate or none.
@@ -68,7 +77,7 @@ impl Client {
             None => builder.with_no_client_auth(),
         };
         config.enable_secret_extraction = true;
-        Client { port, config: Arc::new(config), headers: Vec::new() }
+        Client { port, address: LOOPBACK, config: Arc::new(config), headers: Vec::new() }
     }
 
     /// Believes only servers with a certificate of this authority.
@@ -80,7 +89,7 @@ impl Client {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Client { port, config: Arc::new(config), headers: Vec::new() }
+        Client { port, address: LOOPBACK, config: Arc::new(config), headers: Vec::new() }
     }
 
     /// Adds a header to every request.
@@ -117,7 +126,7 @@ impl Client {
 
     /// Connects to the server under this name.
     pub fn connect_as(&self, name: &str) -> io::Result<Connection> {
-        let socket = TcpStream::connect(("127.0.0.1", self.port))?;
+        let socket = TcpStream::connect((self.address, self.port))?;
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;
         socket.set_write_timeout(Some(Duration::from_secs(20)))?;
         let name = ServerName::try_from(name.to_string()).unwrap();

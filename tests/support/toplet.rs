@@ -143,6 +143,11 @@ impl Toplet {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Lets the peak memory (`VmHWM`) begin anew.
     pub fn forget_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
