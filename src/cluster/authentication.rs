@@ -74,7 +74,15 @@ impl Authentication {
     pub fn new(settings: Settings, api: Option<Arc<ApiServer>>) -> Result<Authentication, String> {
         let api = api.filter(|_| !settings.skip_lookup);
         let in_force = combined(&settings, Known::default())?;
-        let trust = Trust::new(&in_force.front_proxy, in_force.client_ca.as_deref())?;
+        // Nothing was looked up yet: what cannot be used is from a flag.
+        let trust = Trust::new(&in_force.front_proxy, in_force.client_ca.as_deref()).map_err(|e| {
+            let flag = match (&settings.client_ca_file, &settings.front_proxy_ca_file) {
+                (Some(_), None) => "--client-ca-file",
+                (None, _) => "--requestheader-client-ca-file",
+                (Some(_), Some(_)) => "--client-ca-file or --requestheader-client-ca-file",
+            };
+            format!("{flag}: {e}")
+        })?;
         let progress = Progress { in_force, ..Progress::default() };
         Ok(Authentication {
             settings,

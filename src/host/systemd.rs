@@ -14,7 +14,7 @@ pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// One line for `systemctl status`, such as `3/3 nodes, sample 7 s old`.
+/// One line for `systemctl status`, such as `3/3 nodes and 40 containers measured`.
 pub fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);
 }

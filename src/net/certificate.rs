@@ -140,7 +140,12 @@ impl Certificates {
         );
         for (origin, domains) in origins {
             let loaded = stamp(&origin);
-            let key = Arc::new(open(&origin, &settings.names, now)?);
+            let flag = if pairs.is_empty() { "--tls-cert-file" } else { "--tls-sni-cert-key" };
+            let key = open(&origin, &settings.names, now).map_err(|error| match origin {
+                Origin::Files(..) => format!("{flag}: {error}"),
+                Origin::Directory(_) | Origin::Memory => error,
+            })?;
+            let key = Arc::new(key);
             // A directory's files may have been made just now.
             let loaded = if matches!(origin, Origin::Directory(_)) { stamp(&origin) } else { loaded };
             pairs.push(Pair { key, domains });

@@ -44,19 +44,28 @@ impl Clients {
     pub fn open(config: &Config) -> Result<Option<Clients>, String> {
         let access = match &config.mode {
             Mode::HostOnly => return Ok(None),
-            Mode::Kubeconfig { path } => kubeconfig::load(path)?,
+            Mode::Kubeconfig { path } => kubeconfig::load(path).map_err(of("--kubeconfig"))?,
             Mode::InCluster { server } => {
                 kubeconfig::in_cluster(server, Path::new(kubeconfig::SERVICE_ACCOUNT))?
             }
         };
-        let inventory = Arc::new(ApiServer::new(access.clone())?);
-        let reviews = |path: &Option<PathBuf>| match (path, &config.mode) {
+        let inventory = Arc::new(ApiServer::new(access.clone()).map_err(of("--kubeconfig"))?);
+        let reviews = |flag, path: &Option<PathBuf>| match (path, &config.mode) {
             (Some(path), Mode::Kubeconfig { path: same }) if path == same => Ok(inventory.clone()),
             (None, _) => Ok(inventory.clone()),
-            (Some(path), _) => kubeconfig::load(path).and_then(ApiServer::new).map(Arc::new),
+            (Some(path), _) => {
+                kubeconfig::load(path).and_then(ApiServer::new).map(Arc::new).map_err(of(flag))
+            }
         };
         let flags = kubelet_flags(config);
-        let kubelets = Fetcher::new(client::kubelet_credentials(&access.credentials, &flags))?;
+        // What is not from a flag was good for the API server already.
+        let culprit = match (&flags.certificate_authority, &flags.pair) {
+            (None, _) => "--kubelet-client-certificate",
+            (Some(_), None) => "--kubelet-certificate-authority",
+            (Some(_), Some(_)) => "--kubelet-certificate-authority or --kubelet-client-certificate",
+        };
+        let kubelets =
+            Fetcher::new(client::kubelet_credentials(&access.credentials, &flags)).map_err(of(culprit))?;
         let rules = Rules {
             https: !flags.completely_insecure,
             port: config.kubelet.port,
@@ -64,8 +73,8 @@ impl Clients {
             preferred_types: config.kubelet.address_types.clone(),
         };
         Ok(Some(Clients {
-            tokens: reviews(&config.authentication.kubeconfig)?,
-            permissions: reviews(&config.authorization.kubeconfig)?,
+            tokens: reviews("--authentication-kubeconfig", &config.authentication.kubeconfig)?,
+            permissions: reviews("--authorization-kubeconfig", &config.authorization.kubeconfig)?,
             inventory,
             kubelets: Arc::new(kubelets),
             rules: Arc::new(rules),
@@ -110,6 +119,11 @@ impl Cluster {
         self.reviewer.stop();
         self.inventory.stop();
     }
+}
+
+/// Puts the flag before an error.
+fn of(flag: &'static str) -> impl Fn(String) -> String {
+    move |error| format!("{flag}: {error}")
 }
 
 fn kubelet_flags(config: &Config) -> KubeletFlags {
