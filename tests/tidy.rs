@@ -30,7 +30,7 @@ const BORROWED: [(&str, &[&str]); 15] = [
     ("futures_rustls", &["src/serve/"]),
     ("httparse", &["src/serve/http1.rs"]),
     ("libc", &["src/host/"]),
-    ("miniserde", &["src/cluster/", "src/wire/summary.rs"]),
+    ("miniserde", &["src/cluster/"]),
     ("miniz_oxide", &["src/serve/gzip.rs", "src/api/gzip.rs", "src/api/openapi.rs"]),
     ("rcgen", &["src/net/"]),
     ("rustls", &["src/net/", "src/access/chain.rs"]),

@@ -254,7 +254,7 @@ impl Rules<'_> {
             .map(|setting| format!("--{}", setting.flag.name))
             .collect();
         (!names.is_empty())
-            .then(|| format!("Flags accepted without effect (toplet --help says why): {}", names.join(", ")))
+            .then(|| format!("flags accepted without effect (toplet --help says why): {}", names.join(", ")))
     }
 }
 

@@ -8,11 +8,10 @@ pub mod state;
 
 use super::backoff::chance;
 use super::client::{ApiServer, hint};
-use crate::host::{clock, threads};
+use crate::host::{clock, refusals::Refusals, threads};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::fetch::{Exchange, FetchError, Reason};
-use crate::poller::Refusals;
 use crate::store::{Kind, Refused, Store};
 use crate::wire::kube_objects::{Object, ObjectError, StatusObject, Versioned, WatchEvent};
 use crate::wire::kube_stream::{ListDecoder, WatchDecoder};

@@ -14,6 +14,7 @@ mod files;
 mod links;
 
 use super::clock;
+use super::refusals::Refusals;
 use crate::limits;
 use crate::lock::lock;
 use crate::store::batch::Batch;
@@ -77,6 +78,7 @@ pub struct HostSource {
     node_cpu: NodeCpu,
     containers: Containers,
     node_announced: bool,
+    refusals: Refusals,
     files: Files,
     lines: Vec<u8>,
 }
@@ -106,7 +108,17 @@ impl HostSource {
         };
         let lines = Vec::with_capacity(PIECE_LEN + limits::LOG_LINE_LEN_MAX);
         let containers = Containers::default();
-        Ok(HostSource { roots, name, hierarchy, node_cpu, containers, node_announced: false, files, lines })
+        Ok(HostSource {
+            roots,
+            name,
+            hierarchy,
+            node_cpu,
+            containers,
+            node_announced: false,
+            refusals: Refusals::default(),
+            files,
+            lines,
+        })
     }
 
     /// The node's name: the host name in lower case.
@@ -145,11 +157,7 @@ impl HostSource {
             ..NodeRecord::default()
         };
         store.begin_list(Kind::Nodes);
-        if let Err(refused) = store.upsert_node(&record) {
-            log::error!(
-                "This machine's node {name} does not fit into the store: {refused:?}; raise --max-nodes"
-            );
-        }
+        self.refusals.say(store.upsert_node(&record).err());
         store.end_list(Kind::Nodes);
     }
 
@@ -163,14 +171,7 @@ impl HostSource {
             }
             previous = key;
             let record = PodRecord { namespace: key.0, name: key.1, labels: Vec::new() };
-            if let Err(refused) = store.upsert_pod(&record) {
-                log::warn!(
-                    "Pod {}/{} does not fit into the store: {refused:?}; raise --max-pods",
-                    key.0,
-                    key.1
-                );
-                break;
-            }
+            self.refusals.say(store.upsert_pod(&record).err());
         }
         store.end_list(Kind::Pods);
     }
@@ -240,7 +241,7 @@ impl HostSource {
         self.lines.clear();
         fed.map_err(|error| SourceError {
             reason: "too_large",
-            message: format!("this machine has more containers than one node may have: {error:?}"),
+            message: format!("this machine has {error}"),
             hint: "run toplet in the cluster instead of host-only",
         })
     }

@@ -1,7 +1,9 @@
 //! Log lines on standard error: klog's text, JSON, or the journal's form.
 //!
-//! One line is one `write`, at most `limits::LOG_LINE_LEN_MAX` bytes, and never holds a control character, so a name from
-//! a kubelet cannot forge a line. The buffer is reused. Lines of borrowed crates are not written: they may quote headers.
+//! A message begins in lower case and says what happened where, then, after a semicolon, what to do about it; it is said
+//! when that changes. One line is one `write`, at most `limits::LOG_LINE_LEN_MAX` bytes, and never holds a control
+//! character, so a name from a kubelet cannot forge a line. The buffer is reused. Lines of borrowed crates are not
+//! written: they may quote headers.
 //! Under systemd (`JOURNAL_STREAM` names our standard error) a line starts with `<N>`, its syslog priority, and has no
 //! time of its own. Format: <https://kubernetes.io/docs/concepts/cluster-administration/system-logs/>.
 

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod listen;
 pub mod log;
 pub mod memory;
+pub mod refusals;
 pub mod signals;
 pub mod socket;
 pub mod systemd;

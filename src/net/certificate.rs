@@ -183,14 +183,14 @@ impl Certificates {
         };
         match made {
             Ok(key) => {
-                log::info!("The serving certificate was about to end and was made anew");
+                log::info!("the serving certificate was about to end and was made anew");
                 watch.loaded = stamp(&watch.origin);
                 watch.renewal_failed = false;
                 Some(key)
             }
             Err(error) => {
                 if !watch.renewal_failed {
-                    log::error!("The serving certificate ends soon and cannot be made anew: {error}");
+                    log::error!("the serving certificate ends soon and cannot be made anew: {error}");
                 }
                 watch.renewal_failed = true;
                 None
@@ -243,7 +243,7 @@ impl Watch {
         let (certificate, key) = paths(&self.origin)?;
         match pem::load_pair(&certificate, &key) {
             Ok(pair) => {
-                log::info!("Reloaded the serving certificate {}", certificate.display());
+                log::info!("reloaded the serving certificate {}", certificate.display());
                 self.loaded = found;
                 self.unfit = None;
                 Some(pair)
@@ -253,7 +253,7 @@ impl Watch {
                 let again = seen == found;
                 if again && !said {
                     log::error!(
-                        "The serving certificate changed but cannot be used, the old one stays: {error}"
+                        "the serving certificate changed but cannot be used, the old one stays: {error}"
                     );
                 }
                 self.unfit = Some((found, again));
@@ -299,7 +299,7 @@ fn open(origin: &Origin, names: &[String], now: UnixNanos) -> Result<CertifiedKe
         Origin::Directory(directory) => match load_from(directory) {
             Ok(pair) if !ends_soon(&pair, now) => Ok(pair),
             Ok(pair) => make_in(directory, names, now).or_else(|error| {
-                log::error!("The serving certificate ends soon and cannot be made anew: {error}");
+                log::error!("the serving certificate ends soon and cannot be made anew: {error}");
                 Ok(pair)
             }),
             Err(_) => make_in(directory, names, now),

@@ -34,7 +34,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// Fills `out` with random bytes of the operating system; zeros are left where it has none.
 pub fn random(out: &mut [u8]) {
     if provider().secure_random.fill(out).is_err() {
-        log::error!("The operating system gives no random bytes; Audit-Ids are not unique until it does");
+        log::error!("the operating system gives no random bytes; Audit-Ids are not unique until it does");
     }
 }
 

@@ -9,12 +9,12 @@ pub mod schedule;
 pub mod scrape;
 
 use crate::api::self_metrics::SelfMetrics;
-use crate::host::{clock, threads};
+use crate::host::{clock, refusals::Refusals, threads};
 use crate::limits;
 use crate::lock::lock;
 use crate::store::batch::{Batch, Dropped};
 use crate::store::source::{Source, SourceError};
-use crate::store::{Commit, Refused, Store, Target};
+use crate::store::{Commit, Store, Target};
 use crate::wire::selector::LabelSelector;
 use schedule::{Change, Next, Outcome, Schedule};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -280,26 +280,6 @@ fn say(target: &Target, change: Change, error: Option<SourceError>) {
         }
         (Change::Failing, Some(e)) => log::warn!("node {name}: scrape failed: {}; {}", e.message, e.hint),
         _ => {}
-    }
-}
-
-/// Says once for each capacity that it is used up, and how to raise it.
-#[derive(Default)]
-pub struct Refusals([AtomicBool; 4]);
-
-impl Refusals {
-    /// Says so, unless it was said before.
-    pub fn say(&self, refused: Option<Refused>) {
-        let Some(refused) = refused else { return };
-        let (index, what, flag) = match refused {
-            Refused::Nodes => (0, "nodes", "--max-nodes"),
-            Refused::Pods => (1, "pods", "--max-pods"),
-            Refused::Containers => (2, "containers", "--max-containers"),
-            Refused::Text => (3, "text (names and labels)", "--max-pods"),
-        };
-        if self.0.get(index).is_some_and(|said| !said.swap(true, Ordering::Relaxed)) {
-            log::warn!("the store is full of {what}: some objects are not served; raise {flag}");
-        }
     }
 }
 

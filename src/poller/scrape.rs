@@ -58,11 +58,7 @@ impl KubeletSource {
 }
 
 fn too_much(error: BatchError) -> FetchError {
-    let what = match error {
-        BatchError::TooManyContainers => "more containers than one node may have",
-        BatchError::TooMuchText => "more names than one node may have",
-    };
-    FetchError::new(Reason::TooLarge, format!("the answer holds {what}"))
+    FetchError::new(Reason::TooLarge, format!("the answer holds {error}"))
 }
 
 impl Source for KubeletSource {

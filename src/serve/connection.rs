@@ -27,7 +27,7 @@ use std::rc::Rc;
 /// Serves one connection to its end.
 pub async fn run(server: Rc<Server>, socket: Socket, slot: Rc<Slot>) {
     if let Err(error) = serve(&server, socket, &slot).await {
-        log::debug!("A connection ended: {error}");
+        log::debug!("a connection ended: {error}");
     }
     server.slots.close(&slot);
 }
@@ -219,7 +219,7 @@ impl<'a> Connection<'a> {
 
     /// Says why a request was not read, and ends.
     async fn refuse(&mut self, refusal: Refusal) -> io::Result<bool> {
-        log::debug!("Refused a request: {refusal:?}");
+        log::debug!("refused a request: {refusal:?}");
         self.send(response::refusal(refusal).as_bytes()).await?;
         self.say_goodbye().await
     }

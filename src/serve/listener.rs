@@ -40,7 +40,7 @@ pub async fn accept(
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     log::error!(
-                        "Cannot accept connections: {error}; raise the limit of open files (LimitNOFILE) if it is that"
+                        "cannot accept connections: {error}; raise the limit of open files (LimitNOFILE) if it is that"
                     );
                 }
                 Timer::after(limits::ACCEPT_PAUSE).await;

@@ -10,6 +10,7 @@ use super::grouping::Points;
 use super::row::Point;
 use crate::units::UnixNanos;
 use crate::wire::exposition::{Decoder, Key, Sample};
+use std::fmt;
 
 /// Why a body could not be used as a whole. The batch is then empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,15 @@ pub enum BatchError {
     TooManyContainers,
     /// More bytes of names than one node may have.
     TooMuchText,
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BatchError::TooManyContainers => "more containers than one node may have",
+            BatchError::TooMuchText => "more names than one node may have",
+        })
+    }
 }
 
 /// What decoding dropped, for the log and the self metrics.

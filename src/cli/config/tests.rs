@@ -175,7 +175,7 @@ fn flags_without_effect_are_named_in_one_warning() {
     ]);
     assert_eq!(
         config.warnings,
-        ["Flags accepted without effect (toplet --help says why): --audit-log-path, --profiling"]
+        ["flags accepted without effect (toplet --help says why): --audit-log-path, --profiling"]
     );
     assert!(error(&["--audit-log-maxage=x"]).contains("`x` is not a whole number"));
 }
