@@ -86,7 +86,10 @@ pub fn before_authentication(head: &Head<'_>, info: &RequestInfo<'_>) -> Option<
         let error = format!(
             "failed to create RequestInfo: unable to determine kind and namespace from url, {target}"
         );
-        return Some(status::filter_failed(head, &error));
+        let mut answer = status::filter_failed(head, &error);
+        // This early, nothing has forbidden caching yet.
+        answer.headers.push(("Cache-Control", "".into()));
+        return Some(answer);
     }
     let timeout = info.timeout?;
     if let Some(text) = request::parameter(head.query, "timeout").filter(|text| !text.is_empty())

@@ -303,8 +303,7 @@ impl<'a> Clause<'a> {
         let value = trimmed(raw);
         match name {
             b"q" => {
-                let number = std::str::from_utf8(raw).ok().and_then(|text| text.parse::<f32>().ok());
-                self.quality = f64::from(number.unwrap_or(0.0));
+                self.quality = f64::from(quality(raw).unwrap_or(0.0));
             }
             b"as" => self.convert.get_or_insert_default().kind = value,
             b"g" => self.convert.get_or_insert_default().group = value,
@@ -342,6 +341,20 @@ fn clauses(accept: &[u8]) -> Vec<Clause<'_>> {
         sorted.insert(place, clause);
     }
     sorted
+}
+
+/// A quality as Go's `ParseFloat` reads it, with `_` between digits; its hexadecimal floats are not read.
+fn quality(raw: &[u8]) -> Option<f32> {
+    let text = std::str::from_utf8(raw).ok()?;
+    if !text.contains('_') {
+        return text.parse().ok();
+    }
+    let between_digits = |at: usize| {
+        let digit = |at: usize| raw.get(at).is_some_and(u8::is_ascii_digit);
+        at.checked_sub(1).is_some_and(digit) && digit(at + 1)
+    };
+    text.match_indices('_').all(|(at, _)| between_digits(at)).then_some(())?;
+    text.replace('_', "").parse().ok()
 }
 
 /// Without blanks at both ends.

@@ -116,7 +116,11 @@ fn accepts_json(head: &Head<'_>) -> bool {
     accept.is_empty()
         || accept.split(|byte| *byte == b',').any(|clause| {
             let media = clause.split(|byte| *byte == b';').next().unwrap_or(clause).trim_ascii();
-            matches!(media, b"application/json" | b"application/*" | b"*/*" | b"*/json" | b"*")
+            let mut parts = media.splitn(2, |byte| *byte == b'/').map(<[u8]>::trim_ascii);
+            matches!(
+                (parts.next(), parts.next()),
+                (Some(b"application" | b"*"), Some(b"json" | b"*")) | (Some(b"*"), None)
+            )
         })
 }
 

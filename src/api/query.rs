@@ -147,7 +147,10 @@ pub fn include_object(head: &Head<'_>) -> Result<Include, Answer> {
         "None" => Ok(Include::None),
         other => {
             let detail = "must be 'Metadata', 'Object', 'None', or empty".to_owned();
-            let mistake = InvalidField::invalid("includeObject".to_owned(), other, detail);
+            let mistake = InvalidField {
+                kind: Mistake::InvalidWord,
+                ..InvalidField::invalid("includeObject".to_owned(), other, detail)
+            };
             let text = InvalidField::joined(&[mistake]);
             Err(bad_request(head, format!("Unable to convert to Table as requested: {text}")))
         }

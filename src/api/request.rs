@@ -3,6 +3,7 @@
 use crate::limits::REQUEST_TIME_MAX;
 use crate::wire::percent;
 use crate::wire::selector::{FieldSelector, LabelSelector, quoted};
+use crate::wire::text_of;
 use crate::wire::time::parse_duration;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -276,14 +277,12 @@ pub fn go_int(text: &str) -> Result<i64, String> {
     text.parse().or_else(|_| error("value out of range"))
 }
 
-/// Decodes `%XX`, and `+` as a blank when asked to; a bad escape stays as it is. Bytes that are no UTF-8 become U+FFFD.
+/// Decodes `%XX`, and `+` as a blank when asked to; a bad escape stays as it is. Bytes that are no UTF-8 stay
+/// recognizable, see [`crate::wire::stray_byte`].
 fn percent_decoded(text: &str, plus_is_blank: bool) -> Cow<'_, str> {
     match percent::decoded(text, plus_is_blank) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
-        Cow::Owned(bytes) => Cow::Owned(
-            String::from_utf8(bytes)
-                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
-        ),
+        Cow::Owned(bytes) => Cow::Owned(text_of(bytes)),
     }
 }
 

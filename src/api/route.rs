@@ -3,6 +3,7 @@
 //! Paths below the API group belong to a router that knows GET alone and answers the rest with a `Status`; a path's last
 //! slashes do not count there. Everything else is compared exactly, takes any method, and is answered with the list of
 //! paths when nothing is there. Nothing is cleaned: `//` and `..` are parts like any other.
+//! Deviation: the debugging pages of Go and its libraries (`/debug/pprof`, `/debug/flags`, `/statusz`) are not served.
 //! Source: the director of `k8s.io/apiserver`, go-restful's router, `handlers/get.go`.
 
 use super::answer::{Answer, Body};

@@ -1,7 +1,7 @@
 //! Request heads of HTTP/1.x: bytes to a request, or the reason to refuse it. The one file that names httparse.
 //!
-//! Pure. Lenient where the reference is and no second reading exists: HTTP/1.0, absolute-form targets, lines that end in
-//! LF alone, repeated equal `Content-Length`. Refused, with the connection closed, is whatever two parsers could read in
+//! Pure. Lenient where the reference is and no second reading exists: HTTP/1.0 and 1.2, absolute-form targets, lines
+//! that end in LF alone, repeated equal `Content-Length`. Refused, with the connection closed, is whatever two parsers could read in
 //! two ways: `Transfer-Encoding` beside `Content-Length` or in HTTP/1.0, different lengths, folded lines, NUL and bare CR,
 //! blanks before a colon, a missing or second `Host`. Texts and statuses of refusals are those of Go's net/http.
 //! Memory: one header line is 32 bytes beside the buffer; their number is bounded by `limits::HEADER_COUNT_MAX`.
@@ -21,7 +21,7 @@ pub enum Refusal {
     TooLarge,
     /// 501: a transfer coding other than `chunked`.
     Encoding,
-    /// 505: neither HTTP/1.0 nor HTTP/1.1.
+    /// 505: not HTTP/1.x.
     Version,
 }
 
@@ -37,7 +37,7 @@ pub enum BodyLength {
 /// How a request is framed, apart from what it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Framing {
-    /// HTTP/1.1 (or else 1.0).
+    /// HTTP/1.1 or later (or else 1.0).
     pub http11: bool,
     /// The connection may be used again.
     pub keep_alive: bool,
@@ -100,104 +100,197 @@ pub fn line_count(head: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', head).count()
 }
 
-/// Parses a whole head, its empty line included.
+/// Parses a whole head, its empty line included. What is wrong is looked for in the reference's order, so that a head
+/// with several mistakes is refused for the same one.
 /// # Errors
 /// Why it is refused.
 pub fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
-    if matches!(head.first(), Some(b'\r' | b'\n')) {
-        return Err(Refusal::Bad(""));
-    }
     let count = line_count(head);
     if count > limits::HEADER_COUNT_MAX {
         return Err(Refusal::TooLarge);
     }
-    let mut lines = vec![httparse::EMPTY_HEADER; count];
-    let mut parsed = httparse::Request::new(&mut lines);
-    match parsed.parse(head) {
-        Ok(httparse::Status::Complete(len)) if len == head.len() => {}
-        Ok(_) => return Err(Refusal::Bad("")),
-        Err(httparse::Error::Version) => return Err(version_refusal(head)),
-        Err(httparse::Error::HeaderName) => return Err(name_refusal(head)),
-        Err(_) => return Err(Refusal::Bad("")),
-    }
-    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
+    let (line, rest) = memchr::memchr(b'\n', head)
+        .and_then(|end| Some((head.get(..end)?, head.get(end + 1..)?)))
+        .ok_or(Refusal::Bad(""))?;
+    let (method, target, version) = request_line(line.strip_suffix(b"\r").unwrap_or(line))?;
+    let (path, query) = split_target(method, target)?;
+    let (headers, named) = header_lines(rest, count)?;
+    if headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host")).count() > 1 {
         return Err(Refusal::Bad(""));
-    };
-    let headers: Vec<Header<'_>> =
-        parsed.headers.iter().map(|h| Header { name: h.name, value: h.value.trim_ascii() }).collect();
-    let about_server = method == "OPTIONS" && target == "*";
-    let (path, query) = if about_server { ("*", None) } else { split_target(target)? };
-    check_host(&headers, version == 1)?;
-    let framing = framing(&headers, version == 1, about_server)?;
-    Ok(Request { method, path, query, headers, framing })
-}
-
-/// A version that is well formed but not ours is 505, anything else 400.
-fn version_refusal(head: &[u8]) -> Refusal {
-    let line = head.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
-    let mut words = line.split(|&b| b == b' ').skip(2);
-    let version = words.next().unwrap_or_default();
-    match version {
-        _ if words.next().is_some() => Refusal::Bad(""),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            Refusal::Version
+    }
+    let http11 = version >= (1, 1);
+    let mut framing = framing(&headers, http11, method == "OPTIONS" && target == "*")?;
+    // A proxy that thinks it got a tunnel may send anything next.
+    framing.keep_alive &= method != "CONNECT";
+    if version.0 != 1 {
+        return Err(Refusal::Version);
+    }
+    check_host(&headers, http11 && method != "CONNECT")?;
+    if !named {
+        return Err(Refusal::Bad("invalid header name"));
+    }
+    match headers.iter().find(|h| h.name.eq_ignore_ascii_case("expect")) {
+        Some(expect) if !expect.value.is_empty() && !expects_continue(expect.value) => {
+            Err(Refusal::Expectation)
         }
-        _ => Refusal::Bad(""),
+        _ => Ok(Request { method, path, query, headers, framing }),
     }
 }
 
-/// A name that is no token is called so, as long as every line has a colon at all.
-fn name_refusal(head: &[u8]) -> Refusal {
-    let mut lines =
-        head.split(|&b| b == b'\n').skip(1).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    let named = lines.all(|line| memchr::memchr(b':', line).is_some_and(|at| at > 0));
-    Refusal::Bad(if named { "invalid header name" } else { "" })
-}
-
-/// Path and query of a request target in origin-form or absolute-form.
-fn split_target(target: &str) -> Result<(&str, Option<&str>), Refusal> {
-    let origin = if target.starts_with('/') { target } else { after_authority(target)? };
-    let (path, query) = match origin.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (origin, None),
+/// Method, target and version, which single blanks part.
+fn request_line(line: &[u8]) -> Result<(&str, &str, (u8, u8)), Refusal> {
+    let line = std::str::from_utf8(line).map_err(|_| Refusal::Bad(""))?;
+    let (method, rest) = line.split_once(' ').ok_or(Refusal::Bad(""))?;
+    let (target, version) = rest.split_once(' ').ok_or(Refusal::Bad(""))?;
+    let version = match version.as_bytes() {
+        [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
+            (major - b'0', minor - b'0')
+        }
+        _ => return Err(Refusal::Bad("")),
     };
-    if !percent::is_well_formed(path) {
+    if method.is_empty() || !method.bytes().all(is_token_byte) {
         return Err(Refusal::Bad(""));
     }
-    Ok((if path.is_empty() { "/" } else { path }, query))
+    Ok((method, target, version))
 }
 
-/// The rest of `http://authority/path?query` after the authority; empty or beginning with `/` or `?`.
-fn after_authority(target: &str) -> Result<&str, Refusal> {
-    let (scheme, rest) = target.split_once("://").ok_or(Refusal::Bad(""))?;
-    if !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")) {
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// The header lines up to the empty one, and whether each has a proper name. A name with a blank is found here and
+/// refused later, since other mistakes go before it.
+fn header_lines(rest: &[u8], count: usize) -> Result<(Vec<Header<'_>>, bool), Refusal> {
+    let mut lines = vec![httparse::EMPTY_HEADER; count];
+    match httparse::parse_headers(rest, &mut lines) {
+        Ok(httparse::Status::Complete((len, found))) if len == rest.len() => {
+            Ok((found.iter().map(|h| Header { name: h.name, value: h.value.trim_ascii() }).collect(), true))
+        }
+        Err(httparse::Error::HeaderName) => {
+            let lines = rest.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+            let headers: Option<Vec<_>> = lines.take_while(|line| !line.is_empty()).map(blank_name).collect();
+            Ok((headers.ok_or(Refusal::Bad(""))?, false))
+        }
+        _ => Err(Refusal::Bad("")),
+    }
+}
+
+/// A header line whose name may hold blanks, though it may not begin with one.
+fn blank_name(line: &[u8]) -> Option<Header<'_>> {
+    let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+    let name = std::str::from_utf8(name).ok()?;
+    let wrong = |byte: u8| !(is_token_byte(byte) || byte == b' ');
+    let value = value.get(1..)?;
+    let controls = value.iter().any(|b| b.is_ascii_control() && *b != b'\t');
+    let refused = name.is_empty() || name.starts_with(' ') || name.bytes().any(wrong) || controls;
+    (!refused).then(|| Header { name, value: value.trim_ascii() })
+}
+
+/// Path and query of a request target, as Go's `url.ParseRequestURI` finds them: after the authority of an absolute
+/// form, whatever its scheme. What has a scheme and no slash after it has no path.
+fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'a str>), Refusal> {
+    let authority_form = method == "CONNECT" && !target.starts_with('/');
+    if target.bytes().any(|b| b.is_ascii_control()) {
         return Err(Refusal::Bad(""));
     }
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, rest) = rest.split_at_checked(end).ok_or(Refusal::Bad(""))?;
-    let valid = !authority.is_empty() && authority.bytes().all(|b| is_host_byte(b) || b == b'@');
-    if valid { Ok(rest) } else { Err(Refusal::Bad("")) }
+    if target == "*" && !authority_form {
+        return Ok(("*", None));
+    }
+    let (absolute, rest) = if authority_form { (true, target) } else { after_scheme(target)? };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, Some(query)),
+        None => (rest, None),
+    };
+    let path = match rest.strip_prefix("//").filter(|_| absolute) {
+        _ if authority_form => after_authority(rest)?,
+        Some(rest) => after_authority(rest)?,
+        None if rest.starts_with('/') => rest,
+        None if absolute => "",
+        None => return Err(Refusal::Bad("")),
+    };
+    if percent::is_well_formed(path) { Ok((path, query)) } else { Err(Refusal::Bad("")) }
+}
+
+/// Whether a target begins with a scheme, and what follows it.
+fn after_scheme(target: &str) -> Result<(bool, &str), Refusal> {
+    let end = target.bytes().position(|b| !(b.is_ascii_alphanumeric() || b"+-.".contains(&b)));
+    match end.and_then(|end| target.split_at_checked(end)) {
+        Some(("", rest)) if rest.starts_with(':') => Err(Refusal::Bad("")),
+        Some((scheme, rest)) if scheme.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            Ok(rest.strip_prefix(':').map_or((false, target), |rest| (true, rest)))
+        }
+        _ => Ok((false, target)),
+    }
+}
+
+/// What follows an authority, which must be one.
+fn after_authority(text: &str) -> Result<&str, Refusal> {
+    let end = text.find('/').unwrap_or(text.len());
+    let (authority, path) = text.split_at_checked(end).ok_or(Refusal::Bad(""))?;
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let user_bytes = |b: u8| b.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&b);
+    let name_end = match host.strip_prefix('[') {
+        Some(_) => host.rfind(']').map(|at| at + 1),
+        None => Some(host.rfind(':').unwrap_or(host.len())),
+    };
+    let port = name_end.and_then(|end| host.get(end..)).ok_or(Refusal::Bad(""))?;
+    let is_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    // In a host only bytes beyond ASCII may be escaped, and the percent sign of a zone.
+    let mut escapes = host.split('%').skip(1);
+    let escaped = escapes.all(|part| {
+        let digits = part.as_bytes().get(..2).unwrap_or_default();
+        matches!(digits, b"25")
+            || matches!(digits, [b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', low] if low.is_ascii_hexdigit())
+    });
+    let valid =
+        user.bytes().all(user_bytes) && percent::is_well_formed(user) && host.bytes().all(is_authority_byte);
+    if valid && is_port && escaped { Ok(path) } else { Err(Refusal::Bad("")) }
+}
+
+fn is_authority_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&byte)
 }
 
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(&byte)
 }
 
-fn check_host(headers: &[Header<'_>], http11: bool) -> Result<(), Refusal> {
-    let mut hosts = headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host"));
-    match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => Err(Refusal::Bad("")),
-        (None, None) if http11 => Err(Refusal::Bad("missing required Host header")),
-        (None, None) => Ok(()),
-        (Some(host), None) if host.value.iter().copied().all(is_host_byte) => Ok(()),
-        (Some(_), None) => Err(Refusal::Bad("malformed Host header")),
+fn check_host(headers: &[Header<'_>], needed: bool) -> Result<(), Refusal> {
+    match headers.iter().find(|h| h.name.eq_ignore_ascii_case("host")) {
+        None if needed => Err(Refusal::Bad("missing required Host header")),
+        Some(host) if !host.value.iter().copied().all(is_host_byte) => {
+            Err(Refusal::Bad("malformed Host header"))
+        }
+        _ => Ok(()),
     }
 }
 
+/// The one expectation that is known, anywhere among the words of the header.
+fn expects_continue(value: &[u8]) -> bool {
+    let mut words = value.split(|b| matches!(b, b' ' | b'\t' | b','));
+    words.any(|word| word.eq_ignore_ascii_case(b"100-continue"))
+}
+
 fn framing(headers: &[Header<'_>], http11: bool, about_server: bool) -> Result<Framing, Refusal> {
-    let (mut close, mut keep, mut expects_continue) = (false, false, false);
+    let (mut close, mut keep, mut expected) = (false, false, None);
     let (mut length, mut chunked) = (None, false);
     for Header { name, value } in headers {
         if name.eq_ignore_ascii_case("connection") {
@@ -208,19 +301,18 @@ fn framing(headers: &[Header<'_>], http11: bool, about_server: bool) -> Result<F
                 return Err(Refusal::Bad(""));
             }
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            if chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            if http11 && (chunked || !value.eq_ignore_ascii_case(b"chunked")) {
                 return Err(Refusal::Encoding);
             }
             chunked = true;
-        } else if name.eq_ignore_ascii_case("expect") && !value.is_empty() {
-            if !value.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Refusal::Expectation);
-            }
-            expects_continue = http11;
+        } else if name.eq_ignore_ascii_case("expect") && expected.is_none() {
+            expected = Some(http11 && expects_continue(value));
         }
     }
+    let expects_continue = expected.unwrap_or(false);
     let body = match length {
-        // Two lengths, or a coding that the version does not know: another parser may see another end.
+        // Deviation: requests whose end two parsers could find in two places are refused: `Transfer-Encoding` beside
+        // `Content-Length`, or in HTTP/1.0.
         Some(_) if chunked => return Err(Refusal::Bad("")),
         None if chunked && !http11 => return Err(Refusal::Bad("")),
         None if chunked => BodyLength::Chunked,
@@ -237,12 +329,12 @@ pub fn has_token(list: &[u8], token: &str) -> bool {
     list.split(|&b| b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Digits and nothing else; below 10^18, so it fits every integer a peer may use.
+/// Digits and nothing else, of a number that fits 63 bits, and so every integer a peer may use.
 fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 18 {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    digits.iter().try_fold(0u64, |sum, d| d.is_ascii_digit().then(|| sum * 10 + u64::from(d - b'0')))
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|number| i64::try_from(*number).is_ok())
 }
 
 #[cfg(test)]

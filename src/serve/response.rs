@@ -36,8 +36,10 @@ pub struct Meta {
     pub http11: bool,
     /// The connection may be used again.
     pub keep_alive: bool,
-    /// The client reads gzip.
+    /// The client reads gzip, as far as this path asks for it.
     pub gzip: bool,
+    /// A compressed answer says so in `Vary`.
+    pub varies: bool,
     /// The caller's Audit-Id; empty for a new one.
     pub audit_id: Vec<u8>,
 }
@@ -46,6 +48,7 @@ impl Meta {
     /// Notes what `head` says.
     #[must_use]
     pub fn new(head: &Head<'_>, http11: bool, keep_alive: bool) -> Meta {
+        // Deviation: an Audit-Id that is longer than 1 KiB is replaced, not echoed: it is kept while the answer is sent.
         let audit_id =
             head.first("audit-id").filter(|id| id.len() <= limits::AUDIT_ID_LEN_MAX).unwrap_or_default();
         let accepted = head.first("accept-encoding").unwrap_or_default();
@@ -53,14 +56,42 @@ impl Meta {
             head_only: head.method == "HEAD",
             http11,
             keep_alive,
-            // Exactly this word: the reference does not read q-values here either.
-            gzip: accepted.split(|&b| b == b',').any(|coding| coding.trim_ascii() == b"gzip"),
+            gzip: reads_gzip(head.path, accepted),
+            varies: head.path != "/metrics",
             audit_id: audit_id.to_vec(),
         }
     }
 }
 
-/// Appends the head of an answer.
+/// Whether a client reads gzip. Each part of the reference reads the header in its own way: the API wants exactly this
+/// word, OpenAPI v2 any quality above zero, the self metrics a better one than no coding has, and OpenAPI v3 does not ask.
+fn reads_gzip(path: &str, accepted: &[u8]) -> bool {
+    let codings = || {
+        accepted.split(|&b| b == b',').map(|coding| {
+            let mut parts = coding.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+            let name = parts.next().unwrap_or_default();
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f32>().ok();
+            let quality = parts.filter_map(|part| part.strip_prefix(b"q=")).next_back();
+            (name, quality.map_or(Some(1.0), number).unwrap_or(0.0))
+        })
+    };
+    if path.starts_with("/openapi/v3") {
+        return false;
+    }
+    if path == "/openapi/v2" {
+        return codings().any(|(name, quality)| name.eq_ignore_ascii_case(b"gzip") && quality > 0.0);
+    }
+    if path == "/metrics" {
+        let best = |coding: &[u8]| {
+            let fit = codings().filter(|(name, _)| *name == coding || *name == b"*");
+            fit.map(|(_, quality)| quality).fold(0.0, f32::max)
+        };
+        return best(b"gzip") > best(b"identity");
+    }
+    accepted.split(|&b| b == b',').any(|coding| coding.trim_ascii() == b"gzip")
+}
+
+/// Appends the head of an answer. A header without a value is left out; as `Cache-Control` it keeps the usual one away.
 pub fn head(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool, now: UnixNanos, out: &mut Vec<u8>) {
     let mut text = String::with_capacity(320);
     let _ = write!(text, "HTTP/1.1 {} {}\r\nAudit-Id: ", answer.status, reason(answer.status));
@@ -78,14 +109,14 @@ pub fn head(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool, now: UnixNan
     if gzip {
         text.push_str("Content-Encoding: gzip\r\n");
     }
-    for (name, value) in &answer.headers {
+    for (name, value) in answer.headers.iter().filter(|(_, value)| !value.is_empty()) {
         let value = value.split(['\r', '\n']).next().unwrap_or_default();
         let _ = write!(text, "{name}: {value}\r\n");
     }
     let varies = |(name, value): &(&str, Cow<'_, str>)| {
         name.eq_ignore_ascii_case("vary") && value.eq_ignore_ascii_case("accept-encoding")
     };
-    if gzip && !answer.headers.iter().any(varies) {
+    if gzip && meta.varies && !answer.headers.iter().any(varies) {
         text.push_str("Vary: Accept-Encoding\r\n");
     }
     let _ = write!(text, "Date: {}\r\n", http_date(now));
@@ -275,6 +306,26 @@ mod tests {
             |value: &'static str| meta(&[Header { name: "Accept-Encoding", value: value.as_bytes() }]).gzip;
         assert!(gzip("gzip") && gzip("deflate, gzip"));
         assert!(!gzip("gzip;q=1") && !gzip("GZIP") && !gzip("identity") && !gzip(""));
+    }
+
+    #[test]
+    fn documents_and_self_metrics_read_accept_encoding_in_their_own_ways() {
+        for (accepted, openapi, metrics) in [
+            ("gzip", true, true),
+            ("GZIP", true, false),
+            ("gzip;q=1", true, true),
+            ("gzip; q=0.5", true, true),
+            ("gzip;q=0", false, false),
+            ("gzip;q=x", false, false),
+            ("*", false, false),
+            ("identity;q=1, gzip;q=0.5", true, false),
+            ("deflate;q=0.5, gzip;q=0.9", true, true),
+            ("x-gzip", false, false),
+        ] {
+            let reads = |path| reads_gzip(path, accepted.as_bytes());
+            assert_eq!((reads("/openapi/v2"), reads("/metrics")), (openapi, metrics), "{accepted}");
+            assert!(!reads("/openapi/v3/apis/metrics.k8s.io/v1beta1"), "{accepted}");
+        }
     }
 
     #[test]

@@ -10,8 +10,11 @@ pub mod percent;
 pub mod protobuf;
 pub mod quantity;
 pub mod selector;
+mod stray;
 pub mod text;
 pub mod time;
+
+pub use stray::{stray_byte, text_of};
 
 #[cfg(test)]
 pub(crate) mod tests {

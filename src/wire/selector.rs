@@ -153,7 +153,8 @@ enum Token {
 /// A token and its text.
 type Word<'a> = (Token, &'a str);
 
-/// Splits a label selector into words. A NUL ends a word, and the text when no word has begun, as in the reference.
+/// Splits a label selector into words. A NUL ends a word or an operator and is gone with it; anywhere else it ends the
+/// text. So does the reference.
 struct Lexer<'a> {
     text: &'a str,
     pos: usize,
@@ -177,7 +178,7 @@ impl<'a> Lexer<'a> {
             [b',', ..] => (Token::Comma, 1),
             _ => return self.identifier(rest),
         };
-        self.pos += len;
+        self.pos += len + usize::from(rest.as_bytes().get(len) == Some(&0));
         (token, rest.get(..len).unwrap_or(""))
     }
 

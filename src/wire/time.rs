@@ -4,6 +4,7 @@
 //! always 20 bytes. Durations follow Go's `Duration.String` and `ParseDuration`, error texts included. No allocation
 //! but for an error's text.
 
+use super::stray_byte;
 use super::text::Text;
 use crate::units::{UnixNanos, Window};
 
@@ -210,15 +211,17 @@ fn unit_nanos(name: &str) -> Option<u64> {
 fn quoted(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::from("\"");
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => {
-                out.push('\\');
-                out.push(char::from(byte));
-            }
-            b' '..=0x7f => out.push(char::from(byte)),
-            _ => {
+    for c in text.chars() {
+        match (c, stray_byte(c)) {
+            ('"' | '\\', _) => out.extend(['\\', c]),
+            (' '..='\x7f', _) => out.push(c),
+            (_, Some(byte)) => {
                 let _ = write!(out, "\\x{byte:02x}");
+            }
+            (_, None) => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(out, "\\x{byte:02x}");
+                }
             }
         }
     }

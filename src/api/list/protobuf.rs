@@ -75,6 +75,9 @@ impl ProtobufList {
                 object.observe(form.now, metrics);
                 true
             });
+            if meta_number > item_number {
+                raw.rotate_left(meta_len);
+            }
             head.append(&mut raw);
             head.extend_from_slice(&encode_protobuf::ENVELOPE_END);
             return Body::Whole(head);

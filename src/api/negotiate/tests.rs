@@ -32,6 +32,8 @@ fn clauses_are_taken_by_quality_then_order() {
         ("application/yaml;q=0,application/xml", "yaml"),
         ("application/json,application/yaml;q=2", "yaml"),
         ("application/yaml;q=x,application/json;q=0.1", "json"),
+        ("application/json,application/yaml;q=1_0", "yaml"),
+        ("application/yaml;q=_1,application/json;q=0.1", "json"),
         ("application/vnd.kubernetes.protobuf, */*", "vnd.kubernetes.protobuf"),
         // A concrete type goes before a wildcard of better quality.
         ("*/*;q=1,application/yaml;q=0.1", "yaml"),

@@ -32,7 +32,13 @@ fn the_leniencies_of_the_reference_are_kept() {
         ("GET / HTTP/1.1\r\nHost: x\n\r\n".to_string(), "/", BodyLength::Bytes(0)),
         ("GET / HTTP/1.0\r\n\r\n".to_string(), "/", BodyLength::Bytes(0)),
         (format!("GET http://x/readyz HTTP/1.1\r\n{host}\r\n"), "/readyz", BodyLength::Bytes(0)),
-        (format!("GET HTTPS://x:1?a HTTP/1.1\r\n{host}\r\n"), "/", BodyLength::Bytes(0)),
+        (format!("GET HTTPS://x:1?a HTTP/1.1\r\n{host}\r\n"), "", BodyLength::Bytes(0)),
+        (format!("GET ftp://u:p@[::1]:1/a HTTP/1.2\r\n{host}\r\n"), "/a", BodyLength::Bytes(0)),
+        (format!("GET http:///readyz HTTP/1.1\r\n{host}\r\n"), "/readyz", BodyLength::Bytes(0)),
+        (format!("GET mailto:a@b HTTP/1.1\r\n{host}\r\n"), "", BodyLength::Bytes(0)),
+        (format!("GET * HTTP/1.1\r\n{host}\r\n"), "*", BodyLength::Bytes(0)),
+        ("CONNECT x:443 HTTP/1.1\r\n\r\n".to_string(), "", BodyLength::Bytes(0)),
+        (format!("GET / HTTP/1.1\r\n{host}Expect: 100-continue, x\r\n\r\n"), "/", BodyLength::Bytes(0)),
         (format!("GET //a%20b HTTP/1.1\r\n{host}\r\n"), "//a%20b", BodyLength::Bytes(0)),
         (format!("GET / HTTP/1.1\r\n{host}Content-Length: 5\r\n\r\n"), "/", BodyLength::Bytes(5)),
         (
@@ -94,6 +100,23 @@ fn a_name_that_is_no_token_is_called_so_unless_a_line_has_no_colon() {
     assert_eq!(why("A : b"), Refusal::Bad("invalid header name"));
     assert_eq!(why("A : b\r\nC"), Refusal::Bad(""));
     assert_eq!(why("A"), Refusal::Bad(""));
+    assert_eq!(why("A{: b"), Refusal::Bad(""));
+}
+
+#[test]
+fn the_first_of_several_mistakes_counts() {
+    for (head, refusal) in [
+        ("GET /%zz HTTP/2.0\r\n\r\n", Refusal::Bad("")),
+        ("GET / HTTP/2.0\r\nA{: b\r\n\r\n", Refusal::Bad("")),
+        ("GET / HTTP/2.0\r\nTransfer-Encoding: x\r\n\r\n", Refusal::Encoding),
+        ("GET / HTTP/2.0\r\nA : b\r\n\r\n", Refusal::Version),
+        ("GET / HTTP/1.1\r\nHost : b\r\n\r\n", Refusal::Bad("missing required Host header")),
+        ("GET / HTTP/1.1\r\nHost: a b\r\nA : b\r\n\r\n", Refusal::Bad("malformed Host header")),
+        ("GET / HTTP/1.1\r\nHost: a b\r\nTransfer-Encoding: x\r\n\r\n", Refusal::Encoding),
+        ("GET / HTTP/1.1\r\nHost: a b\r\nExpect: x\r\n\r\n", Refusal::Bad("malformed Host header")),
+    ] {
+        assert_eq!(refused(head), refusal, "{}", head.escape_debug());
+    }
 }
 
 #[test]
@@ -119,12 +142,14 @@ fn odd_request_lines_are_refused() {
         "GET /a% HTTP/1.1",
         "GET readyz HTTP/1.1",
         "GET x/readyz HTTP/1.1",
-        "GET ftp://x/ HTTP/1.1",
-        "GET http:///readyz HTTP/1.1",
         "GET http://a\\b/ HTTP/1.1",
-        "GET * HTTP/1.1",
-        "CONNECT x:443 HTTP/1.1",
-        "CONNECT x HTTP/1.1",
+        "GET http://x:a/ HTTP/1.1",
+        "GET http://[::1/ HTTP/1.1",
+        "GET http://%41/ HTTP/1.1",
+        "GET http://x%zz/ HTTP/1.1",
+        "GET ://x HTTP/1.1",
+        "GET 1http://x/ HTTP/1.1",
+        "CONNECT a\\b HTTP/1.1",
         "\r\nGET / HTTP/1.1",
     ] {
         let refusal = parse(format!("{line}\r\nHost: x\r\n\r\n").as_bytes())

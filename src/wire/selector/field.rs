@@ -36,7 +36,11 @@ impl FieldSelector {
                 .and_then(|_| split_operator(part))
                 .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{part}'"))?;
             let value = part.get(field.len() + operator.len()..).unwrap_or("");
-            terms.push(Term { field: field.to_owned(), equal: operator != "!=", value: unescaped(value)? });
+            let value = unescaped(value)?;
+            // A term about nothing at all (`=`) says nothing.
+            if !(field.is_empty() && value.is_empty()) {
+                terms.push(Term { field: field.to_owned(), equal: operator != "!=", value });
+            }
         }
         Ok(FieldSelector { terms })
     }

@@ -1,4 +1,6 @@
+use super::validate::json_quoted;
 use super::*;
+use crate::wire::text_of;
 
 fn selects(selector: &str, labels: &[(&str, &str)]) -> bool {
     let selector = LabelSelector::parse(selector).unwrap();
@@ -239,10 +241,19 @@ fn an_exact_field_is_the_first_equal_term() {
     let terms: Vec<_> = selector.terms().collect();
     assert_eq!(terms, [("a", false, "x"), ("a", true, "y"), ("a", true, "z"), ("b", true, "1")]);
     assert_eq!(FieldSelector::parse("=idle").unwrap().terms().next(), Some(("", true, "idle")));
+    assert_eq!(FieldSelector::parse("=,a=b,!=").unwrap().terms().collect::<Vec<_>>(), [("a", true, "b")]);
+}
+
+#[test]
+fn a_nul_is_gone_with_the_word_or_operator_before_it() {
+    assert_eq!(label_error("a<1,\0==b"), "found '==', expected: identifier after ','");
+    assert_eq!(LabelSelector::parse("a=\0b").unwrap(), LabelSelector::parse("a=b").unwrap());
 }
 
 #[test]
 fn quotes_are_gos() {
+    assert_eq!(quoted(&text_of(vec![b'a', 0xff])), "\"a\\xff\"");
+    assert_eq!(json_quoted(&text_of(b"<\"\x01\n\xffe".to_vec())), r#""\u003c\"\u0001\n\ufffde""#);
     assert_eq!(
         quoted("a\"b\\<c>\n\x01\u{7f}é\u{a0}\u{200b}\u{1f600}'"),
         "\"a\\\"b\\\\<c>\\n\\x01\\x7fé\\u00a0\\u200b\u{1f600}'\""

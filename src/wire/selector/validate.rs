@@ -1,11 +1,17 @@
 //! What a label key and a label value may be, and how the reference words what is wrong with them.
 
+use crate::wire::stray_byte;
+
 /// A string in Go's double quotes (`%q`).
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
+        if let Some(byte) = stray_byte(c) {
+            out.push_str(&format!("\\x{byte:02x}"));
+            continue;
+        }
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
@@ -25,6 +31,30 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
+/// A string as the reference writes values of a type of its own: in JSON.
+#[must_use]
+pub fn json_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\x08' => out.push_str("\\b"),
+            '\x0c' => out.push_str("\\f"),
+            c if stray_byte(c).is_some() => out.push_str("\\ufffd"),
+            '<' | '>' | '&' | '\0'..' ' | '\u{2028}' | '\u{2029}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Nearly Go's `strconv.IsPrint`: Rust's own idea of what it must escape, and no blank but the ASCII one.
 fn is_printable(c: char) -> bool {
     c == ' ' || (!c.is_whitespace() && c.escape_debug().len() == 1) || c == '\''
@@ -35,6 +65,8 @@ fn is_printable(c: char) -> bool {
 pub enum Mistake {
     /// The value is malformed.
     Invalid,
+    /// The value is none of a set of words.
+    InvalidWord,
     /// The field may not be set here.
     Forbidden,
     /// The value is none of the known ones.
@@ -46,7 +78,7 @@ impl Mistake {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
-            Mistake::Invalid => "FieldValueInvalid",
+            Mistake::Invalid | Mistake::InvalidWord => "FieldValueInvalid",
             Mistake::Forbidden => "FieldValueForbidden",
             Mistake::NotSupported => "FieldValueNotSupported",
         }
@@ -78,8 +110,11 @@ impl InvalidField {
     pub fn body(&self) -> String {
         match self.kind {
             Mistake::Invalid => format!("Invalid value: {}: {}", quoted(&self.value), self.detail),
+            Mistake::InvalidWord => format!("Invalid value: {}: {}", json_quoted(&self.value), self.detail),
             Mistake::Forbidden => format!("Forbidden: {}", self.detail),
-            Mistake::NotSupported => format!("Unsupported value: {}: {}", quoted(&self.value), self.detail),
+            Mistake::NotSupported => {
+                format!("Unsupported value: {}: {}", json_quoted(&self.value), self.detail)
+            }
         }
     }
 
