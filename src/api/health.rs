@@ -9,6 +9,7 @@ use super::answer::{Answer, Body};
 use super::request::{Head, RequestInfo, parameter, parameters};
 use super::{Context, Vitals, index};
 use crate::store::Readiness;
+use crate::wire::selector::quoted;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -124,7 +125,7 @@ impl State {
             body.extend(line);
         }
         if !excluded.is_empty() {
-            let names: Vec<_> = excluded.iter().map(|name| format!("\"{name}\"")).collect();
+            let names: Vec<_> = excluded.iter().map(|name| quoted(name)).collect();
             let names = names.join(", ");
             body.push_str(&format!("warn: some health checks cannot be excluded: no matches for {names}\n"));
         }

@@ -103,7 +103,7 @@ impl<'a> RequestInfo<'a> {
 
     /// A watch has no deadline and its `timeout` is not read: it ends by itself, here with a 405.
     fn watches(&self) -> bool {
-        self.is_resource && self.verb == "watch"
+        self.verb == "watch"
     }
 
     fn read_path<'p>(&mut self, head: &Head<'a>, path: &'p str, own: impl Fn(&'p str) -> Cow<'a, str>) {

@@ -170,6 +170,7 @@ fn timeouts_are_at_most_a_minute_and_a_watch_has_none() {
         assert_eq!(info("GET", target).timeout, Some(Duration::from_secs(seconds)), "{target}");
     }
     assert_eq!(info("GET", "/apis/g/v/nodes?watch=1&timeout=5s").timeout, None);
+    assert_eq!(info("WATCH", "/a?timeout=5s").timeout, None);
 }
 
 #[test]
