@@ -310,6 +310,14 @@ pub const LOG_LINE_LEN_MAX: usize = 4 * 1024;
 /// the stack). Untouched pages cost nothing; beyond it the guard page ends the process.
 pub const THREAD_STACK_LEN: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 128 * 1024 };
 
+/// Bytes at the lower end of a stack that are not given back: the C library keeps some of the stack's length for itself,
+/// so that its end is not known exactly.
+pub const STACK_SPARE_LEN: usize = 16 * 1024;
+
+/// Bytes from which an allocation has a mapping of its own. Most pieces are below 17 KiB, one part of an answer; larger
+/// ones are heads of rare requests and objects, which must leave no holes.
+pub const HEAP_PIECE_LEN_MAX: usize = 32 * 1024;
+
 /// Bytes read of a kernel file (/proc/stat, memory.stat); what is looked for stands in the first two thousand.
 pub const HOST_FILE_LEN_MAX: usize = 8 * 1024;
 
@@ -327,3 +335,7 @@ pub const BACKLOG_MAX: i32 = 128;
 
 /// Time between two looks at what systemd is told; also the pace of its watchdog when the unit asks for a slower one.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Time between two times that the program's own pages are given back: what was not called since then is not resident.
+/// It costs some 50 microseconds.
+pub const FORGET_INTERVAL: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use crate::cli::{self, Command, Config, Mode, START_ERROR_CODE, Surroundings};
 use crate::cluster::authentication::{self, Authentication};
 use crate::host::cgroup::{HostSource, Roots};
 use crate::host::signals::Signals;
-use crate::host::{clock, listen, log as logger, memory, systemd, threads};
+use crate::host::{allocator, clock, listen, log as logger, memory, systemd, threads};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::certificate::{Certificates, subject_names};
@@ -98,7 +98,7 @@ impl Shared {
 
 impl Program {
     fn start(config: Config) -> Result<Program, String> {
-        memory::limit_allocator();
+        allocator::limit();
         logger::start(config.log.verbosity, config.log.json);
         for warning in &config.warnings {
             log::warn!("{warning}");

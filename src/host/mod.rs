@@ -1,5 +1,6 @@
 //! The operating system: clock, log, signals, systemd, memory settings, and this machine as a source of samples.
 
+pub mod allocator;
 pub mod cgroup;
 pub mod clock;
 pub mod listen;

@@ -56,6 +56,7 @@ impl Stream {
                 while tls.is_handshaking() {
                     tls.complete_io(&mut socket)?;
                 }
+                threads::give_back_stack();
                 Some(tls)
             }
         };

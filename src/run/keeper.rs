@@ -5,7 +5,7 @@
 use crate::cluster::authentication::Authentication;
 use crate::cluster::review::Reviewer;
 use crate::host::signals::{Signal, Signals};
-use crate::host::{clock, systemd};
+use crate::host::{allocator, clock, memory, systemd};
 use crate::limits;
 use crate::lock::lock;
 use crate::poller::Poller;
@@ -42,6 +42,7 @@ impl Keeper {
         let pause = watchdog.unwrap_or(limits::STATUS_INTERVAL).min(limits::STATUS_INTERVAL);
         let mut refresh_at = clock::mono();
         let mut status = String::new();
+        let mut forget_at = refresh_at;
         loop {
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
@@ -70,6 +71,11 @@ impl Keeper {
                 systemd::alive();
             }
             self.tell(&mut status);
+            allocator::trim();
+            if now >= forget_at {
+                forget_at = now + limits::FORGET_INTERVAL;
+                memory::forget_program();
+            }
         }
     }
 
