@@ -4,7 +4,7 @@
 //! keys are merged into the cluster's, where `apis` or `version` belong to kube-apiserver. Documents are written from
 //! tables while they are sent and never held. JSON alone is offered: both kube-apiserver and kubectl ask for it.
 //! Any method gets the document, as in the reference. Deviations: a wrong `?hash=` gets the document (the reference
-//! redirects, which the aggregator turns into an error), and ranges are not served.
+//! redirects, which the aggregator turns into an error), and neither ranges nor the protobuf form are served.
 
 mod document;
 mod form;
