@@ -58,21 +58,7 @@ impl Poller {
         metrics: Arc<SelfMetrics>,
         sources: Sources,
     ) -> std::io::Result<Poller> {
-        let shared = Arc::new(Shared {
-            store,
-            metrics,
-            selector,
-            sources,
-            schedule: Mutex::new(Schedule::new(resolution)),
-            wake: Condvar::new(),
-            help: Condvar::new(),
-            standby: AtomicBool::new(false),
-            changed: AtomicBool::new(true),
-            stopped: AtomicBool::new(false),
-            running: AtomicUsize::new(1),
-            progress: Mutex::new(None),
-            refusals: Refusals::default(),
-        });
+        let shared = Arc::new(Shared::new(resolution, selector, store, metrics, sources));
         let first = shared.clone();
         threads::spawn("poller", move || first.work())?;
         Ok(Poller(shared))
@@ -102,6 +88,30 @@ impl Poller {
 }
 
 impl Shared {
+    fn new(
+        resolution: Duration,
+        selector: LabelSelector,
+        store: Arc<Mutex<Store>>,
+        metrics: Arc<SelfMetrics>,
+        sources: Sources,
+    ) -> Shared {
+        Shared {
+            store,
+            metrics,
+            selector,
+            sources,
+            schedule: Mutex::new(Schedule::new(resolution)),
+            wake: Condvar::new(),
+            help: Condvar::new(),
+            standby: AtomicBool::new(false),
+            changed: AtomicBool::new(true),
+            stopped: AtomicBool::new(false),
+            running: AtomicUsize::new(1),
+            progress: Mutex::new(None),
+            refusals: Refusals::default(),
+        }
+    }
+
     /// The life of the first thread.
     fn work(self: &Arc<Shared>) {
         let mut source = (self.sources)();

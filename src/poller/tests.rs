@@ -71,21 +71,9 @@ fn store(nodes: &[&str]) -> Arc<Mutex<Store>> {
 }
 
 fn shared(store: &Arc<Mutex<Store>>, selector: &str, kubelets: &Kubelets) -> Arc<Shared> {
-    Arc::new(Shared {
-        store: store.clone(),
-        metrics: Arc::new(SelfMetrics::new(Duration::from_secs(15))),
-        selector: LabelSelector::parse(selector).unwrap(),
-        sources: kubelets.sources(),
-        schedule: Mutex::new(Schedule::new(Duration::from_secs(15))),
-        wake: Condvar::new(),
-        help: Condvar::new(),
-        standby: AtomicBool::new(false),
-        changed: AtomicBool::new(true),
-        stopped: AtomicBool::new(false),
-        running: AtomicUsize::new(1),
-        progress: Mutex::new(None),
-        refusals: Refusals::default(),
-    })
+    let (resolution, selector) = (Duration::from_secs(15), LabelSelector::parse(selector).unwrap());
+    let metrics = Arc::new(SelfMetrics::new(resolution));
+    Arc::new(Shared::new(resolution, selector, store.clone(), metrics, kubelets.sources()))
 }
 
 /// Scrapes one node as a thread would.
