@@ -133,12 +133,12 @@ impl HostSource {
     pub fn refresh_inventory(&mut self, store: &Mutex<Store>) {
         let changed = self.containers.refresh(&self.roots, &self.hierarchy);
         if !self.node_announced {
-            let mut store = lock(&store);
+            let mut store = lock(store);
             self.announce_node(&mut store);
             self.node_announced = true;
         }
         if changed {
-            let mut store = lock(&store);
+            let mut store = lock(store);
             self.announce_pods(&mut store);
         }
     }

@@ -36,7 +36,7 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     fn lock(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
+        lock(self.store)
     }
 }
 
