@@ -480,3 +480,61 @@ fn a_flood_from_one_address_keeps_no_other_address_out() {
     stop.store(true, Ordering::Relaxed);
     assert!(flood.join().unwrap() > 100);
 }
+
+#[test]
+fn slow_clients_are_cut_in_their_time() {
+    let folder = Folder::new();
+    let toplet = Toplet::start(&folder, &[]);
+    let socket = || {
+        let socket = TcpStream::connect(("127.0.0.1", toplet.port)).unwrap();
+        socket.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    let after_handshake = |bytes: &[u8]| {
+        let mut connection = toplet.client().connect().unwrap();
+        connection.send(bytes).unwrap();
+        let (session, socket) = connection.into_parts();
+        socket.set_nonblocking(true).unwrap();
+        (Some(session), socket)
+    };
+    let mut hello = socket();
+    hello.write_all(&[0x16]).unwrap();
+    // Answers of some megabytes, of which nothing is taken.
+    let unread = b"GET /openapi/v2 HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_500);
+    let mut clients = [
+        ("silence", (None, socket()), limits::HANDSHAKE_TIME_MAX),
+        ("a handshake that goes no further", (None, hello), limits::HANDSHAKE_TIME_MAX),
+        ("a head byte by byte", after_handshake(b"GET /livez HTTP/1.1\r\nX-Slow: "), limits::HEAD_TIME_MAX),
+        ("no request", after_handshake(b""), limits::HEAD_TIME_MAX),
+        ("answers that are not taken", after_handshake(&unread), limits::PIECE_TIME_MAX),
+    ];
+    let begin = std::time::Instant::now();
+    let slow = |name: &str| name.contains("byte");
+    for (name, (session, socket), time) in &mut clients {
+        eventually(&format!("{name}: cut within {time:?}"), *time + PATIENCE, || {
+            if let Some(session) = session.as_mut().filter(|_| slow(name)) {
+                session.writer().write_all(b"a").unwrap();
+                while session.wants_write() && session.write_tls(socket).is_ok() {}
+            }
+            // Answers must not be taken here: that they were cut shows when writing. Elsewhere what came is passed over.
+            let ended = match name.contains("taken") {
+                true => socket.write(&[0]).is_err_and(is_end),
+                false => loop {
+                    match socket.read(&mut [0; 1024]) {
+                        Ok(0) => break true,
+                        Ok(_) => {}
+                        Err(error) => break is_end(error),
+                    }
+                },
+            };
+            std::thread::sleep(Duration::from_millis(200));
+            ended.then_some(())
+        });
+        println!("{name:<34} | cut after {:>4.0?} | limit {time:?}", begin.elapsed());
+    }
+}
+
+fn is_end(error: std::io::Error) -> bool {
+    error.kind() != std::io::ErrorKind::WouldBlock
+}

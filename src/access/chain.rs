@@ -7,8 +7,8 @@
 //! is; a CA certificate and an old version-1 certificate may be a client's if an anchor issued it directly.
 //! The pools of the front proxy and of clients are two values of this type: they cannot mix.
 //!
-//! Deviation: RSA keys below 2048 bits, SHA-1 signatures, P-521 and, as a client's certificate, a CA that was issued
-//! by an intermediate are refused; the reference accepts some of them. Gain: no weak keys, no path search of our own.
+//! Deviation: RSA keys below 2048 bits, P-521, ECDSA with SHA-512 and, as a client's certificate, a CA that was issued
+//! by an intermediate are refused; the reference accepts them. Gain: no weak keys, no path search of our own.
 
 use super::certificate::{ANY_USAGE, CLIENT_AUTH, Certificate, Reader, bits, tag};
 use crate::limits::{CA_COUNT_MAX, INTERMEDIATE_COUNT_MAX};

@@ -1,8 +1,8 @@
 //! Whom to trust: the ConfigMap `kube-system/extension-apiserver-authentication`, overridden by flags, followed while
 //! running.
 //!
-//! Looked at every `limits::TRUST_INTERVAL`; a plain GET, since a watch would hold a connection for a document that
-//! changes once a year. What cannot be read or parsed leaves the last good state; a key that is missing means nobody is
+//! Looked at every `limits::TRUST_INTERVAL`, and on SIGHUP; a plain GET, since a watch would hold a connection for a
+//! document that changes once a year. What cannot be read or parsed leaves the last good state; a key that is missing means nobody is
 //! trusted that way. Trust that was never read is no trust: the answers are then 401, 403 or a review's. Deviation: the
 //! reference ends when the first lookup fails; this one tries again. Source: `k8s.io/apiserver`
 //! `pkg/server/options/authentication.go`.

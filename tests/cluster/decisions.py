@@ -55,6 +55,26 @@ CERTIFICATES = [
     ("client, P-384", "cluster-ca", BOB, CLIENT, NOW, "P-384", []),
     ("client, P-521", "cluster-ca", BOB, CLIENT, NOW, "P-521", []),
     ("client, Ed25519", "cluster-ca", BOB, CLIENT, NOW, "ED25519", []),
+    ("client, signed with SHA-1", "cluster-ca", BOB, CLIENT, NOW, "P-256 sha1", []),
+    ("client, signed with SHA-512", "cluster-ca", BOB, CLIENT, NOW, "P-256 sha512", []),
+    ("client, several usages and names", "cluster-ca", BOB, "extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName=DNS:bob.example,email:bob@example", NOW, "P-256", []),
+    ("front proxy, intermediate", "front-proxy-ca", "/CN=proxy-sub-ca", IS_CA, NOW, "P-256", []),
+    ("front proxy, intermediate sent", "front proxy, intermediate", PROXY, CLIENT, NOW, "P-256", ["front proxy, intermediate"]),
+    ("expired intermediate", "cluster-ca", "/CN=expired-ca", IS_CA, PAST, "P-256", []),
+    ("client, expired intermediate sent", "expired intermediate", BOB, CLIENT, NOW, "P-256", ["expired intermediate"]),
+    ("intermediate for servers", "cluster-ca", "/CN=server-ca", IS_CA + "\n" + SERVER, NOW, "P-256", []),
+    ("client, intermediate for servers sent", "intermediate for servers", BOB, CLIENT, NOW, "P-256", ["intermediate for servers"]),
+    ("client, issued by a client", "client", BOB, CLIENT, NOW, "P-256", ["client"]),
+    ("intermediate that ends chains", "cluster-ca", "/CN=last-ca", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=keyCertSign", NOW, "P-256", []),
+    ("client, right below it", "intermediate that ends chains", BOB, CLIENT, NOW, "P-256", ["intermediate that ends chains"]),
+    ("intermediate below it", "intermediate that ends chains", "/CN=too-deep-ca", IS_CA, NOW, "P-256", []),
+    ("client, too deep", "intermediate below it", BOB, CLIENT, NOW, "P-256", ["intermediate below it", "intermediate that ends chains"]),
+    ("intermediate that may not sign", "cluster-ca", "/CN=silent-ca", "basicConstraints=critical,CA:TRUE\nkeyUsage=digitalSignature", NOW, "P-256", []),
+    ("client, below it", "intermediate that may not sign", BOB, CLIENT, NOW, "P-256", ["intermediate that may not sign"]),
+    ("intermediate for names", "cluster-ca", "/CN=names-ca", IS_CA + "\nnameConstraints=critical,permitted;DNS:good.example", NOW, "P-256", []),
+    ("client, no name to constrain", "intermediate for names", BOB, CLIENT, NOW, "P-256", ["intermediate for names"]),
+    ("client, name within", "intermediate for names", BOB, CLIENT + "\nsubjectAltName=DNS:a.good.example", NOW, "P-256", ["intermediate for names"]),
+    ("client, name outside", "intermediate for names", BOB, CLIENT + "\nsubjectAltName=DNS:a.bad.example", NOW, "P-256", ["intermediate for names"]),
 ]
 # Authorities shown as if they were somebody, and no certificate at all.
 THEMSELVES = ["front-proxy-ca", "cluster-ca", "stranger-ca"]
@@ -62,6 +82,7 @@ THEMSELVES = ["front-proxy-ca", "cluster-ca", "stranger-ca"]
 DEVIATIONS = {
     "client, RSA 1024": ("RSA keys below 2048 bits are refused, in the handshake", None),
     "client, P-521": ("P-521 in clients' certificates is not offered, so a client keeps its certificate to itself", "none"),
+    "client, signed with SHA-512": ("a certificate signed with ECDSA and SHA-512 is refused", "stranger"),
     "CA issued by an intermediate": ("a CA certificate issued by an intermediate is refused as a client's", "stranger"),
 }
 
@@ -92,6 +113,7 @@ def openssl(*args, **more):
 
 
 def make_key(path, kind):
+    kind = kind.split()[0]
     if kind.startswith("RSA"):
         openssl("genrsa", "-out", path, kind[4:])
     elif kind == "ED25519":
@@ -141,7 +163,7 @@ def make_certificates(pki):
             with open(at("ext"), "w") as file:
                 file.write(extensions + "\n")
             openssl("ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", issuer, "-keyfile", issuer_key, "-startdate", life[0],
-                    "-enddate", life[1], "-extfile", at("ext"), *signing, cwd=folder)
+                    "-enddate", life[1], "-md", (kind.split() + ["sha256"])[1], "-extfile", at("ext"), *signing, cwd=folder)
         with open(at("crt"), "w") as chain:
             for path in [at("one")] + [made[other][0] for other in sent]:
                 with open(path) as file:
