@@ -204,7 +204,7 @@ fn read_file(
 }
 
 fn file_line(line: &str, origin: Origin) -> Result<Said, StartError> {
-    let bare = line.trim_start_matches('-');
+    let bare = line.strip_prefix("--").or(line.strip_prefix('-')).unwrap_or(line);
     let end = bare.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(bare.len());
     let (name, rest) = bare.split_at(end);
     let flag = match name.chars().next() {
@@ -354,6 +354,10 @@ mod tests {
         assert_eq!(
             message("#\n#\nkubelet-port=x"),
             "/etc/toplet.conf:3: --kubelet-port: `x` is not a port from 1 to 65535"
+        );
+        assert_eq!(
+            message("----cert-dir=x"),
+            "/etc/toplet.conf:1: ----cert-dir: there is no such flag; did you mean --cert-dir?"
         );
         assert_eq!(
             message("cert-dir"),

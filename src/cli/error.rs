@@ -58,18 +58,39 @@ impl StartError {
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Origin::File(..) = self.origin {
-            write!(f, "{}: ", self.origin)?;
+        if let Origin::File(path, line) = &self.origin {
+            one_line(f, path)?;
+            write!(f, ":{line}: ")?;
         }
         if !self.subject.is_empty() {
-            write!(f, "{}: ", self.subject)?;
+            one_line(f, &self.subject)?;
+            f.write_str(": ")?;
         }
-        // One line whatever a path or value holds.
-        for c in self.problem.chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        one_line(f, &self.problem)?;
+        if !self.remedy.is_empty() {
+            f.write_str("; ")?;
+            one_line(f, &self.remedy)?;
         }
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
+        Ok(())
     }
 }
 
+/// Writes a text on one line, and without orders to a terminal, whatever a path, a name or a value holds.
+fn one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars()
+        .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") })
+}
+
 impl std::error::Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_was_written() {
+        let origin = Origin::File("/etc/a\nb".into(), 7);
+        let error = StartError::new("--no\u{1b}[2Jport", origin, "`a\nb` is no port", "write\u{f}it");
+        assert_eq!(error.to_string(), "/etc/a\\nb:7: --no\\u{1b}[2Jport: `a\\nb` is no port; write\\u{f}it");
+    }
+}

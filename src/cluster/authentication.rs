@@ -38,9 +38,11 @@ pub struct Settings {
 
 /// Front proxy and client CA bundle, as they were last read.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct Known {
-    front_proxy: FrontProxySettings,
-    client_ca: Option<Vec<u8>>,
+pub struct Known {
+    /// The front proxy; its `ca_pem` is `None` when there is none.
+    pub front_proxy: FrontProxySettings,
+    /// The bundle that clients are held against.
+    pub client_ca: Option<Vec<u8>>,
 }
 
 /// The trust in force. Shared: the serving thread reads it, one other thread refreshes it.
@@ -227,7 +229,8 @@ fn lookup(api: &ApiServer) -> Result<String, FetchError> {
 }
 
 /// What the document says, and what is wrong with it. What cannot be read stays as it was last.
-fn known(document: &str, last: &Known) -> (Known, Option<String>) {
+#[must_use]
+pub fn known(document: &str, last: &Known) -> (Known, Option<String>) {
     let Ok(map) = json::from_str::<ConfigMap>(document) else {
         return (last.clone(), Some("not a ConfigMap in JSON".to_owned()));
     };

@@ -247,7 +247,9 @@ struct User {
     extra: Option<BTreeMap<String, Vec<String>>>,
 }
 
-fn token_verdict(body: &str) -> Option<Verdict> {
+/// What the answer to a TokenReview says; `None` when it is none.
+#[must_use]
+pub fn token_verdict(body: &str) -> Option<Verdict> {
     let status = json::from_str::<TokenReview>(body).ok()?.status?;
     let error = status.error.unwrap_or_default();
     match status.user {
@@ -273,7 +275,9 @@ struct AccessStatus {
     reason: Option<String>,
 }
 
-fn access_verdict(body: &str) -> Option<Verdict> {
+/// What the answer to a SubjectAccessReview says; `None` when it is none.
+#[must_use]
+pub fn access_verdict(body: &str) -> Option<Verdict> {
     let status = json::from_str::<AccessReview>(body).ok()?.status?;
     let denied = status.denied.unwrap_or_default();
     match status.allowed {

@@ -13,7 +13,8 @@ use dlmalloc::Dlmalloc;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-#[global_allocator]
+// Fuzz targets keep the allocator of their sanitizer.
+#[cfg_attr(not(fuzzing), global_allocator)]
 static ALLOCATOR: Allocator = Allocator(Mutex::new(Dlmalloc::new()));
 
 struct Allocator(Mutex<Dlmalloc>);

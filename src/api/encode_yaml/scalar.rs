@@ -8,7 +8,9 @@ pub(super) const SIMPLE_KEY_LEN_MAX: usize = 128;
 /// Appends a string. `indent` is where its further lines begin; a key has none.
 pub(super) fn string(out: &mut Vec<u8>, text: &str, indent: usize, is_key: bool) {
     let shape = Shape::of(text);
-    if text.contains('\n') && !is_key && !shape.space_break && !shape.special && !shape.trailing_space {
+    // A block cannot end in one of the rarer line breaks: the line feed that follows would belong to it.
+    let is_block = text.contains('\n') && !is_key && !text.ends_with(['\u{2028}', '\u{2029}']);
+    if is_block && !shape.space_break && !shape.special && !shape.trailing_space {
         return literal(out, text, indent);
     }
     if text.contains('\n') || (is_other_type(text) && !text.is_empty()) || shape.break_space || shape.special
@@ -55,16 +57,21 @@ impl Shape {
                 ':' => before_blank,
                 '#' => matches!(previous, ' ' | '\t' | '\n'),
                 ' ' => at == 0 || next.is_none(),
-                _ => false,
+                c => is_break(c),
             };
             shape.special |= !is_printable(c);
             shape.trailing_space |= c == ' ' && next.is_none();
-            shape.break_space |= c == ' ' && previous == '\n';
-            shape.space_break |= c == '\n' && previous == ' ' && at > 0;
+            shape.break_space |= c == ' ' && is_break(previous);
+            shape.space_break |= is_break(c) && previous == ' ' && at > 0;
             previous = c;
         }
         shape
     }
+}
+
+/// What ends a line for a YAML 1.1 reader, of what is written without an escape.
+const fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\u{2028}' | '\u{2029}')
 }
 
 /// What the reference's emitter writes without an escape.
@@ -203,6 +210,10 @@ fn folded(out: &mut Vec<u8>, text: &str, indent: usize, is_key: bool, quote: &[u
     while let Some((at, c)) = chars.next() {
         let next = chars.peek().map(|(_, next)| *next);
         let inside = quote.is_empty() || (at > 0 && next.is_some());
+        if is_break(previous) && !is_break(c) {
+            out.resize(out.len() + indent, b' ');
+            column = indent;
+        }
         if c == ' ' && !is_key && previous != ' ' && column > WIDTH && inside && next != Some(' ') {
             break_line(out, indent);
             column = indent;
@@ -267,7 +278,7 @@ fn escaped(out: &mut Vec<u8>, c: char) {
 /// Lines as they are, below a `|`.
 fn literal(out: &mut Vec<u8>, text: &str, indent: usize) {
     out.push(b'|');
-    if text.starts_with([' ', '\n']) {
+    if text.starts_with([' ', '\n', '\u{2028}', '\u{2029}']) {
         out.push(b'2');
     }
     let trimmed = text.trim_end_matches('\n');
@@ -276,13 +287,14 @@ fn literal(out: &mut Vec<u8>, text: &str, indent: usize) {
         1 if !trimmed.is_empty() => {}
         _ => out.push(b'+'),
     }
-    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
-        if line.is_empty() {
-            out.push(b'\n');
-        } else {
-            break_line(out, indent);
-            out.extend_from_slice(line.as_bytes());
+    out.push(b'\n');
+    let mut previous = '\n';
+    for c in text.strip_suffix('\n').unwrap_or(text).chars() {
+        if is_break(previous) && !is_break(c) {
+            out.resize(out.len() + indent, b' ');
         }
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        previous = c;
     }
 }
 

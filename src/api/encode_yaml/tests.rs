@@ -112,6 +112,15 @@ fn several_lines_are_a_literal_block() {
 }
 
 #[test]
+fn rarer_line_breaks_are_line_breaks_too() {
+    assert_eq!(scalar_of("\u{2028}<&>"), "'\u{2028}  <&>'");
+    assert_eq!(scalar_of("a\u{2029}\u{2028}b"), "'a\u{2029}\u{2028}  b'");
+    assert_eq!(scalar_of("a\u{2028} b"), "\"a\\L b\"");
+    assert_eq!(scalar_of("a\n\u{2028}b\nc"), "|-\n  a\n\u{2028}  b\n  c");
+    assert_eq!(scalar_of("a\nb\u{2028}"), "\"a\\nb\\L\"");
+}
+
+#[test]
 fn long_lines_are_folded_after_80_columns() {
     let json = r#"{"message":"nodes.metrics.k8s.io is forbidden: User \"bob\" cannot list resource \"nodes\" in API group \"metrics.k8s.io\" at the cluster scope"}"#;
     let text = "message: 'nodes.metrics.k8s.io is forbidden: User \"bob\" cannot list resource \"nodes\"\n  in API group \"metrics.k8s.io\" at the cluster scope'\n";

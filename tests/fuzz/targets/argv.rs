@@ -1,23 +1,69 @@
-//! Any command line: a configuration, a text to print, or a mistake that is said.
+//! Any command line and any flag file: a configuration, or a mistake that is said in one line.
+//! Input: arguments, one a line; after a NUL, the flag file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use toplet::cli::{Presence, Surroundings, parse};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use toplet::cli::{self, Command, StartError, Surroundings};
 
-fuzz_target!(|text: &str| {
-    // Files are not opened here: what they hold is another target's.
-    if text.contains("config") || text.contains("file") || text.contains("cert") || text.contains("key") {
+/// A file in memory for flags; `--config` names no other.
+static FILE: LazyLock<PathBuf> = LazyLock::new(|| toplet_fuzz::memory_file("flags"));
+
+fn parse(args: &[&str]) -> Result<Command, StartError> {
+    let args = std::iter::once("toplet").chain(args.iter().copied()).map(OsString::from);
+    cli::parse(args, &Surroundings::default())
+}
+
+/// What was understood; where it was said does not count.
+fn understood(parsed: &Result<Command, StartError>) -> Option<String> {
+    match parsed {
+        Ok(Command::Run(config)) => Some(format!("{config:?}")),
+        Ok(Command::Check(check)) => Some(format!("{:?}", check.config())),
+        Ok(Command::Say(text)) => Some(text.clone()),
+        Err(_) => None,
+    }
+}
+
+fn check(parsed: &Result<Command, StartError>) {
+    match parsed {
+        Err(error) => {
+            let text = error.to_string();
+            assert!(!error.problem.is_empty() && !text.contains(char::is_control), "{error:?}");
+        }
+        Ok(Command::Check(check)) => {
+            let report = check.report(&|_| Ok(())).unwrap();
+            assert!(report.contains("mode: "), "{report}");
+            // Either nothing is named, or what is named is said to be wrong.
+            assert!(check.report(&|_| Err("no".to_owned())).map_or(true, |same| same == report));
+        }
+        Ok(Command::Run(config)) => assert!(!config.resolution.is_zero() && config.max_connections > 0),
+        Ok(Command::Say(text)) => assert!(!text.is_empty()),
+    }
+}
+
+fuzz_target!(|input: &str| {
+    let (line, file) = input.split_once('\0').unwrap_or((input, ""));
+    if line.contains("-config") || line.contains("_config") || file.contains("config") {
         return;
     }
-    let around = Surroundings {
-        service_host: None,
-        service_port: None,
-        token: Presence::Absent,
-        k3s: Presence::Absent,
-        state_directory: None,
+    let args: Vec<&str> = line.split('\n').collect();
+    let parsed = parse(&args);
+    check(&parsed);
+    let config = format!("--config={}", FILE.display());
+    std::fs::write(&*FILE, file).unwrap();
+    let mut with_file = vec![config.as_str()];
+    with_file.extend(&args);
+    check(&parse(&with_file));
+    // A file of flags says what the command line says.
+    let plain = |arg: &&str| {
+        let is_flag = arg.starts_with("--") && arg.contains('=') && !arg.contains(char::is_whitespace);
+        // These have no place in a file, whatever their value.
+        is_flag && !arg.starts_with("--help=") && !arg.starts_with("--version=")
     };
-    let args = std::iter::once("toplet").chain(text.split('\n')).map(Into::into);
-    if let Err(error) = parse(args, &around) {
-        assert!(!error.to_string().is_empty());
+    if args.iter().all(plain) {
+        std::fs::write(&*FILE, line).unwrap();
+        assert_eq!(understood(&parse(&[&config])), understood(&parsed), "{args:?}");
     }
 });

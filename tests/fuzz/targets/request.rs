@@ -1,46 +1,86 @@
-//! Any bytes as a request: refused, or read and answered, whatever it asks for.
+//! Any bytes on a connection: the same requests however they come, each either refused or free of second readings.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use std::time::Duration;
-use toplet::api::request::RequestInfo;
-use toplet::api::self_metrics::SelfMetrics;
-use toplet::api::{Context, Settings, Vitals, answer, before_authentication};
-use toplet::serve::http1;
-use toplet::store::{Capacity, Store};
-use toplet::units::{UnixNanos, Window};
-use toplet::wire::selector::LabelSelector;
+use toplet::limits;
+use toplet::serve::body::Skip;
+use toplet::serve::http1::{self, BodyLength, Refusal, Request, head_end, resume_at};
+use toplet::wire::percent;
 
-struct House {
-    settings: Settings,
-    metrics: SelfMetrics,
-    store: Store,
+/// Where the head ends when its bytes come in pieces.
+fn end_in_pieces(bytes: &[u8], piece_len: usize) -> Option<usize> {
+    let mut from = 0;
+    for len in (0..bytes.len()).step_by(piece_len).chain([bytes.len()]) {
+        if let Some(end) = head_end(&bytes[..len], from) {
+            return Some(end);
+        }
+        from = resume_at(len);
+    }
+    None
 }
 
-thread_local! {
-    static HOUSE: House = House {
-        settings: Settings {
-            node_selector: LabelSelector::parse("").unwrap(),
-            server_address: ":4443".into(),
-            gzip: false,
-            resolution: Duration::from_secs(15),
-        },
-        metrics: SelfMetrics::new(Duration::from_secs(15)),
-        store: Store::new(Capacity { nodes: 2, pods: 2, containers: 2, text_len: 4096 }, Window::from_secs(15)),
-    };
+/// Whether the body ended, and after how many bytes.
+fn body(bytes: &[u8], length: BodyLength, piece_len: usize) -> Result<(bool, usize), Refusal> {
+    let (mut skip, mut buffer, mut used) = (Skip::new(length), Vec::new(), 0);
+    for piece in bytes.chunks(piece_len) {
+        buffer.extend_from_slice(piece);
+        let taken = skip.advance(&buffer)?;
+        buffer.drain(..taken);
+        used += taken;
+    }
+    assert_eq!(skip.seen(), used);
+    Ok((skip.is_done(), used))
 }
 
-fuzz_target!(|bytes: &[u8]| {
-    let Some(end) = http1::head_end(bytes, 0) else { return };
-    let Ok(request) = http1::parse(&bytes[..end]) else { return };
-    assert!(request.path.starts_with('/') || request.path == "*");
-    let head = request.head();
-    let info = RequestInfo::new(&head);
-    let now = UnixNanos(1_795_500_000_000_000_000);
-    HOUSE.with(|house| {
-        let House { settings, metrics, store } = house;
-        let context = Context { settings, metrics, vitals: Vitals::default(), now, store };
-        let answer = before_authentication(&head, &info).unwrap_or_else(|| answer(&context, &head, &info));
-        assert!((200..600).contains(&answer.status));
-    });
+/// A request in its plainest form.
+fn written(request: &Request<'_>) -> Vec<u8> {
+    let query = request.query.map(|query| format!("?{query}")).unwrap_or_default();
+    let version = u8::from(request.framing.http11);
+    let mut out = format!("{} {}{query} HTTP/1.{version}\r\n", request.method, request.path).into_bytes();
+    for header in &request.headers {
+        out.extend_from_slice(header.name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(header.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+fn check(request: &Request<'_>) {
+    assert!(request.headers.len() <= limits::HEADER_COUNT_MAX);
+    // Empty behind an authority or a bare scheme.
+    assert!(request.path.starts_with('/') || ["", "*"].contains(&request.path), "{request:?}");
+    assert!(percent::is_well_formed(request.path), "{request:?}");
+    let target = [request.path, request.query.unwrap_or_default()].concat();
+    assert!(target.bytes().all(|b| b > b' ' && b != 0x7f), "{request:?}");
+    for header in &request.headers {
+        assert!(!header.name.is_empty() && header.name.bytes().all(|b| b.is_ascii_graphic() && b != b':'));
+        assert!(!header.value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)), "{request:?}");
+        assert_eq!(header.value, header.value.trim_ascii());
+    }
+    let all = |name: &str| request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).count();
+    assert!(all("host") == 1 || !request.framing.http11 || request.method == "CONNECT");
+    assert!(all("host") <= 1);
+    assert!(all("transfer-encoding") == 0 || all("content-length") == 0);
+    assert_eq!(request.framing.body == BodyLength::Chunked, all("transfer-encoding") > 0);
+    if !request.path.is_empty() {
+        let again = written(request);
+        assert_eq!(http1::parse(&again).as_ref(), Ok(request));
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((mut rest, piece_len)) = toplet_fuzz::cut(input) else { return };
+    for _ in 0..16 {
+        let end = head_end(rest, 0);
+        assert_eq!(end, end_in_pieces(rest, piece_len));
+        let Some((head, after)) = end.and_then(|end| rest.split_at_checked(end)) else { return };
+        let Ok(request) = http1::parse(head) else { return };
+        check(&request);
+        let read = body(after, request.framing.body, after.len().max(1));
+        assert_eq!(read, body(after, request.framing.body, piece_len));
+        let Ok((true, used)) = read else { return };
+        rest = &after[used..];
+    }
 });

@@ -1,0 +1,188 @@
+//! Any request to the API over a small store: an answer that is what it says it is, and whose body ends.
+//! Input: lines as in `toplet_fuzz::head`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+use std::time::Duration;
+use toplet::api::answer::{Answer, Body};
+use toplet::api::request::{Head, Header, RequestInfo};
+use toplet::api::self_metrics::SelfMetrics;
+use toplet::api::{self, Context, Settings, Vitals};
+use toplet::serve::http1;
+use toplet::serve::response::{self, Frame, Meta};
+use toplet::store::batch::Batch;
+use toplet::store::row::Point;
+use toplet::store::{Capacity, Kind, NodeRecord, PodRecord, Store};
+use toplet::units::{Bytes, CoreNanos, UnixNanos, Window};
+use toplet::wire::exposition::Key;
+use toplet::wire::protobuf::{Fields, MAGIC};
+use toplet::wire::selector::LabelSelector;
+
+const NOW: UnixNanos = UnixNanos(1_795_514_230_000_000_000);
+/// Values that JSON must escape and YAML must quote.
+const LABELS: [(&str, &str); 12] = [
+    ("a", "yes"),
+    ("b", "0x1f"),
+    ("c", "null"),
+    ("d", "a: b #c"),
+    ("e", "- x\n"),
+    ("f", "\"'\\\u{7f}\u{1}"),
+    ("g", "\u{2028}<&>"),
+    ("h", "1e3"),
+    ("i", "2001-01-01"),
+    ("j", " x "),
+    ("k", "~"),
+    ("zone", "attic"),
+];
+
+struct World {
+    settings: Settings,
+    metrics: SelfMetrics,
+    store: Store,
+}
+
+fn point(turn: u64, seed: u64) -> Point {
+    let mut point = Point::NONE;
+    point.taken_at = UnixNanos(NOW.0 - 25_000_000_000 + i64::try_from(turn).unwrap() * 15_000_000_000);
+    (point.cpu, point.working_set) = (CoreNanos(1 + (turn + 1) * seed * 7_919), Bytes(seed * 4096));
+    point
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let capacity = Capacity { nodes: 8, pods: 128, containers: 256, text_len: 1 << 16 };
+    let mut store = Store::new(capacity, Window::from_secs(60));
+    store.begin_list(Kind::Nodes);
+    for name in ["edge-1", "edge-2", "quiet"] {
+        let labels = LABELS.to_vec();
+        store.upsert_node(&NodeRecord { name, labels, ready: true, ..NodeRecord::default() }).unwrap();
+    }
+    store.end_list(Kind::Nodes);
+    store.begin_list(Kind::Pods);
+    let names: Vec<String> = (0..70).map(|at| format!("pod-{at:02}")).collect();
+    for (at, name) in names.iter().enumerate() {
+        let namespace = if at % 3 == 0 { "default" } else { "kube-public" };
+        store.upsert_pod(&PodRecord { namespace, name, labels: LABELS[at % 12..].to_vec() }).unwrap();
+    }
+    store.end_list(Kind::Pods);
+    for turn in 0..2 {
+        for (node_at, node) in ["edge-1", "edge-2"].into_iter().enumerate() {
+            let mut batch = Batch::new();
+            batch.begin(UnixNanos(0));
+            batch.set_node(point(turn, 1_000_000));
+            for (at, pod) in names.iter().enumerate().filter(|(at, _)| at % 2 == node_at && *at != 5) {
+                let namespace = if at % 3 == 0 { "default" } else { "kube-public" };
+                for container in ["main", "side"] {
+                    let key = Key { namespace, pod, container };
+                    batch.set_container(key, point(turn, 1 + at as u64 * 101)).unwrap();
+                }
+            }
+            batch.finish();
+            store.commit(node, &batch);
+        }
+    }
+    let settings = Settings {
+        node_selector: LabelSelector::default(),
+        server_address: "10.0.0.1:4443".to_owned(),
+        gzip: true,
+        resolution: Duration::from_secs(15),
+    };
+    World { settings, metrics: SelfMetrics::new(Duration::from_secs(15)), store }
+});
+
+fn ask(head: &Head<'_>) -> Answer {
+    let info = RequestInfo::new(head);
+    if let Some(answer) = api::before_authentication(head, &info) {
+        return answer;
+    }
+    let World { settings, metrics, store } = &*WORLD;
+    let context = Context { settings, metrics, vitals: Vitals::default(), now: NOW, store };
+    api::answer(&context, head, &info)
+}
+
+fn whole(answer: Answer) -> Vec<u8> {
+    toplet_fuzz::whole(answer, &WORLD.store, &WORLD.metrics)
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    let mut found = answer.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    let value = found.next().map_or("", |(_, value)| value);
+    assert!(found.next().is_none(), "two of {name}");
+    value
+}
+
+/// The response's head: lines of the form `name: value`, an empty one at its end and nowhere else.
+fn check_head(head: &Head<'_>, answer: &Answer) {
+    let mut out = Vec::new();
+    response::head(answer, &Meta::new(head, true, true), Frame::Chunked, false, NOW, &mut out);
+    let out = out.strip_suffix(b"\r\n\r\n").unwrap();
+    for (at, line) in out.split(|b| *b == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        assert!(!line.contains(&b'\r') && !line.contains(&0), "{}", out.escape_ascii());
+        match at {
+            0 => assert!(
+                line.starts_with(b"HTTP/1.1 ") && !line.ends_with(b"status code"),
+                "{}",
+                answer.status
+            ),
+            _ => assert!(line.split(|b| *b == b':').next().unwrap().iter().all(u8::is_ascii_graphic)),
+        }
+    }
+}
+
+/// The body as JSON, if it is JSON or YAML; protobuf and text are looked through.
+fn document(content_type: &str, body: &[u8]) -> Option<serde_json::Value> {
+    match content_type.split(';').next().unwrap() {
+        "application/json" => Some(serde_json::from_slice(body).unwrap()),
+        "application/yaml" => Some(serde_norway::from_slice(body).unwrap_or_else(|error| {
+            panic!("{error}:\n{}", String::from_utf8_lossy(body));
+        })),
+        "application/vnd.kubernetes.protobuf" => {
+            assert!(Fields::new(body.strip_prefix(&MAGIC).unwrap()).all(|field| field.is_ok()));
+            None
+        }
+        _ => {
+            assert!(content_type.contains("protobuf") || std::str::from_utf8(body).is_ok(), "{content_type}");
+            None
+        }
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let bytes = toplet_fuzz::head(input);
+    let Ok(request) = http1::parse(&bytes) else { return };
+    let head = request.head();
+    let answer = ask(&head);
+    check_head(&head, &answer);
+    let (status, content_type) = (answer.status, header(&answer, "Content-Type").to_owned());
+    let is_list = matches!(answer.body, Body::List(_));
+    let body = whole(answer);
+    if status == 304 {
+        return;
+    }
+    let value = document(&content_type, &body);
+    if let Some(value) = value.as_ref().filter(|value| value["kind"] == "Status") {
+        assert_eq!(value["code"], status);
+    }
+    let info = RequestInfo::new(&head);
+    if info.path == "/metrics" || !info.path.starts_with("/apis") {
+        return;
+    }
+    // The same again, and whether it exceeds what it is.
+    let again = ask(&head);
+    if let Body::List(pieces) = &again.body {
+        assert!(pieces.exceeds(&WORLD.store, body.len() - 1) && !pieces.exceeds(&WORLD.store, body.len()));
+    }
+    assert!(whole(again) == body, "two answers to one request");
+    // YAML says what JSON says.
+    if content_type == "application/yaml" {
+        let mut headers = request.headers.clone();
+        for header in headers.iter_mut().filter(|h| h.name.eq_ignore_ascii_case("accept")) {
+            *header = Header { name: "Accept", value: b"application/json" };
+        }
+        let answer = ask(&Head { headers: &headers, ..head });
+        if answer.status == status && header(&answer, "Content-Type") == "application/json" && is_list {
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&whole(answer)).ok(), value);
+        }
+    }
+});
