@@ -335,7 +335,3 @@ pub const BACKLOG_MAX: i32 = 128;
 
 /// Time between two looks at what systemd is told; also the pace of its watchdog when the unit asks for a slower one.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Time between two times that the program's own pages are given back: what was not called since then is not resident.
-/// It costs some 50 microseconds.
-pub const FORGET_INTERVAL: Duration = Duration::from_secs(60);

@@ -42,7 +42,7 @@ impl Keeper {
         let pause = watchdog.unwrap_or(limits::STATUS_INTERVAL).min(limits::STATUS_INTERVAL);
         let mut refresh_at = clock::mono();
         let mut status = String::new();
-        let mut forget_at = refresh_at;
+        let mut starting = true;
         loop {
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
@@ -72,8 +72,8 @@ impl Keeper {
             }
             self.tell(&mut status);
             allocator::trim();
-            if now >= forget_at {
-                forget_at = now + limits::FORGET_INTERVAL;
+            // Only the start is left out of memory: later, what was called once may well be called again.
+            if std::mem::take(&mut starting) {
                 memory::forget_program();
             }
         }
