@@ -19,7 +19,8 @@ pub enum Question {
 
 impl Question {
     /// Asked on behalf of somebody nobody knows yet, who may ask without limit: an unproven token, an anonymous user.
-    pub(super) fn is_from_stranger(&self) -> bool {
+    #[must_use]
+    pub fn is_from_stranger(&self) -> bool {
         match self {
             Question::Token(_) => true,
             // Quotes within names are escaped, so only the member `user` can read like this.

@@ -46,6 +46,19 @@ struct Queue {
     stopped: bool,
 }
 
+impl Queue {
+    /// Lines up in order of time, but strangers behind everybody else: a flood of unproven tokens must not make those who
+    /// are known wait for longer than the reviews under way.
+    fn push(&mut self, waiting: Waiting) {
+        let strangers = if waiting.question.is_from_stranger() {
+            0
+        } else {
+            self.waiting.iter().rev().take_while(|one| one.question.is_from_stranger()).count()
+        };
+        self.waiting.insert(self.waiting.len() - strangers, waiting);
+    }
+}
+
 struct Waiting {
     question: Question,
     reply: Reply,
@@ -108,7 +121,7 @@ impl Shared {
         if queue.stopped || queue.waiting.len() >= limits::REVIEW_QUEUE_COUNT {
             return false;
         }
-        queue.waiting.push_back(Waiting { question, reply, deadline });
+        queue.push(Waiting { question, reply, deadline });
         let help = queue.waiting.len() > queue.idle && queue.threads < limits::REVIEWERS_MAX;
         queue.threads += usize::from(help);
         drop(queue);

@@ -59,12 +59,13 @@ impl Drop for Folder {
 }
 
 impl Toplet {
-    /// Starts it on a free loopback port, with a certificate folder of its own, and waits until it accepts.
+    /// Starts it on a free loopback port, with a certificate folder of its own, and waits until it serves.
     pub fn start(folder: &Folder, args: &[&str]) -> Toplet {
         let mut toplet = Toplet::spawn(folder, args);
-        eventually("the port is open", PATIENCE, || {
-            assert!(toplet.running(), "it ended at the start");
-            std::net::TcpStream::connect(("127.0.0.1", toplet.port)).ok()
+        // The port alone is open before the certificate is made.
+        eventually("it says that it serves", PATIENCE, || {
+            assert!(toplet.running(), "it ended at the start:\n{}", toplet.log().join("\n"));
+            (toplet.logged("serving the Metrics API") > 0).then_some(())
         });
         toplet
     }
