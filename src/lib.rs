@@ -8,6 +8,8 @@ pub mod wire;
 
 pub mod store;
 
+pub mod counters;
+
 pub mod api;
 
 pub mod access;
@@ -15,6 +17,8 @@ pub mod access;
 pub mod host;
 
 pub mod net;
+
+pub mod source;
 
 pub mod poller;
 

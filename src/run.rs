@@ -7,11 +7,10 @@ mod cluster;
 mod keeper;
 
 use crate::access::{FrontProxySettings, Mode as AccessMode, Policy, cache::Lifetimes, review::Ask};
-use crate::api::self_metrics::SelfMetrics;
 use crate::api::{self, Vitals};
 use crate::cli::{self, Command, Config, Mode, START_ERROR_CODE, Surroundings};
 use crate::cluster::authentication::{self, Authentication};
-use crate::host::cgroup::{HostSource, Roots};
+use crate::counters::Counters;
 use crate::host::signals::Signals;
 use crate::host::{allocator, clock, listen, log as logger, memory, systemd, threads};
 use crate::limits;
@@ -20,8 +19,9 @@ use crate::net::certificate::{Certificates, subject_names};
 use crate::net::tls;
 use crate::poller::Poller;
 use crate::serve::{self, App, Options};
+use crate::source::machine::{HostSource, Roots};
+use crate::source::{Reading, Source, SourceError};
 use crate::store::batch::Batch;
-use crate::store::source::{Reading, Source, SourceError};
 use crate::store::{Store, Target};
 use crate::units::Window;
 use crate::wire::selector::LabelSelector;
@@ -79,14 +79,14 @@ struct Program {
 #[derive(Clone)]
 struct Shared {
     store: Arc<Mutex<Store>>,
-    metrics: Arc<SelfMetrics>,
+    metrics: Arc<Counters>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Shared {
     fn new(config: &Config) -> Shared {
         let resolution = Window(i64::try_from(config.resolution.as_nanos()).unwrap_or(i64::MAX));
-        let metrics = SelfMetrics::new(config.resolution);
+        let metrics = Counters::new(config.resolution);
         metrics.capacity(config.capacity);
         Shared {
             store: Arc::new(Mutex::new(Store::new(config.capacity, resolution))),

@@ -7,14 +7,14 @@
 
 use std::time::Duration;
 use toplet::api::answer::{Answer, Body, Progress};
-use toplet::api::request::{Head, Header, RequestInfo};
-use toplet::api::self_metrics::SelfMetrics;
 use toplet::api::{self, Context, Settings, Vitals};
+use toplet::counters::Counters;
 use toplet::store::batch::Batch;
 use toplet::store::row::Point;
 use toplet::store::{Capacity, NodeRecord, PodRecord, Store};
 use toplet::units::{Bytes, CoreNanos, UnixNanos, Window};
 use toplet::wire::exposition::Key;
+use toplet::wire::request::{Head, Header, RequestInfo};
 
 const CAPACITY: Capacity = Capacity { nodes: 8, pods: 64, containers: 128, text_len: 1 << 16 };
 /// 2026-11-24T09:57:00Z.
@@ -120,7 +120,7 @@ fn ask(store: &Store, now: UnixNanos, request: &[&str]) -> Shown {
         .map(|(name, value)| Header { name, value: value.as_bytes() })
         .collect();
     let head = Head { method, path, query, headers: &headers };
-    let metrics = SelfMetrics::new(Duration::from_secs(15));
+    let metrics = Counters::new(Duration::from_secs(15));
     let settings = Settings {
         node_selector: Default::default(),
         server_address: ":4443".to_owned(),

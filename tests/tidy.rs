@@ -8,14 +8,16 @@ use std::fs;
 use std::path::Path;
 
 /// Which directory may use which: its own row and every row above it.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 14] = [
     &["units", "limits", "lock"],
     &["wire"],
     &["store"],
+    &["counters"],
     &["api"],
     &["access"],
     &["host"],
     &["net"],
+    &["source"],
     &["poller"],
     &["cluster"],
     &["serve"],

@@ -10,9 +10,9 @@
 //! Deviation: RSA keys below 2048 bits, P-521, ECDSA with SHA-512 and, as a client's certificate, a CA that was issued
 //! by an intermediate are refused; the reference accepts them. Gain: no weak keys, no path search of our own.
 
-use super::certificate::{ANY_USAGE, CLIENT_AUTH, Certificate, Reader, bits, tag};
 use crate::limits::{CA_COUNT_MAX, INTERMEDIATE_COUNT_MAX};
 use crate::units::UnixNanos;
+use crate::wire::x509::{ANY_USAGE, CLIENT_AUTH, Certificate, Reader, bits, tag};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::time::Duration;

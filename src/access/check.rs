@@ -11,9 +11,9 @@ use super::review::{Question, Verdict};
 use super::trust::{Peer, Trust};
 use super::{Identity, Mode, Policy};
 use crate::api::answer::Answer;
-use crate::api::request::{Head, RequestInfo};
 use crate::api::status;
 use crate::units::UnixNanos;
+use crate::wire::request::{Head, RequestInfo};
 use std::borrow::Cow;
 
 /// The state of one request's authentication, impersonation and authorization: a machine that asks for reviews.

@@ -13,8 +13,8 @@
 use super::review::{Secret, Verdict};
 use super::trust::{Judged, Opinion, Trust};
 use super::{FrontProxySettings, Identity};
-use crate::api::request::Head;
 use crate::wire::percent;
+use crate::wire::request::Head;
 use zeroize::Zeroizing;
 
 /// The group of everybody who was recognized.

@@ -14,7 +14,7 @@ use super::identity::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, read_extra, tex
 use super::names::{account_name, fault_of, node_name};
 use super::policy::{Attributes, MASTERS};
 use super::refusal::Denial;
-use crate::api::request::Head;
+use crate::wire::request::Head;
 use crate::wire::selector::quoted;
 use std::borrow::Cow;
 

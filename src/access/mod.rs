@@ -6,7 +6,6 @@
 //! authentication and authorization (`k8s.io/apiserver` 0.36), which the reference is built from.
 
 pub mod cache;
-mod certificate;
 mod chain;
 mod check;
 mod digest;
@@ -21,7 +20,7 @@ mod subject;
 mod testing;
 mod trust;
 
-pub use certificate::{PublicKey, not_after};
+pub use crate::wire::x509::{PublicKey, not_after};
 pub use check::{Check, Step};
 pub use trust::{Peer, Trust};
 

@@ -7,8 +7,8 @@
 use super::identity::ANONYMOUS;
 use super::review::Question;
 use super::{Identity, Mode, Policy};
-use crate::api::request::{RequestInfo, Requirement};
 use crate::limits::CACHEABLE_LEN_MAX;
+use crate::wire::request::{RequestInfo, Requirement};
 use std::borrow::Cow;
 
 /// The group that may do everything.

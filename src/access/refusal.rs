@@ -6,8 +6,8 @@
 use super::Identity;
 use super::policy::Attributes;
 use crate::api::answer::Answer;
-use crate::api::request::Head;
 use crate::api::status;
+use crate::wire::request::Head;
 use crate::wire::selector::quoted;
 use std::borrow::Cow;
 

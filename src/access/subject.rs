@@ -5,7 +5,7 @@
 //! somebody else. Reads slices of the input; only the strings it returns are allocated. Source: Go's `crypto/x509`,
 //! which reads names for kube-apiserver, and Kubernetes' conversion of certificates to users.
 
-use super::certificate::{Reader, tag};
+use crate::wire::x509::{Reader, tag};
 
 /// Who a certificate says it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use super::trust::{Peer, Trust};
 use super::{FrontProxySettings, Identity};
-use crate::api::request::{Head, Header, RequestInfo};
 use crate::units::UnixNanos;
+use crate::wire::request::{Head, Header, RequestInfo};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,

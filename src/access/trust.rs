@@ -5,13 +5,13 @@
 //! [`PEER_MEMO_SECS_MAX`], never beyond the validity of any certificate on the path: nothing of an identity survives a
 //! rotation. Memory: the chain as the peer sent it, and one identity.
 
-use super::certificate::Certificate;
 use super::chain::Pool;
 use super::digest::sha256;
 use super::subject::Subject;
 use super::{FrontProxySettings, Identity};
 use crate::limits::PEER_MEMO_SECS_MAX;
 use crate::units::UnixNanos;
+use crate::wire::x509::Certificate;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,6 +1,6 @@
 //! An answer: status, headers, and a body that is whole or encoded piece by piece.
 
-use super::self_metrics::SelfMetrics;
+use crate::counters::Counters;
 use crate::store::Store;
 use std::borrow::Cow;
 
@@ -43,5 +43,5 @@ pub trait Pieces {
     /// More than this many bytes will come: decides about gzip without encoding twice.
     fn exceeds(&self, store: &Store, len: usize) -> bool;
     /// Appends the next piece (at most `limits::CHUNK_LEN_MAX` bytes) to `out`.
-    fn next(&mut self, store: &Store, metrics: &SelfMetrics, out: &mut Vec<u8>) -> Progress;
+    fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress;
 }

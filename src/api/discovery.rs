@@ -8,10 +8,10 @@
 use super::answer::{Answer, Body};
 use super::encode_protobuf::{self, list_meta, message};
 use super::negotiate::{self, Choice, Convert, Media, Produces};
-use super::request::{Head, RequestInfo};
 use super::validators::Digest;
 use super::{Context, encode_json, index, status};
 use crate::wire::protobuf::{put_bytes, put_varint_field};
+use crate::wire::request::{Head, RequestInfo};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 

@@ -6,9 +6,9 @@
 //! server back. What waits for the API server is `metric-informer-sync`, in readiness alone.
 
 use super::answer::{Answer, Body};
-use super::request::{Head, RequestInfo, parameter, parameters};
 use super::{Context, Vitals, index};
 use crate::store::Readiness;
+use crate::wire::request::{Head, RequestInfo, parameter, parameters};
 use crate::wire::selector::quoted;
 use std::collections::BTreeSet;
 use std::time::Duration;

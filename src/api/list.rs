@@ -11,9 +11,9 @@ use super::answer::{Body, Pieces, Progress};
 use super::encode_json::{self, Indenter};
 use super::encode_table::{self, Columns};
 use super::negotiate::{Choice, Media, Transform};
-use super::self_metrics::SelfMetrics;
 use super::view::{Form, Object, Position, Selection};
 use super::{encode_protobuf, encode_yaml};
+use crate::counters::Counters;
 use crate::limits::CHUNK_LEN_MAX;
 use crate::store::Store;
 use protobuf::ProtobufList;
@@ -28,7 +28,7 @@ pub fn body(
     form: Form,
     choice: &Choice<'_>,
     store: &Store,
-    metrics: &SelfMetrics,
+    metrics: &Counters,
 ) -> Body {
     if choice.media == Media::Protobuf {
         return ProtobufList::body(selection, form, store, metrics);
@@ -125,7 +125,7 @@ impl TextList {
     }
 
     /// Appends one piece; without `metrics` it only finds out how long the list is.
-    fn encode(&mut self, store: &Store, metrics: Option<&SelfMetrics>, out: &mut Vec<u8>) -> Progress {
+    fn encode(&mut self, store: &Store, metrics: Option<&Counters>, out: &mut Vec<u8>) -> Progress {
         let start = out.len();
         put(&mut self.layout, &std::mem::take(&mut self.head), out);
         let TextList { selection, form, layout, position, columns, any, scratch, .. } = self;
@@ -240,7 +240,7 @@ impl Pieces for TextList {
         total > len
     }
 
-    fn next(&mut self, store: &Store, metrics: &SelfMetrics, out: &mut Vec<u8>) -> Progress {
+    fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         if self.ahead.is_empty() {
             return self.encode(store, Some(metrics), out);
         }

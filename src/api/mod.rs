@@ -1,7 +1,7 @@
 //! Requests to answers: what the Metrics API, discovery, OpenAPI, health and self-metrics endpoints say.
 //!
 //! Pure: a request head, the store and the time go in, an [`answer::Answer`] comes out. Who may ask is decided in
-//! `access`, between [`request::RequestInfo`] and [`answer()`].
+//! `access`, between [`RequestInfo`] and [`answer()`].
 
 pub mod answer;
 pub mod discovery;
@@ -12,24 +12,23 @@ pub mod encode_yaml;
 pub mod health;
 pub mod index;
 pub mod list;
+pub mod metrics_page;
 pub mod negotiate;
 pub mod openapi;
 pub mod query;
-pub mod request;
 pub mod route;
-pub mod self_metrics;
 pub mod status;
 pub mod validators;
 pub mod version;
 pub mod view;
 
+use crate::counters::Counters;
 use crate::limits::REQUEST_TIME_MIN;
 use crate::store::Store;
 use crate::units::UnixNanos;
+use crate::wire::request::{Head, RequestInfo};
 use crate::wire::selector::LabelSelector;
 use answer::Answer;
-use request::{Head, RequestInfo};
-use self_metrics::SelfMetrics;
 use std::time::Duration;
 
 /// What the API needs to know of the configuration.
@@ -67,7 +66,7 @@ pub struct Context<'a> {
     /// Configuration.
     pub settings: &'a Settings,
     /// Self metrics (atomics inside).
-    pub metrics: &'a SelfMetrics,
+    pub metrics: &'a Counters,
     /// Process state.
     pub vitals: Vitals,
     /// Wall clock.
@@ -92,7 +91,7 @@ pub fn before_authentication(head: &Head<'_>, info: &RequestInfo<'_>) -> Option<
         return Some(answer);
     }
     let timeout = info.timeout?;
-    if let Some(text) = request::parameter(head.query, "timeout").filter(|text| !text.is_empty())
+    if let Some(text) = crate::wire::request::parameter(head.query, "timeout").filter(|text| !text.is_empty())
         && let Err(error) = crate::wire::time::parse_duration(&text)
     {
         let message = format!("invalid timeout specified in the request URL - {error}");

@@ -7,9 +7,9 @@
 //! Source: go-restful's router, `k8s.io/apiserver` `negotiation`, and goautoneg's order of clauses.
 
 use super::answer::Answer;
-use super::request::{Head, parameter};
 use super::status::{Detail, Status};
 use crate::limits::ACCEPT_CLAUSES_MAX;
+use crate::wire::request::{Head, parameter};
 
 /// `Content-Type` of JSON.
 pub const JSON: &str = "application/json";

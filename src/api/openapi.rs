@@ -14,10 +14,10 @@ mod schemas;
 pub use document::{Document, VERSIONS, Version};
 
 use super::answer::{Answer, Body};
-use super::request::{Head, RequestInfo};
 use super::validators::{Digest, http_date, none_match_lists};
 use super::{Context, index};
 use crate::units::UnixNanos;
+use crate::wire::request::{Head, RequestInfo};
 use std::borrow::Cow;
 
 type Headers = Vec<(&'static str, Cow<'static, str>)>;

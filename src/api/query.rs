@@ -7,9 +7,9 @@
 //! Source: `handlers/get.go` of `k8s.io/apiserver`, `meta/internalversion` of `k8s.io/apimachinery`.
 
 use super::answer::Answer;
-use super::request::{Head, go_int, is_true, parameter};
 use super::status::{bad_request, invalid_list_options};
 use super::view::{Include, Resource};
+use crate::wire::request::{Head, go_int, is_true, parameter};
 use crate::wire::selector::{FieldSelector, InvalidField, LabelSelector, Mistake, quoted};
 
 /// What a list's query asks for.

@@ -9,9 +9,9 @@
 use super::answer::{Answer, Body};
 use super::negotiate::{self, Choice, Produces, Transform};
 use super::query::{self, ListOptions};
-use super::request::{Head, RequestInfo};
 use super::view::{Form, Include, Object, Resource, Selection};
 use super::{Context, list, status};
+use crate::wire::request::{Head, RequestInfo};
 use crate::wire::selector::LabelSelector;
 
 /// Answers an authorized request.
@@ -26,7 +26,7 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
     }
     match path {
         "/apis" | "/apis/" => super::discovery::answer(context, head, info),
-        "/metrics" => super::self_metrics::answer(context),
+        "/metrics" => super::metrics_page::answer(context),
         "/" | "/index.html" => super::index::root(),
         _ if path.starts_with("/openapi/") => super::openapi::answer(context, head, info),
         _ => super::health::answer(context, head, info),

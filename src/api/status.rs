@@ -6,8 +6,8 @@
 
 use super::answer::{Answer, Body};
 use super::negotiate::{self, Choice, Media};
-use super::request::Head;
 use super::{encode_json, encode_protobuf};
+use crate::wire::request::Head;
 use crate::wire::selector::{InvalidField, quoted};
 use std::borrow::Cow;
 

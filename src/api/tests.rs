@@ -1,13 +1,13 @@
 //! The API over a real store: the cases of the reference's own tests, and what they leave out.
 
 use super::answer::{Body, Progress};
-use super::request::Header;
 use super::*;
 use crate::store::batch::Batch;
 use crate::store::row::Point;
 use crate::store::{Capacity, NodeRecord, PodRecord};
 use crate::units::{Bytes, CoreNanos, Window};
 use crate::wire::exposition::Key;
+use crate::wire::request::Header;
 
 pub(super) const NOW: UnixNanos = UnixNanos(1_795_514_230_000_000_000);
 const MIB: u64 = 1 << 20;
@@ -87,12 +87,12 @@ fn fixture() -> Store {
     store
 }
 
-pub(super) fn metrics() -> SelfMetrics {
-    SelfMetrics::new(Duration::from_secs(60))
+pub(super) fn metrics() -> Counters {
+    Counters::new(Duration::from_secs(60))
 }
 
 /// Asks with metrics of one's own; `select` is the program's node selector.
-fn ask_with(store: &Store, metrics: &SelfMetrics, select: &str, target: &str, accept: &str) -> (u16, String) {
+fn ask_with(store: &Store, metrics: &Counters, select: &str, target: &str, accept: &str) -> (u16, String) {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let headers = [Header { name: "Accept", value: accept.as_bytes() }];
     let head = Head { method: "GET", path, query, headers: &headers };
@@ -107,7 +107,7 @@ fn ask_with(store: &Store, metrics: &SelfMetrics, select: &str, target: &str, ac
     (answer.status, String::from_utf8_lossy(&whole(answer.body, store, metrics)).into_owned())
 }
 
-pub(super) fn whole(body: Body, store: &Store, metrics: &SelfMetrics) -> Vec<u8> {
+pub(super) fn whole(body: Body, store: &Store, metrics: &Counters) -> Vec<u8> {
     let mut out = Vec::new();
     match body {
         Body::Static(bytes) => out.extend_from_slice(bytes),

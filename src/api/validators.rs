@@ -4,8 +4,8 @@
 //! compares it sees nothing new. It need not resist an attacker, who could only deceive himself: it is made of eight
 //! 64-bit sums of the bytes. Tags are made once a process and compared as bytes.
 
-use super::request::Head;
 use crate::units::UnixNanos;
+use crate::wire::request::Head;
 use crate::wire::time::rfc3339_text;
 
 /// Digests bytes fed in any pieces.
@@ -82,8 +82,8 @@ pub fn http_date(at: UnixNanos) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::Header;
     use super::*;
+    use crate::wire::request::Header;
 
     #[test]
     fn digests_have_128_digits_and_follow_every_byte() {

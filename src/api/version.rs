@@ -5,7 +5,7 @@
 
 use super::answer::{Answer, Body};
 use super::negotiate::{self, Produces};
-use super::request::Head;
+use crate::wire::request::Head;
 
 /// Answers `GET /version`; the router has looked at method and `Content-Type`.
 #[must_use]
@@ -53,8 +53,8 @@ fn processor(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::Header;
     use super::*;
+    use crate::wire::request::Header;
 
     #[test]
     fn the_keys_and_the_layout_are_those_of_the_reference() {

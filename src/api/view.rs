@@ -7,7 +7,7 @@
 //! Deviation: usage carries `swap`, also in Tables, when the kubelet reports it; the reference never serves swap.
 
 use super::negotiate::Transform;
-use super::self_metrics::SelfMetrics;
+use crate::counters::Counters;
 use crate::store::{Labels, NodeView, PodUsage, PodView, Store, Usage};
 use crate::units::{UnixNanos, Window};
 use crate::wire::selector::{FieldSelector, LabelSelector};
@@ -141,7 +141,7 @@ impl<'a> Object<'a> {
     }
 
     /// Counts the age of what is served.
-    pub fn observe(&self, now: UnixNanos, metrics: &SelfMetrics) {
+    pub fn observe(&self, now: UnixNanos, metrics: &Counters) {
         if let Some(at) = self.at {
             metrics.freshness(Duration::from_nanos(now.since(at).0.unsigned_abs()));
         }

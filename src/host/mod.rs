@@ -1,7 +1,6 @@
-//! The operating system: clock, log, signals, systemd, memory settings, and this machine as a source of samples.
+//! The operating system: clock, log, signals, systemd and memory settings.
 
 pub mod allocator;
-pub mod cgroup;
 pub mod clock;
 pub mod listen;
 pub mod log;

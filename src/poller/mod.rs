@@ -4,16 +4,14 @@
 //! store is locked for a commit, never during a scrape. A node that fails costs itself alone: its points are dropped, it comes
 //! last, and one line says why, when that changes. The source is a parameter: kubelets, or this machine.
 
-pub mod address;
 pub mod schedule;
-pub mod scrape;
 
-use crate::api::self_metrics::SelfMetrics;
+use crate::counters::Counters;
 use crate::host::{clock, refusals::Refusals, threads};
 use crate::limits;
 use crate::lock::lock;
+use crate::source::{Source, SourceError};
 use crate::store::batch::{Batch, Dropped};
-use crate::store::source::{Source, SourceError};
 use crate::store::{Commit, Store, Target};
 use crate::wire::selector::LabelSelector;
 use schedule::{Change, Next, Outcome, Schedule};
@@ -30,7 +28,7 @@ pub struct Poller(Arc<Shared>);
 
 struct Shared {
     store: Arc<Mutex<Store>>,
-    metrics: Arc<SelfMetrics>,
+    metrics: Arc<Counters>,
     selector: LabelSelector,
     sources: Sources,
     schedule: Mutex<Schedule>,
@@ -55,7 +53,7 @@ impl Poller {
         resolution: Duration,
         selector: LabelSelector,
         store: Arc<Mutex<Store>>,
-        metrics: Arc<SelfMetrics>,
+        metrics: Arc<Counters>,
         sources: Sources,
     ) -> std::io::Result<Poller> {
         let shared = Arc::new(Shared::new(resolution, selector, store, metrics, sources));
@@ -92,7 +90,7 @@ impl Shared {
         resolution: Duration,
         selector: LabelSelector,
         store: Arc<Mutex<Store>>,
-        metrics: Arc<SelfMetrics>,
+        metrics: Arc<Counters>,
         sources: Sources,
     ) -> Shared {
         Shared {

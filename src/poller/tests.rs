@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::source::Reading;
+use crate::source::Reading;
 use crate::store::{Capacity, Kind, NodeRecord, PodRecord};
 use crate::units::Window;
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ fn store(nodes: &[&str]) -> Arc<Mutex<Store>> {
 
 fn shared(store: &Arc<Mutex<Store>>, selector: &str, kubelets: &Kubelets) -> Arc<Shared> {
     let (resolution, selector) = (Duration::from_secs(15), LabelSelector::parse(selector).unwrap());
-    let metrics = Arc::new(SelfMetrics::new(resolution));
+    let metrics = Arc::new(Counters::new(resolution));
     Arc::new(Shared::new(resolution, selector, store.clone(), metrics, kubelets.sources()))
 }
 
@@ -153,7 +153,7 @@ fn another_thread_goes_past_a_node_that_hangs() {
         Duration::from_secs(15),
         LabelSelector::default(),
         store,
-        Arc::new(SelfMetrics::new(Duration::from_secs(15))),
+        Arc::new(Counters::new(Duration::from_secs(15))),
         kubelets.sources(),
     )
     .unwrap();
@@ -175,7 +175,7 @@ fn a_node_that_joins_is_scraped_at_once() {
         Duration::from_secs(600),
         LabelSelector::default(),
         store.clone(),
-        Arc::new(SelfMetrics::new(Duration::from_secs(15))),
+        Arc::new(Counters::new(Duration::from_secs(15))),
         kubelets.sources(),
     )
     .unwrap();

@@ -8,15 +8,15 @@ use crate::access::cache::{Begin, Lifetimes, Reviews, Ticket};
 use crate::access::review::{Ask, Question, Verdict};
 use crate::access::{Check, Peer, Policy, Step};
 use crate::api::answer::{Answer, Body};
-use crate::api::request::{Head, RequestInfo};
-use crate::api::self_metrics::SelfMetrics;
 use crate::api::{self, Context, Settings, Vitals, status};
 use crate::cluster::authentication::Authentication;
+use crate::counters::Counters;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
 use crate::net::tls;
 use crate::store::Store;
+use crate::wire::request::{Head, RequestInfo};
 use smol::channel::{Receiver, Sender};
 use smol::future::FutureExt;
 use std::cell::{Cell, RefCell};
@@ -28,7 +28,7 @@ pub struct App {
     /// The sample table.
     pub store: Arc<Mutex<Store>>,
     /// Self metrics.
-    pub metrics: Arc<SelfMetrics>,
+    pub metrics: Arc<Counters>,
     /// What the API knows of the configuration.
     pub settings: Settings,
     /// Whom to trust; asked for every request, so that a rotated CA is in force with the next one.

@@ -6,9 +6,9 @@
 //! blanks before a colon, a missing or second `Host`. Texts and statuses of refusals are those of Go's net/http.
 //! Memory: one header line is 32 bytes beside the buffer; their number is bounded by `limits::HEADER_COUNT_MAX`.
 
-use crate::api::request::{Head, Header};
 use crate::limits;
 use crate::wire::percent;
+use crate::wire::request::{Head, Header};
 
 /// Why a request is not read any further. Nothing of it reaches the API, and the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -114,7 +114,7 @@ impl Inbox {
 
     /// Reserves for `count` parsed header lines. `false`: there is no room for so many now.
     pub fn reserve_lines(&mut self, count: usize) -> bool {
-        let len = count.saturating_mul(size_of::<crate::api::request::Header<'_>>());
+        let len = count.saturating_mul(size_of::<crate::wire::request::Header<'_>>());
         self.lines.resize(len.saturating_sub(limits::HEAD_LEN_OWN))
     }
 

@@ -7,7 +7,7 @@
 //! client takes half of it for the whole.
 
 use crate::api::answer::{Answer, Body, Pieces, Progress};
-use crate::api::self_metrics::SelfMetrics;
+use crate::counters::Counters;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
@@ -31,7 +31,7 @@ pub struct Source<'a> {
     /// The sample table.
     pub store: &'a Mutex<Store>,
     /// Counted into while encoding.
-    pub metrics: &'a SelfMetrics,
+    pub metrics: &'a Counters,
 }
 
 impl Source<'_> {

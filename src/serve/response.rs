@@ -5,12 +5,12 @@
 //! echoed Audit-Id cannot add a header.
 
 use crate::api::answer::Answer;
-use crate::api::request::Head;
 use crate::api::validators::http_date;
 use crate::limits;
 use crate::net::tls;
 use crate::serve::http1::Refusal;
 use crate::units::UnixNanos;
+use crate::wire::request::Head;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -220,7 +220,7 @@ fn uuid() -> String {
 mod tests {
     use super::*;
     use crate::api::answer::Body;
-    use crate::api::request::Header;
+    use crate::wire::request::Header;
 
     fn meta(headers: &[Header<'_>]) -> Meta {
         Meta::new(&Head { method: "GET", path: "/", query: None, headers }, true, true)

@@ -5,7 +5,7 @@
 //! peer address with the most connections, so a flood from one place closes its own connections first.
 //! Memory: one small entry a connection, at most the configured number.
 
-use crate::api::self_metrics::{ConnectionChange, SelfMetrics};
+use crate::counters::{ConnectionChange, Counters};
 use crate::limits;
 use crate::serve::socket::Socket;
 use std::cell::{Cell, RefCell};
@@ -68,13 +68,13 @@ impl Slot {
 pub struct Slots {
     slots: RefCell<Vec<Rc<Slot>>>,
     capacity: usize,
-    metrics: Arc<SelfMetrics>,
+    metrics: Arc<Counters>,
 }
 
 impl Slots {
     /// An empty table.
     #[must_use]
-    pub fn new(capacity: usize, metrics: Arc<SelfMetrics>) -> Slots {
+    pub fn new(capacity: usize, metrics: Arc<Counters>) -> Slots {
         Slots { slots: RefCell::new(Vec::new()), capacity: capacity.max(1), metrics }
     }
 
@@ -194,7 +194,7 @@ mod tests {
 
     impl Table {
         fn new(capacity: usize) -> Table {
-            let metrics = Arc::new(SelfMetrics::new(Duration::from_secs(15)));
+            let metrics = Arc::new(Counters::new(Duration::from_secs(15)));
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             Table { slots: Slots::new(capacity, metrics), listener, now: clock::mono() }
         }

@@ -4,10 +4,9 @@ use super::*;
 use crate::access::Policy;
 use crate::access::cache::Lifetimes;
 use crate::api::answer::{Answer, Body, Pieces, Progress};
-use crate::api::request::Head;
-use crate::api::self_metrics::SelfMetrics;
 use crate::api::{Settings, Vitals};
 use crate::cluster::authentication::{self, Authentication};
+use crate::counters::Counters;
 use crate::host::clock;
 use crate::net::certificate::{CertificateSettings, Certificates};
 use crate::net::credentials::BelieveAnybody;
@@ -15,6 +14,7 @@ use crate::net::self_signed::Authority;
 use crate::net::tls::{self, TlsSettings};
 use crate::store::{Capacity, Store};
 use crate::units::Window;
+use crate::wire::request::Head;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -83,7 +83,7 @@ pub(super) fn app() -> App {
     let zero = Duration::ZERO;
     App {
         store: Arc::new(Mutex::new(Store::new(capacity, Window::from_secs(15)))),
-        metrics: Arc::new(SelfMetrics::new(resolution)),
+        metrics: Arc::new(Counters::new(resolution)),
         settings: Settings {
             node_selector: crate::wire::selector::LabelSelector::default(),
             server_address: "127.0.0.1:4443".into(),
@@ -138,7 +138,7 @@ impl Pieces for Letters {
     fn exceeds(&self, _: &Store, len: usize) -> bool {
         self.len > len
     }
-    fn next(&mut self, _: &Store, _: &SelfMetrics, out: &mut Vec<u8>) -> Progress {
+    fn next(&mut self, _: &Store, _: &Counters, out: &mut Vec<u8>) -> Progress {
         let len = (self.len - self.made).min(limits::CHUNK_LEN_MAX);
         out.extend(letters(self.made, len));
         self.made += len;

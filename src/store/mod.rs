@@ -16,7 +16,6 @@ mod rate;
 pub mod row;
 mod rows;
 mod slab;
-pub mod source;
 mod walk;
 
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};

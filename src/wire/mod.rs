@@ -9,10 +9,12 @@ pub mod kube_stream;
 pub mod percent;
 pub mod protobuf;
 pub mod quantity;
+pub mod request;
 pub mod selector;
 mod stray;
 pub mod text;
 pub mod time;
+pub mod x509;
 
 pub use stray::{stray_byte, text_of};
 

@@ -1,7 +1,7 @@
 //! What several fuzz targets share: cutting inputs, a small store, requests from lines of text.
 
 use toplet::api::answer::{Answer, Body, Progress};
-use toplet::api::self_metrics::SelfMetrics;
+use toplet::counters::Counters;
 use toplet::limits::CHUNK_LEN_MAX;
 use toplet::store::{NodeRecord, PodRecord, Store};
 use toplet::wire::kube_objects::Object;
@@ -27,7 +27,7 @@ pub fn head(lines: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a body to its end, which must come; pieces keep their length, one object beyond it excepted.
-pub fn whole(answer: Answer, store: &Store, metrics: &SelfMetrics) -> Vec<u8> {
+pub fn whole(answer: Answer, store: &Store, metrics: &Counters) -> Vec<u8> {
     let mut out = Vec::new();
     let mut pieces = match answer.body {
         Body::Static(bytes) => return bytes.to_vec(),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::request::Header;
+use crate::wire::request::Header;
 
 const AGGREGATED_ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 

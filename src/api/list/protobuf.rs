@@ -9,8 +9,8 @@
 use super::super::answer::{Body, Pieces, Progress};
 use super::super::encode_protobuf;
 use super::super::negotiate::{MetaVersion, Transform};
-use super::super::self_metrics::SelfMetrics;
 use super::super::view::{Form, Object, Position, Selection};
+use crate::counters::Counters;
 use crate::limits::CHUNK_LEN_MAX;
 use crate::store::Store;
 use crate::wire::protobuf::{put_bytes, put_len_head, varint_len};
@@ -39,7 +39,7 @@ pub(super) struct ProtobufList {
 }
 
 impl ProtobufList {
-    pub(super) fn body(selection: Selection, form: Form, store: &Store, metrics: &SelfMetrics) -> Body {
+    pub(super) fn body(selection: Selection, form: Form, store: &Store, metrics: &Counters) -> Body {
         let (meta_number, item_number) = field_numbers(&form);
         let (kind, api_version) = match form.transform {
             Transform::None => (selection.resource.list_kind(), form.api_version),
@@ -89,7 +89,7 @@ impl ProtobufList {
     }
 
     /// Appends items as far as they fit the piece.
-    fn items(&mut self, store: &Store, metrics: &SelfMetrics, start: usize, out: &mut Vec<u8>) -> Progress {
+    fn items(&mut self, store: &Store, metrics: &Counters, start: usize, out: &mut Vec<u8>) -> Progress {
         let (_, item_number) = field_numbers(&self.form);
         let ProtobufList { selection, form, position, left, ended, .. } = self;
         let (mut fresh, mut broken) = (true, false);
@@ -170,7 +170,7 @@ impl Pieces for ProtobufList {
         self.len > len
     }
 
-    fn next(&mut self, store: &Store, metrics: &SelfMetrics, out: &mut Vec<u8>) -> Progress {
+    fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         let start = out.len();
         out.append(&mut std::mem::take(&mut self.head));
         if !self.ended {

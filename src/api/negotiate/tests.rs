@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::answer::Body;
-use crate::api::request::Header;
+use crate::wire::request::Header;
 
 fn with_head<T>(query: Option<&str>, headers: &[(&str, &str)], ask: impl FnOnce(&Head<'_>) -> T) -> T {
     let headers: Vec<Header<'_>> =

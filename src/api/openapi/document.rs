@@ -8,8 +8,8 @@ use super::form::{Json, OTHER_PATHS};
 use super::paths::PATHS;
 use super::schemas::{Model, SCHEMAS, Schema};
 use crate::api::answer::{Pieces, Progress};
-use crate::api::self_metrics::SelfMetrics;
 use crate::api::validators::Digest;
+use crate::counters::Counters;
 use crate::limits;
 use crate::store::Store;
 use std::sync::OnceLock;
@@ -172,7 +172,7 @@ impl Pieces for Parts {
         true
     }
 
-    fn next(&mut self, _store: &Store, _metrics: &SelfMetrics, out: &mut Vec<u8>) -> Progress {
+    fn next(&mut self, _store: &Store, _metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         let end = out.len() + limits::CHUNK_LEN_MAX - limits::PART_LEN_MAX;
         while out.len() <= end {
             if !self.document.write_part(self.index, out) {

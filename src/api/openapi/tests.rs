@@ -1,12 +1,12 @@
 use super::document::Document;
 use super::*;
 use crate::api::answer::Progress;
-use crate::api::request::Header;
-use crate::api::self_metrics::SelfMetrics;
 use crate::api::{Settings, Vitals};
+use crate::counters::Counters;
 use crate::limits;
 use crate::store::{Capacity, Store};
 use crate::units::Window;
+use crate::wire::request::Header;
 use crate::wire::selector::LabelSelector;
 use miniserde::json::{self, Value};
 use std::collections::BTreeMap;
@@ -177,7 +177,7 @@ fn ask(target: &str, headers: &[(&str, &str)]) -> (u16, Vec<(&'static str, Strin
     let info = RequestInfo { path: path.into(), ..RequestInfo::default() };
     let capacity = Capacity { nodes: 1, pods: 1, containers: 1, text_len: 4096 };
     let store = Store::new(capacity, Window::from_secs(15));
-    let metrics = SelfMetrics::new(Duration::from_secs(15));
+    let metrics = Counters::new(Duration::from_secs(15));
     let settings = Settings {
         node_selector: LabelSelector::default(),
         server_address: ":4443".to_owned(),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::access::Identity;
-use crate::api::request::Header;
 use crate::serve::tests::app;
+use crate::wire::request::Header;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -6,8 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use std::time::Duration;
 use toplet::api::answer::{Answer, Body};
-use toplet::api::request::{Head, Header, RequestInfo};
-use toplet::api::self_metrics::SelfMetrics;
+use toplet::wire::request::{Head, Header, RequestInfo};
+use toplet::counters::Counters;
 use toplet::api::{self, Context, Settings, Vitals};
 use toplet::serve::http1;
 use toplet::serve::response::{self, Frame, Meta};
@@ -38,7 +38,7 @@ const LABELS: [(&str, &str); 12] = [
 
 struct World {
     settings: Settings,
-    metrics: SelfMetrics,
+    metrics: Counters,
     store: Store,
 }
 
@@ -87,7 +87,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         gzip: true,
         resolution: Duration::from_secs(15),
     };
-    World { settings, metrics: SelfMetrics::new(Duration::from_secs(15)), store }
+    World { settings, metrics: Counters::new(Duration::from_secs(15)), store }
 });
 
 fn ask(head: &Head<'_>) -> Answer {

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use toplet::access::review::Question;
 use toplet::access::{Check, FrontProxySettings, Mode, Peer, Policy, Step, Trust};
-use toplet::api::request::{Head, Header, RequestInfo};
+use toplet::wire::request::{Head, Header, RequestInfo};
 use toplet::units::UnixNanos;
 
 const AUTHORITIES: &[u8] = concat!(

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use toplet::access::review::{Question, Verdict};
 use toplet::access::{Check, FrontProxySettings, Identity, Mode, Peer, Policy, Step, Trust};
-use toplet::api::request::RequestInfo;
+use toplet::wire::request::RequestInfo;
 use toplet::serve::http1;
 use toplet::units::UnixNanos;
 

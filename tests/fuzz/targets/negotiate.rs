@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use toplet::api::negotiate::{self, Media, Produces, Transform};
-use toplet::api::request::{Head, Header};
+use toplet::wire::request::{Head, Header};
 
 fuzz_target!(|input: &[u8]| {
     let mut lines = input.splitn(4, |b| *b == b'\n').map(<[u8]>::trim_ascii);

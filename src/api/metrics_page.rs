@@ -5,12 +5,14 @@
 //! of nodes needs one piece of memory, and the lock on the node list is held for a piece at most. Deviation: there is no
 //! protobuf form (whoever asks for it accepts text as well), and the families of the reference's libraries are left out.
 
-use super::{Atomic, NodeSeries, Relaxed, SelfMetrics, lock};
 use crate::api::answer::{Answer, Body, Pieces, Progress};
 use crate::api::{Context, Vitals};
+use crate::counters::{Atomic, Counters, NodeSeries};
 use crate::limits;
+use crate::lock::lock;
 use crate::store::{Occupancy, Store};
 use std::io::Write;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The type that scrapers of the text format expect, letter for letter.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
@@ -39,7 +41,7 @@ pub(super) struct Page {
 
 /// Everything a family may read.
 struct Sources<'a> {
-    metrics: &'a SelfMetrics,
+    metrics: &'a Counters,
     occupancy: Occupancy,
     vitals: Vitals,
 }
@@ -98,7 +100,7 @@ impl Pieces for Page {
         true
     }
 
-    fn next(&mut self, store: &Store, metrics: &SelfMetrics, out: &mut Vec<u8>) -> Progress {
+    fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         self.piece(metrics, store.occupancy(), out)
     }
 }
@@ -109,12 +111,7 @@ pub(super) fn page(vitals: Vitals) -> Page {
 
 impl Page {
     /// Appends the next piece.
-    pub(super) fn piece(
-        &mut self,
-        metrics: &SelfMetrics,
-        occupancy: Occupancy,
-        out: &mut Vec<u8>,
-    ) -> Progress {
+    pub(super) fn piece(&mut self, metrics: &Counters, occupancy: Occupancy, out: &mut Vec<u8>) -> Progress {
         let sources = Sources { metrics, occupancy, vitals: self.vitals };
         let end = out.len() + limits::CHUNK_LEN_MAX - limits::PART_LEN_MAX;
         while out.len() <= end {
@@ -384,3 +381,6 @@ pub(super) fn number(value: f64, out: &mut Vec<u8>) {
         write!(out, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
     };
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,12 +5,12 @@
 //! address does not point. Every failure says which URL was asked and what to do.
 
 use super::address::{self, Rules};
+use super::{Reading, Source, SourceError};
 use crate::host::clock;
 use crate::limits;
 use crate::net::fetch::{FetchError, Fetcher, Reason, Request};
 use crate::store::Target;
 use crate::store::batch::{Batch, BatchError};
-use crate::store::source::{Reading, Source, SourceError};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 const BOUNDS_MAX: usize = 20;
 
 /// The bounds that Prometheus clients call default, in seconds.
-pub(super) const DEFAULT_BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+pub(crate) const DEFAULT_BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Upper bounds in seconds, strictly increasing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     values: [f64; BOUNDS_MAX],
     len: usize,
 }
@@ -32,7 +32,7 @@ impl Bounds {
     }
 
     /// Tick durations: the default bounds and the resolution; above 10 s also half way to it, and 1.5 and 2 times it.
-    pub(super) fn tick(resolution: Duration) -> Bounds {
+    pub(crate) fn tick(resolution: Duration) -> Bounds {
         let seconds = resolution.as_secs_f64();
         let last = 10.0;
         if seconds > last {
@@ -45,11 +45,11 @@ impl Bounds {
     }
 
     /// Ages of served points: 20 bounds from 1 s on, each 1.364 times the one before.
-    pub(super) fn freshness() -> Bounds {
+    pub(crate) fn freshness() -> Bounds {
         Bounds::of(std::iter::successors(Some(1.0), |bound| Some(bound * 1.364)).take(BOUNDS_MAX))
     }
 
-    pub(super) fn values(&self) -> &[f64] {
+    pub(crate) fn values(&self) -> &[f64] {
         self.values.get(..self.len).unwrap_or_default()
     }
 }
@@ -60,7 +60,7 @@ fn bucket(bounds: &[f64], value: f64) -> usize {
 }
 
 /// A histogram that many threads may observe into.
-pub(super) struct Atomic {
+pub(crate) struct Atomic {
     bounds: Bounds,
     counts: [AtomicU64; BOUNDS_MAX + 1],
     /// Bits of an f64, in seconds.
@@ -68,11 +68,11 @@ pub(super) struct Atomic {
 }
 
 impl Atomic {
-    pub(super) fn new(bounds: Bounds) -> Atomic {
+    pub(crate) fn new(bounds: Bounds) -> Atomic {
         Atomic { bounds, counts: [const { AtomicU64::new(0) }; BOUNDS_MAX + 1], sum: AtomicU64::new(0) }
     }
 
-    pub(super) fn observe(&self, value: Duration) {
+    pub(crate) fn observe(&self, value: Duration) {
         let value = value.as_secs_f64();
         if let Some(count) = self.counts.get(bucket(self.bounds.values(), value)) {
             count.fetch_add(1, Relaxed);
@@ -82,26 +82,26 @@ impl Atomic {
     }
 
     /// Bounds, counts by bucket (one more than bounds), sum. Not one instant's picture while others observe.
-    pub(super) fn read(&self) -> (&[f64], impl Iterator<Item = u64>, f64) {
+    pub(crate) fn read(&self) -> (&[f64], impl Iterator<Item = u64>, f64) {
         let counts = self.counts.iter().take(self.bounds.len + 1).map(|count| count.load(Relaxed));
         (self.bounds.values(), counts, f64::from_bits(self.sum.load(Relaxed)))
     }
 
     /// How much was observed.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.read().1.sum()
     }
 }
 
 /// A histogram with the default bounds, for use behind a lock.
 #[derive(Default)]
-pub(super) struct Plain {
+pub(crate) struct Plain {
     counts: [u32; DEFAULT_BOUNDS.len() + 1],
     sum: f64,
 }
 
 impl Plain {
-    pub(super) fn observe(&mut self, value: Duration) {
+    pub(crate) fn observe(&mut self, value: Duration) {
         let value = value.as_secs_f64();
         if let Some(count) = self.counts.get_mut(bucket(&DEFAULT_BOUNDS, value)) {
             *count = count.saturating_add(1);
@@ -110,7 +110,7 @@ impl Plain {
     }
 
     /// As [`Atomic::read`].
-    pub(super) fn read(&self) -> (&[f64], impl Iterator<Item = u64>, f64) {
+    pub(crate) fn read(&self) -> (&[f64], impl Iterator<Item = u64>, f64) {
         (&DEFAULT_BOUNDS, self.counts.iter().map(|count| u64::from(*count)), self.sum)
     }
 }

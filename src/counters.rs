@@ -6,53 +6,51 @@
 //! ever). The page itself is rendered piece by piece (`page.rs`). Refuses nothing: what finds no place counts in totals.
 
 mod histogram;
-mod page;
-
-pub use page::answer;
 
 use crate::limits;
 use crate::lock::lock;
 use crate::store::Capacity;
 use crate::store::batch::Dropped;
 use crate::units::UnixNanos;
-use histogram::{Atomic, Bounds, Plain};
+pub(crate) use histogram::Atomic;
+use histogram::{Bounds, Plain};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// Counters and histograms of this process; shared by all threads, updated without a lock where it is hot.
-pub struct SelfMetrics {
-    ticks: Atomic,
-    freshness: Atomic,
-    scrapes_good: AtomicU64,
-    scrapes_bad: AtomicU64,
-    nodes: Mutex<Vec<NodeSeries>>,
-    bad_lines: AtomicU64,
-    incomplete_pods: AtomicU64,
-    incomplete_nodes: AtomicU64,
-    connections_opened: AtomicU64,
-    connections_closed: AtomicU64,
-    connections_refused: AtomicU64,
-    connections_timed_out: AtomicU64,
-    reviews: Mutex<Vec<(&'static str, &'static str, u64)>>,
-    capacity: OnceLock<Capacity>,
-    failing: [AtomicU8; 3],
+pub struct Counters {
+    pub(crate) ticks: Atomic,
+    pub(crate) freshness: Atomic,
+    pub(crate) scrapes_good: AtomicU64,
+    pub(crate) scrapes_bad: AtomicU64,
+    pub(crate) nodes: Mutex<Vec<NodeSeries>>,
+    pub(crate) bad_lines: AtomicU64,
+    pub(crate) incomplete_pods: AtomicU64,
+    pub(crate) incomplete_nodes: AtomicU64,
+    pub(crate) connections_opened: AtomicU64,
+    pub(crate) connections_closed: AtomicU64,
+    pub(crate) connections_refused: AtomicU64,
+    pub(crate) connections_timed_out: AtomicU64,
+    pub(crate) reviews: Mutex<Vec<(&'static str, &'static str, u64)>>,
+    pub(crate) capacity: OnceLock<Capacity>,
+    pub(crate) failing: [AtomicU8; 3],
 }
 
 /// What is known of one node's scrapes.
-struct NodeSeries {
-    name: Box<str>,
-    took: Plain,
+pub(crate) struct NodeSeries {
+    pub(crate) name: Box<str>,
+    pub(crate) took: Plain,
     /// Whole seconds since the epoch.
-    last_at: i64,
-    errors: Vec<(&'static str, u64)>,
+    pub(crate) last_at: i64,
+    pub(crate) errors: Vec<(&'static str, u64)>,
 }
 
-impl SelfMetrics {
+impl Counters {
     /// Nothing counted yet. `resolution` decides the tick buckets.
     #[must_use]
-    pub fn new(resolution: Duration) -> SelfMetrics {
-        SelfMetrics {
+    pub fn new(resolution: Duration) -> Counters {
+        Counters {
             ticks: Atomic::new(Bounds::tick(resolution)),
             freshness: Atomic::new(Bounds::freshness()),
             scrapes_good: AtomicU64::new(0),
@@ -176,6 +174,3 @@ pub enum ConnectionChange {
     /// Cut by a deadline (handshake, head, write, idle).
     TimedOut,
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,10 @@
 //! A request as the API sees it: method, path, query, headers; and what authorization asks about it.
 
+use super::percent;
+use super::selector::{FieldSelector, LabelSelector, quoted};
+use super::text_of;
+use super::time::parse_duration;
 use crate::limits::REQUEST_TIME_MAX;
-use crate::wire::percent;
-use crate::wire::selector::{FieldSelector, LabelSelector, quoted};
-use crate::wire::text_of;
-use crate::wire::time::parse_duration;
 use std::borrow::Cow;
 use std::time::Duration;
 

@@ -13,12 +13,12 @@
 mod files;
 mod links;
 
-use super::clock;
-use super::refusals::Refusals;
+use super::{Reading, Source, SourceError};
+use crate::host::clock;
+use crate::host::refusals::Refusals;
 use crate::limits;
 use crate::lock::lock;
 use crate::store::batch::Batch;
-use crate::store::source::{Reading, Source, SourceError};
 use crate::store::{Kind, NodeRecord, PodRecord, Store, Target};
 use crate::units::UnixNanos;
 use files::Files;

@@ -1,7 +1,11 @@
 //! Where batches come from: a kubelet, or this machine. Two implementations, never mixed into one rate.
 
-use super::Target;
-use super::batch::{Batch, Dropped};
+pub mod address;
+pub mod kubelet;
+pub mod machine;
+
+use crate::store::Target;
+use crate::store::batch::{Batch, Dropped};
 
 /// A completed reading of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

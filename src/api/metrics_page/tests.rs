@@ -1,15 +1,18 @@
 use super::*;
 use crate::api::Vitals;
 use crate::api::answer::Progress;
+use crate::store::Capacity;
 use crate::store::Occupancy;
+use crate::units::UnixNanos;
+use std::time::Duration;
 
-fn metrics() -> SelfMetrics {
-    SelfMetrics::new(Duration::from_secs(15))
+fn metrics() -> Counters {
+    Counters::new(Duration::from_secs(15))
 }
 
-fn pages(metrics: &SelfMetrics) -> Vec<Vec<u8>> {
+fn pages(metrics: &Counters) -> Vec<Vec<u8>> {
     let vitals = Vitals { rss: 2_500_000, cpu_nanos: 1_500_000_000, ..Vitals::default() };
-    let mut page = page::page(vitals);
+    let mut page = page(vitals);
     let mut pieces = Vec::new();
     loop {
         let mut out = Vec::new();
@@ -23,7 +26,7 @@ fn pages(metrics: &SelfMetrics) -> Vec<Vec<u8>> {
     }
 }
 
-fn page_text(metrics: &SelfMetrics) -> String {
+fn page_text(metrics: &Counters) -> String {
     String::from_utf8(pages(metrics).concat()).unwrap()
 }
 
@@ -210,14 +213,14 @@ fn numbers_are_printed_as_go_prints_them() {
     ];
     for (value, text) in cases {
         let mut out = Vec::new();
-        page::number(value, &mut out);
+        number(value, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
 }
 
 #[test]
 fn idle_metrics_are_small() {
-    assert!(size_of::<SelfMetrics>() < 1200, "{}", size_of::<SelfMetrics>());
+    assert!(size_of::<Counters>() < 1200, "{}", size_of::<Counters>());
     assert!(size_of::<NodeSeries>() < 130, "{}", size_of::<NodeSeries>());
 }
 
