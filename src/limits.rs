@@ -253,10 +253,6 @@ pub const READ_LEN_IDLE: usize = 512;
 pub const BODY_LEN_MAX: usize = 64 * 1024;
 /// Bytes of an Audit-Id that is echoed; a longer one is replaced.
 pub const AUDIT_ID_LEN_MAX: usize = 1024;
-/// Bytes from which a body is compressed when the client accepts gzip; upstream's threshold.
-pub const GZIP_LEN_MIN: usize = 128 * 1024;
-/// Compressors at once, 40 KiB each; further answers go out as they are.
-pub const GZIP_COUNT_MAX: usize = 2;
 
 /// TLS sessions kept for resumption; the oldest goes first.
 pub const TLS_SESSIONS_MAX: usize = 32;

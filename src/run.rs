@@ -237,7 +237,6 @@ fn app(
         settings: api::Settings {
             node_selector: LabelSelector::parse(&config.kubelet.node_selector).unwrap_or_default(),
             server_address: format!(":{}", config.listen.port()),
-            gzip: config.gzip,
             resolution: config.resolution,
         },
         authentication: authentication.clone(),

@@ -124,7 +124,6 @@ fn ask(store: &Store, now: UnixNanos, request: &[&str]) -> Shown {
     let settings = Settings {
         node_selector: Default::default(),
         server_address: ":4443".to_owned(),
-        gzip: true,
         resolution: Duration::from_secs(15),
     };
     let context = Context { settings: &settings, metrics: &metrics, vitals: Vitals::default(), now, store };

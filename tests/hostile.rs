@@ -73,7 +73,7 @@ impl Target {
 type Held = Box<dyn std::any::Any>;
 type Attack = (&'static str, fn(&Target) -> Held);
 
-const ATTACKS: [Attack; 15] = [
+const ATTACKS: [Attack; 14] = [
     ("slow headers", slow_headers),
     ("slow reads of a large list", slow_reads),
     ("10,000 connections", many_connections),
@@ -88,7 +88,6 @@ const ATTACKS: [Attack; 15] = [
     ("client certificates of 100 KB", large_certificates),
     ("session-ticket flood", session_flood),
     ("tokens nobody has", token_flood),
-    ("gzip for everybody", gzip_flood),
 ];
 
 /// Two thirds more than there is room for.
@@ -407,11 +406,6 @@ fn token_flood(target: &Target) -> Held {
         assert_eq!(connection.read_answer("GET").unwrap().status, 401);
     }
     Box::new(())
-}
-
-fn gzip_flood(target: &Target) -> Held {
-    let request = format!("GET {PODS} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n");
-    Box::new(begun(target.held(&target.admin(), 64, request.as_bytes())))
 }
 
 /// Memory in rest, a full table of connections, and what limits.rs lets all of them share, in KiB.

@@ -40,8 +40,6 @@ pub enum Progress {
 pub trait Pieces {
     /// Bytes of the whole body, when it is known to fit one piece or the encoding needs it; else `None`.
     fn len(&self) -> Option<usize>;
-    /// More than this many bytes will come: decides about gzip without encoding twice.
-    fn exceeds(&self, store: &Store, len: usize) -> bool;
     /// Appends the next piece (at most `limits::CHUNK_LEN_MAX` bytes) to `out`.
     fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress;
 }

@@ -225,21 +225,6 @@ impl Pieces for TextList {
         None
     }
 
-    fn exceeds(&self, store: &Store, len: usize) -> bool {
-        let mut total = self.ahead.len();
-        let mut rest = self.clone();
-        let mut piece = Vec::new();
-        while total <= len {
-            piece.clear();
-            let progress = rest.encode(store, None, &mut piece);
-            total += piece.len();
-            if progress != Progress::More {
-                break;
-            }
-        }
-        total > len
-    }
-
     fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         if self.ahead.is_empty() {
             return self.encode(store, Some(metrics), out);

@@ -95,11 +95,6 @@ impl Pieces for Page {
         None
     }
 
-    fn exceeds(&self, _store: &Store, _len: usize) -> bool {
-        // The reference compresses this page whenever it is asked to, whatever its size.
-        true
-    }
-
     fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         self.piece(metrics, store.occupancy(), out)
     }

@@ -38,8 +38,6 @@ pub struct Settings {
     pub node_selector: LabelSelector,
     /// `host:port` for `serverAddressByClientCIDRs` (the reference prints `:4443`).
     pub server_address: String,
-    /// gzip may be used (`--gzip`).
-    pub gzip: bool,
     /// The resolution, for `metric-collection-timely` and the tick buckets.
     pub resolution: Duration,
 }

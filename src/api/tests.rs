@@ -99,7 +99,6 @@ fn ask_with(store: &Store, metrics: &Counters, select: &str, target: &str, accep
     let settings = Settings {
         node_selector: LabelSelector::parse(select).unwrap(),
         server_address: String::new(),
-        gzip: true,
         resolution: Duration::from_secs(60),
     };
     let context = Context { settings: &settings, metrics, vitals: Vitals::default(), now: NOW, store };

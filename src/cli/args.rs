@@ -57,7 +57,6 @@ args! {
     max_pods: u32,
     max_containers: u32,
     max_connections: u32,
-    gzip: bool = value::switch,
     state_dir: String,
     kubeconfig: String,
     metric_resolution: Nanos,

@@ -288,7 +288,7 @@ mod tests {
         let settled = settle_words(&["--kubelet-insecure-tls", "check"]).unwrap();
         assert_eq!(settled.words, ["check"]);
         assert_eq!(value_of(&["--kubelet-insecure-tls"], "kubelet-insecure-tls"), "true");
-        assert_eq!(value_of(&["--gzip=false"], "gzip"), "false");
+        assert_eq!(value_of(&["--host-only=false"], "host-only"), "false");
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn two_dashes_alone_end_the_flags() {
-        let settled = settle_words(&["--gzip", "--", "--nonsense", "check"]).unwrap();
+        let settled = settle_words(&["--host-only", "--", "--nonsense", "check"]).unwrap();
         assert_eq!(settled.words, ["--nonsense", "check"]);
     }
 
@@ -326,7 +326,7 @@ mod tests {
             error_of(&["--metric-resolution=15"]),
             "--metric-resolution: `15` is not a duration such as 15s, 1m30s or 500ms"
         );
-        assert_eq!(error_of(&["--gzip=maybe"]), "--gzip: `maybe` is not true or false");
+        assert_eq!(error_of(&["--host-only=maybe"]), "--host-only: `maybe` is not true or false");
         assert_eq!(error_of(&["-kubeconfig=x"]), "-kubeconfig=x: there is no such flag; write --kubeconfig");
         assert_eq!(error_of(&["-x"]), "-x: there is no such flag; see toplet --help");
     }

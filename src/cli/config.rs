@@ -30,8 +30,6 @@ pub struct Config {
     pub max_connections: u32,
     /// Requests answered at a time; zero lifts the limit, as upstream.
     pub max_requests: u32,
-    /// Compress large answers for clients that ask.
-    pub gzip: bool,
     /// Time between two scrapes of a node; at least 10 s.
     pub resolution: Duration,
     /// Longest time an answer may take.
@@ -216,7 +214,6 @@ pub fn build(args: &Args, settled: &Settled, around: &Surroundings) -> Result<Co
         reuse_port: args.permit_port_sharing,
         max_connections: rules.at_least_one("max-connections", args.max_connections)?,
         max_requests: args.max_requests_inflight,
-        gzip: args.gzip,
         resolution: rules.time_between_scrapes().duration(),
         request_timeout: args.request_timeout.duration(),
         shutdown_delay: args.shutdown_delay_duration.duration(),

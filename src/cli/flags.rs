@@ -166,7 +166,6 @@ pub static FLAGS: &[Flag] = &[
     used("max-pods", Int, "20000", Toplet, "Pods that room is reserved for."),
     used("max-containers", Int, "40000", Toplet, "Containers that room is reserved for; a pod beyond is refused."),
     used("max-connections", Int, "128", Toplet, "Connections served at a time; one more is closed at once."),
-    used("gzip", Switch, "true", Toplet, "Compress large answers for clients that ask for it."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 

@@ -106,7 +106,7 @@ impl<'a> Connection<'a> {
         self.inbox.release();
         let app = self.server.exchange.app();
         let source = Source { store: &app.store, metrics: &app.metrics };
-        let writing = reply::write(&mut *self.tls, self.slot, answer, &meta, source, app.settings.gzip);
+        let writing = reply::write(&mut *self.tls, self.slot, answer, &meta, source);
         // Boxed: an answer under way is larger than a connection at rest.
         let again = Box::pin(writing).await?;
         if again { Ok(true) } else { self.say_goodbye().await }

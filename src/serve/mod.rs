@@ -7,7 +7,6 @@
 pub mod body;
 mod connection;
 pub mod exchange;
-pub mod gzip;
 pub mod http1;
 pub mod inbox;
 mod listener;

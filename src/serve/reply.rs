@@ -1,4 +1,4 @@
-//! Answers onto the wire: framing, compression and pieces.
+//! Answers onto the wire: framing and pieces.
 //!
 //! A list is encoded piece by piece: each piece holds the store's lock for as long as it takes to encode it, is written
 //! and flushed, and only then is the next one made; so a slow reader costs one buffer of one piece and one TLS record, never a second copy
@@ -11,7 +11,6 @@ use crate::counters::Counters;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
-use crate::serve::gzip::Gzip;
 use crate::serve::response::{self, Frame, Meta};
 use crate::serve::slots::Slot;
 use crate::store::Store;
@@ -56,13 +55,6 @@ impl Reader {
         }
     }
 
-    fn exceeds(&self, source: Source<'_>, len: usize) -> bool {
-        match self {
-            Reader::List(list) => list.exceeds(&source.lock(), len),
-            Reader::Static(_) | Reader::Whole(..) => self.len().is_some_and(|known| known > len),
-        }
-    }
-
     fn next(&mut self, source: Source<'_>, out: &mut Vec<u8>) -> Progress {
         match self {
             Reader::Static(rest) => {
@@ -92,7 +84,6 @@ pub async fn write(
     mut answer: Answer,
     meta: &Meta,
     source: Source<'_>,
-    gzip: bool,
 ) -> io::Result<bool> {
     let mut reader = match std::mem::replace(&mut answer.body, Body::Static(&[])) {
         Body::Static(bytes) => Reader::Static(bytes),
@@ -103,20 +94,15 @@ pub async fn write(
     if meta.head_only || matches!(answer.status, 204 | 304) {
         let len = reader.len().filter(|_| meta.head_only);
         let mut head = Vec::new();
-        response::head(&answer, meta, Frame::None(len), false, clock::wall(), &mut head);
+        response::head(&answer, meta, Frame::None(len), clock::wall(), &mut head);
         sender.send(&head).await?;
         return Ok(meta.keep_alive);
     }
-    let encoded = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
-    let wanted = gzip && meta.gzip && !encoded && reader.exceeds(source, limits::GZIP_LEN_MIN);
-    let mut gzip = if wanted { Gzip::acquire() } else { None };
-    let compressed = gzip.is_some();
-
-    let known = if compressed { None } else { reader.len() };
+    let known = reader.len();
     let room = known.unwrap_or(limits::CHUNK_LEN_MAX).min(limits::CHUNK_LEN_MAX);
     let mut out = Vec::with_capacity(room.saturating_add(HEAD_ROOM));
     out.resize(SIZE_LEN, 0);
-    let mut progress = next(&mut reader, source, &mut gzip, &mut out)?;
+    let mut progress = next(&mut reader, source, &mut out)?;
     let frame = match known {
         Some(len) => Frame::Length(len),
         None if progress == Progress::Done => Frame::Length(out.len().saturating_sub(SIZE_LEN)),
@@ -124,7 +110,7 @@ pub async fn write(
         None => Frame::UntilClose,
     };
     let mut head = Vec::new();
-    response::head(&answer, meta, frame, compressed, clock::wall(), &mut head);
+    response::head(&answer, meta, frame, clock::wall(), &mut head);
     let mut sent = 0usize;
     loop {
         sent = sent.saturating_add(out.len().saturating_sub(SIZE_LEN));
@@ -141,7 +127,7 @@ pub async fn write(
             break;
         }
         out.truncate(SIZE_LEN);
-        progress = next(&mut reader, source, &mut gzip, &mut out)?;
+        progress = next(&mut reader, source, &mut out)?;
         smol::future::yield_now().await;
     }
     match frame {
@@ -151,39 +137,12 @@ pub async fn write(
     }
 }
 
-/// Appends the next piece, compressed if wanted.
-fn next(
-    reader: &mut Reader,
-    source: Source<'_>,
-    gzip: &mut Option<Gzip>,
-    out: &mut Vec<u8>,
-) -> io::Result<Progress> {
-    let progress = match gzip {
-        None => reader.next(source, out),
-        Some(stream) => {
-            let held = out.len();
-            let mut plain = Vec::new();
-            // A compressor may swallow a whole piece; an empty chunk would end the body.
-            loop {
-                plain.clear();
-                let progress = reader.next(source, &mut plain);
-                stream.feed(&plain, out);
-                if progress != Progress::More || out.len() > held {
-                    break progress;
-                }
-            }
-        }
-    };
-    match progress {
-        Progress::Broken => return Err(broken()),
-        Progress::Done => {
-            if let Some(stream) = gzip.take() {
-                stream.finish(out);
-            }
-        }
-        Progress::More => {}
+/// Appends the next piece.
+fn next(reader: &mut Reader, source: Source<'_>, out: &mut Vec<u8>) -> io::Result<Progress> {
+    match reader.next(source, out) {
+        Progress::Broken => Err(broken()),
+        progress => Ok(progress),
     }
-    Ok(progress)
 }
 
 /// Puts the framing around the piece that lies in `out` behind `SIZE_LEN` free bytes; gives where to send from.

@@ -1,8 +1,9 @@
-//! Response heads: status line, headers in the reference's order, framing, and the refusals of the HTTP parser.
+//! Response heads: status line, headers in metrics-server's order, framing, and the refusals of the HTTP parser.
 //!
 //! Pure. Every answer of the API carries an Audit-Id (the caller's, or a random UUID) and `Cache-Control`; the parser's
 //! own refusals carry neither, like Go's. Header values are taken as they are but for line breaks, which end a value: an
 //! echoed Audit-Id cannot add a header.
+//! Deviation: answers are never compressed: across a local network gzip costs more CPU than it saves bytes.
 
 use crate::api::answer::Answer;
 use crate::api::validators::http_date;
@@ -11,7 +12,6 @@ use crate::net::tls;
 use crate::serve::http1::Refusal;
 use crate::units::UnixNanos;
 use crate::wire::request::Head;
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// How the end of a body is told.
@@ -36,10 +36,6 @@ pub struct Meta {
     pub http11: bool,
     /// The connection may be used again.
     pub keep_alive: bool,
-    /// The client reads gzip, as far as this path asks for it.
-    pub gzip: bool,
-    /// A compressed answer says so in `Vary`.
-    pub varies: bool,
     /// The caller's Audit-Id; empty for a new one.
     pub audit_id: Vec<u8>,
 }
@@ -51,48 +47,12 @@ impl Meta {
         // Deviation: an Audit-Id that is longer than 1 KiB is replaced, not echoed: it is kept while the answer is sent.
         let audit_id =
             head.first("audit-id").filter(|id| id.len() <= limits::AUDIT_ID_LEN_MAX).unwrap_or_default();
-        let accepted = head.first("accept-encoding").unwrap_or_default();
-        Meta {
-            head_only: head.method == "HEAD",
-            http11,
-            keep_alive,
-            gzip: reads_gzip(head.path, accepted),
-            varies: head.path != "/metrics",
-            audit_id: audit_id.to_vec(),
-        }
+        Meta { head_only: head.method == "HEAD", http11, keep_alive, audit_id: audit_id.to_vec() }
     }
-}
-
-/// Whether a client reads gzip. Each part of the reference reads the header in its own way: the API wants exactly this
-/// word, OpenAPI v2 any quality above zero, the self metrics a better one than no coding has, and OpenAPI v3 does not ask.
-fn reads_gzip(path: &str, accepted: &[u8]) -> bool {
-    let codings = || {
-        accepted.split(|&b| b == b',').map(|coding| {
-            let mut parts = coding.split(|&b| b == b';').map(<[u8]>::trim_ascii);
-            let name = parts.next().unwrap_or_default();
-            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f32>().ok();
-            let quality = parts.filter_map(|part| part.strip_prefix(b"q=")).next_back();
-            (name, quality.map_or(Some(1.0), number).unwrap_or(0.0))
-        })
-    };
-    if path.starts_with("/openapi/v3") {
-        return false;
-    }
-    if path == "/openapi/v2" {
-        return codings().any(|(name, quality)| name.eq_ignore_ascii_case(b"gzip") && quality > 0.0);
-    }
-    if path == "/metrics" {
-        let best = |coding: &[u8]| {
-            let fit = codings().filter(|(name, _)| *name == coding || *name == b"*");
-            fit.map(|(_, quality)| quality).fold(0.0, f32::max)
-        };
-        return best(b"gzip") > best(b"identity");
-    }
-    accepted.split(|&b| b == b',').any(|coding| coding.trim_ascii() == b"gzip")
 }
 
 /// Appends the head of an answer. A header without a value is left out; as `Cache-Control` it keeps the usual one away.
-pub fn head(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool, now: UnixNanos, out: &mut Vec<u8>) {
+pub fn head(answer: &Answer, meta: &Meta, frame: Frame, now: UnixNanos, out: &mut Vec<u8>) {
     let mut text = String::with_capacity(320);
     let _ = write!(text, "HTTP/1.1 {} {}\r\nAudit-Id: ", answer.status, reason(answer.status));
     out.extend_from_slice(text.as_bytes());
@@ -106,18 +66,9 @@ pub fn head(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool, now: UnixNan
     if !answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cache-control")) {
         text.push_str("Cache-Control: no-cache, private\r\n");
     }
-    if gzip {
-        text.push_str("Content-Encoding: gzip\r\n");
-    }
     for (name, value) in answer.headers.iter().filter(|(_, value)| !value.is_empty()) {
         let value = value.split(['\r', '\n']).next().unwrap_or_default();
         let _ = write!(text, "{name}: {value}\r\n");
-    }
-    let varies = |(name, value): &(&str, Cow<'_, str>)| {
-        name.eq_ignore_ascii_case("vary") && value.eq_ignore_ascii_case("accept-encoding")
-    };
-    if gzip && meta.varies && !answer.headers.iter().any(varies) {
-        text.push_str("Vary: Accept-Encoding\r\n");
     }
     let _ = write!(text, "Date: {}\r\n", http_date(now));
     match frame {
@@ -226,9 +177,9 @@ mod tests {
         Meta::new(&Head { method: "GET", path: "/", query: None, headers }, true, true)
     }
 
-    fn written(answer: &Answer, meta: &Meta, frame: Frame, gzip: bool) -> String {
+    fn written(answer: &Answer, meta: &Meta, frame: Frame) -> String {
         let mut out = Vec::new();
-        head(answer, meta, frame, gzip, UnixNanos(1_700_000_000_000_000_000), &mut out);
+        head(answer, meta, frame, UnixNanos(1_700_000_000_000_000_000), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -244,46 +195,24 @@ mod tests {
     fn an_answer_has_the_reference_s_headers_in_its_order() {
         let id = Header { name: "Audit-ID", value: b"abc" };
         assert_eq!(
-            written(
-                &json(),
-                &meta(&[id, Header { name: "Audit-Id", value: b"second" }]),
-                Frame::Length(2),
-                false
-            ),
+            written(&json(), &meta(&[id, Header { name: "Audit-Id", value: b"second" }]), Frame::Length(2)),
             "HTTP/1.1 200 OK\r\nAudit-Id: abc\r\nCache-Control: no-cache, private\r\nContent-Type: application/json\r\n\
              Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Length: 2\r\n\r\n"
         );
     }
 
     #[test]
-    fn gzip_is_told_and_varied_on() {
-        let text = written(&json(), &meta(&[]), Frame::Chunked, true);
-        assert!(
-            text.contains("\r\nContent-Encoding: gzip\r\n") && text.contains("\r\nVary: Accept-Encoding\r\n")
-        );
-        assert!(text.contains("\r\nTransfer-Encoding: chunked\r\n") && !text.contains("Content-Length"));
-    }
-
-    #[test]
-    fn an_answer_that_varies_by_itself_says_so_once() {
-        let mut answer = json();
-        answer.headers.push(("Vary", "Accept-Encoding".into()));
-        answer.headers.push(("Vary", "Accept".into()));
-        assert_eq!(written(&answer, &meta(&[]), Frame::Chunked, true).matches("Vary: ").count(), 2);
-    }
-
-    #[test]
     fn cache_control_of_the_answer_stays_alone() {
         let mut answer = json();
         answer.headers.push(("Cache-Control", "public".into()));
-        assert_eq!(written(&answer, &meta(&[]), Frame::Length(2), false).matches("Cache-Control").count(), 1);
+        assert_eq!(written(&answer, &meta(&[]), Frame::Length(2)).matches("Cache-Control").count(), 1);
     }
 
     #[test]
     fn a_value_cannot_add_a_header() {
         let mut answer = json();
         answer.headers.push(("Warning", "a\r\nEvil: b".to_string().into()));
-        let text = written(&answer, &meta(&[]), Frame::Length(2), false);
+        let text = written(&answer, &meta(&[]), Frame::Length(2));
         assert!(text.contains("Warning: a\r\n") && !text.contains("Evil"));
     }
 
@@ -291,7 +220,7 @@ mod tests {
     fn the_connection_header_follows_version_and_frame() {
         let connection = |http11, keep_alive, frame| {
             let meta = Meta { http11, keep_alive, ..meta(&[]) };
-            let text = written(&json(), &meta, frame, false);
+            let text = written(&json(), &meta, frame);
             text.lines().find_map(|line| line.strip_prefix("Connection: ").map(str::to_string))
         };
         assert_eq!(connection(true, true, Frame::Length(2)), None);
@@ -301,39 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_the_exact_word() {
-        let gzip =
-            |value: &'static str| meta(&[Header { name: "Accept-Encoding", value: value.as_bytes() }]).gzip;
-        assert!(gzip("gzip") && gzip("deflate, gzip"));
-        assert!(!gzip("gzip;q=1") && !gzip("GZIP") && !gzip("identity") && !gzip(""));
-    }
-
-    #[test]
-    fn documents_and_self_metrics_read_accept_encoding_in_their_own_ways() {
-        for (accepted, openapi, metrics) in [
-            ("gzip", true, true),
-            ("GZIP", true, false),
-            ("gzip;q=1", true, true),
-            ("gzip; q=0.5", true, true),
-            ("gzip;q=0", false, false),
-            ("gzip;q=x", false, false),
-            ("*", false, false),
-            ("identity;q=1, gzip;q=0.5", true, false),
-            ("deflate;q=0.5, gzip;q=0.9", true, true),
-            ("x-gzip", false, false),
-        ] {
-            let reads = |path| reads_gzip(path, accepted.as_bytes());
-            assert_eq!((reads("/openapi/v2"), reads("/metrics")), (openapi, metrics), "{accepted}");
-            assert!(!reads("/openapi/v3/apis/metrics.k8s.io/v1beta1"), "{accepted}");
-        }
-    }
-
-    #[test]
     fn an_empty_or_huge_audit_id_is_replaced_by_a_new_uuid() {
         let huge = vec![b'a'; limits::AUDIT_ID_LEN_MAX + 1];
         for value in [&b""[..], &huge] {
-            let text =
-                written(&json(), &meta(&[Header { name: "Audit-Id", value }]), Frame::Length(2), false);
+            let text = written(&json(), &meta(&[Header { name: "Audit-Id", value }]), Frame::Length(2));
             let id = text.lines().find_map(|line| line.strip_prefix("Audit-Id: ")).unwrap();
             assert_eq!(id.len(), 36);
             assert_eq!((id.as_bytes()[14], id.split('-').count()), (b'4', 5));

@@ -166,10 +166,6 @@ impl Pieces for ProtobufList {
         Some(self.len)
     }
 
-    fn exceeds(&self, _store: &Store, len: usize) -> bool {
-        self.len > len
-    }
-
     fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         let start = out.len();
         out.append(&mut std::mem::take(&mut self.head));

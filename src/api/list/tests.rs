@@ -119,16 +119,6 @@ fn indented_json_and_yaml_are_the_compact_document_in_another_layout() {
     }
 }
 
-#[test]
-fn gzip_is_decided_without_encoding_all() {
-    let store = crowd(300);
-    let mut list = pieces(&store, Media::Json, false, Transform::None);
-    let (out, _) = drained(&mut *pieces(&store, Media::Json, false, Transform::None), &store);
-    assert!(list.exceeds(&store, out.len() - 1) && !list.exceeds(&store, out.len()));
-    assert_eq!(list.len(), None);
-    assert_eq!(drained(&mut *list, &store).0, out);
-}
-
 /// Items of a protobuf list, and that the whole has the announced length and metadata that decode to nothing.
 fn items_of(list: &mut dyn Pieces, out: &[u8], numbers: (u32, u32)) -> usize {
     assert_eq!(list.len(), Some(out.len()));

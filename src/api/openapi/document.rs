@@ -167,11 +167,6 @@ impl Pieces for Parts {
         Some(self.document.summary().len)
     }
 
-    fn exceeds(&self, _store: &Store, _len: usize) -> bool {
-        // The reference compresses its documents, of some 50 kB, whenever it is asked to.
-        true
-    }
-
     fn next(&mut self, _store: &Store, _metrics: &Counters, out: &mut Vec<u8>) -> Progress {
         let end = out.len() + limits::CHUNK_LEN_MAX - limits::PART_LEN_MAX;
         while out.len() <= end {

@@ -181,7 +181,6 @@ fn ask(target: &str, headers: &[(&str, &str)]) -> (u16, Vec<(&'static str, Strin
     let settings = Settings {
         node_selector: LabelSelector::default(),
         server_address: ":4443".to_owned(),
-        gzip: true,
         resolution: Duration::from_secs(15),
     };
     let vitals = Vitals { started_at: UnixNanos(1_795_514_237_000_000_000), ..Vitals::default() };
