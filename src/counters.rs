@@ -14,7 +14,7 @@ use crate::store::batch::Dropped;
 use crate::units::UnixNanos;
 pub(crate) use histogram::Atomic;
 use histogram::{Bounds, Plain};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -34,7 +34,6 @@ pub struct Counters {
     pub(crate) connections_timed_out: AtomicU64,
     pub(crate) reviews: Mutex<Vec<(&'static str, &'static str, u64)>>,
     pub(crate) capacity: OnceLock<Capacity>,
-    pub(crate) failing: [AtomicU8; 3],
 }
 
 /// What is known of one node's scrapes.
@@ -65,7 +64,6 @@ impl Counters {
             connections_timed_out: AtomicU64::new(0),
             reviews: Mutex::new(Vec::new()),
             capacity: OnceLock::new(),
-            failing: [const { AtomicU8::new(0) }; 3],
         }
     }
 
@@ -154,11 +152,6 @@ impl Counters {
         } else if reviews.len() < limits::SELF_METRICS_REASONS_MAX {
             reviews.push((kind, outcome, 1));
         }
-    }
-
-    /// Notes which health checks of an endpoint fail, a bit each; returns what failed when it was asked last.
-    pub(super) fn health(&self, endpoint: usize, failing: u8) -> u8 {
-        self.failing.get(endpoint).map_or(failing, |last| last.swap(failing, Relaxed))
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod limits;
 pub mod lock;
+pub mod log_once;
 pub mod units;
 
 pub mod wire;

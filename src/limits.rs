@@ -147,6 +147,8 @@ pub const WATCH_LIFE_MAX: Duration = Duration::from_secs(660);
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Letters of foreign text that a log line or an error text repeats.
 pub const LOGGED_LEN_MAX: usize = 200;
+/// Problems remembered so that each is logged once, for one part of the program; further ones are not logged. 40 bytes each.
+pub const LOGGED_STATES_MAX: usize = 1_024;
 /// Bytes of one kubelet's answer: some ten thousand containers. Beyond it the scrape fails.
 pub const KUBELET_BODY_LEN_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes of a kubelet's answer decoded at a time.

@@ -21,7 +21,7 @@ use std::fs;
 
 /// Which directory may use which: its own row and every row above it.
 const FLOORS: &[&[&str]] = &[
-    &["units", "limits", "lock"],
+    &["units", "limits", "lock", "log_once"],
     &["wire"],
     &["store"],
     &["counters"],

@@ -7,6 +7,7 @@
 
 use super::answer::{Answer, Body};
 use super::{Context, Vitals, index};
+use crate::log_once::LogOnce;
 use crate::store::Readiness;
 use crate::wire::request::{Head, RequestInfo, parameter, parameters};
 use crate::wire::selector::quoted;
@@ -75,6 +76,9 @@ struct Failure {
     private: String,
 }
 
+/// Which endpoints were last seen failing, and how.
+static LOG: LogOnce = LogOnce::new();
+
 /// Answers the three endpoints and the single checks below them; other paths get the index.
 #[must_use]
 pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
@@ -84,15 +88,17 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
         resolution: context.settings.resolution,
     };
     let path = info.path.strip_prefix('/').unwrap_or(&info.path);
-    for (index, endpoint) in ENDPOINTS.iter().enumerate() {
+    for endpoint in &ENDPOINTS {
         if path == endpoint.name {
             let (answer, failing) = state.whole(endpoint, head.query);
-            if let Some((mask, reasons)) = failing
-                && context.metrics.health(index, mask) != mask
-            {
-                match mask {
-                    0 => log::info!("{}: all checks pass", endpoint.name),
-                    _ => log::warn!("{} fails: {reasons}", endpoint.name),
+            let name = endpoint.name;
+            match failing {
+                None => {}
+                Some((0, _)) => {
+                    LOG.recovered(name, format_args!("{name}: all checks pass"));
+                }
+                Some((mask, reasons)) => {
+                    LOG.problem(log::Level::Warn, name, mask, format_args!("{name} fails: {reasons}"));
                 }
             }
             return answer;

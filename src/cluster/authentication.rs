@@ -12,6 +12,7 @@ use super::client::{ApiServer, hint};
 use crate::access::{FrontProxySettings, Trust};
 use crate::limits;
 use crate::lock::lock;
+use crate::log_once::LogOnce;
 use crate::net::credentials::Material;
 use crate::net::fetch::{FetchError, Reason};
 use miniserde::{Deserialize, json};
@@ -59,13 +60,9 @@ struct Progress {
     looked_up: Known,
     in_force: Known,
     failures: u32,
-    /// What was said of the lookup and of the bundles, so that it is said once.
-    of_lookup: Said,
-    of_bundles: Said,
+    /// Problems of the lookup and of the bundles.
+    log: LogOnce,
 }
-
-#[derive(Default)]
-struct Said(String);
 
 impl Authentication {
     /// Trust from the files of the flags; the ConfigMap is read by [`Authentication::refresh`]. Without an API server
@@ -108,9 +105,15 @@ impl Authentication {
                 progress.failures = 0;
                 let (known, complaint) = known(&map, &progress.looked_up);
                 progress.looked_up = known;
-                let said =
-                    complaint.map(|c| format!("{PATH}: {c}; its last good state counts")).unwrap_or_default();
-                progress.of_lookup.say(&said, log::Level::Warn);
+                match complaint {
+                    None => {
+                        progress.log.recovered("lookup", format_args!("{PATH}: can be read again"));
+                    }
+                    Some(c) => {
+                        let message = format_args!("{PATH}: {c}; its last good state stays in force");
+                        progress.log.problem(log::Level::Warn, "lookup", &c, message);
+                    }
+                }
                 limits::TRUST_INTERVAL
             }
             Some(Err(e)) => {
@@ -125,9 +128,9 @@ impl Authentication {
                     e.reason,
                     "\"get\" on that ConfigMap (RoleBinding to extension-apiserver-authentication-reader)",
                 );
-                progress
-                    .of_lookup
-                    .say(&format!("{PATH}: {e}, retrying; its last good state counts; {hint}"), level);
+                let message =
+                    format_args!("{PATH}: {e}, retrying; its last good state stays in force; {hint}");
+                progress.log.problem(level, "lookup", &e.message, message);
                 let first = Duration::from_secs(1);
                 backoff::wait(progress.failures, first, 2.0, limits::TRUST_INTERVAL, 0.0)
             }
@@ -145,36 +148,20 @@ impl Authentication {
         });
         match made {
             Ok(changed) => {
-                progress.of_bundles.say("", log::Level::Info);
+                progress
+                    .log
+                    .recovered("bundles", "authentication: certificate authorities can be used again");
                 if let Some((trust, wanted)) = changed {
                     *lock(&self.trust) = Arc::new(trust);
                     progress.in_force = wanted;
-                    log::info!(
-                        "authentication: new certificate authorities or front proxy settings count from now on"
-                    );
+                    log::info!("authentication: certificate authorities and front proxy settings reloaded");
                 }
             }
             Err(e) => {
-                progress
-                    .of_bundles
-                    .say(&format!("authentication: {e}; the last good state counts"), log::Level::Warn);
+                let message = format_args!("authentication: {e}; the last good state stays in force");
+                progress.log.problem(log::Level::Warn, "bundles", &e, message);
             }
         }
-    }
-}
-
-impl Said {
-    /// Says something once; an empty text means all is well again.
-    fn say(&mut self, text: &str, level: log::Level) {
-        if self.0 == text {
-            return;
-        }
-        if text.is_empty() {
-            log::info!("authentication: configuration can be read again");
-        } else {
-            log::log!(level, "{text}");
-        }
-        text.clone_into(&mut self.0);
     }
 }
 

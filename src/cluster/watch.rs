@@ -8,9 +8,10 @@ pub mod state;
 
 use super::backoff::chance;
 use super::client::{ApiServer, hint};
-use crate::host::{clock, refusals::Refusals, threads};
+use crate::host::{clock, threads};
 use crate::limits;
 use crate::lock::lock;
+use crate::log_once::LogOnce;
 use crate::net::fetch::{Exchange, FetchError, Reason};
 use crate::store::{Kind, Refused, Store};
 use crate::wire::kube_objects::{Object, ObjectError, StatusObject, Versioned, WatchEvent};
@@ -18,7 +19,7 @@ use crate::wire::kube_stream::{ListDecoder, WatchDecoder};
 use crate::wire::percent;
 use state::{Cause, Event, Step, WatchState};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// Called after the node inventory changed.
@@ -65,7 +66,8 @@ pub fn start(
     changed: Changed,
     stop: Arc<Stop>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
-    let watcher = Watcher { kind, api, store, changed, stop, refusals: Refusals::default(), away: false };
+    let (log, refusals) = (LogOnce::new(), Refusals::default());
+    let watcher = Watcher { kind, api, store, changed, stop, log, refusals };
     threads::spawn(names(kind).0, move || watcher.run())
 }
 
@@ -93,9 +95,33 @@ struct Watcher {
     store: Arc<Mutex<Store>>,
     changed: Changed,
     stop: Arc<Stop>,
+    log: LogOnce,
     refusals: Refusals,
-    /// The last request failed, and that was said.
-    away: bool,
+}
+
+/// Objects that the store had no room for since the last list began.
+#[derive(Default)]
+struct Refusals {
+    count: u32,
+    /// The first one's name, and which table was full.
+    first: Option<(String, Refused)>,
+}
+
+impl Refusals {
+    /// Puts one object into the inventory, or notes that there is no room for it.
+    fn upsert(&mut self, store: &mut Store, object: &Object<'_>) {
+        let (done, namespace, name) = match object {
+            Object::Node(node) => (store.upsert_node(node), "", node.name),
+            Object::Pod(pod) => (store.upsert_pod(pod), pod.namespace, pod.name),
+        };
+        if let Err(full) = done {
+            self.count = self.count.saturating_add(1);
+            self.first.get_or_insert_with(|| {
+                let slash = if namespace.is_empty() { "" } else { "/" };
+                (format!("{namespace}{slash}{name}"), full)
+            });
+        }
+    }
 }
 
 impl Watcher {
@@ -114,7 +140,7 @@ impl Watcher {
             if self.stop.is_stopped() {
                 return;
             }
-            self.say(&event);
+            self.log_event(&event);
             let action = state.next(&event, chance());
             self.stop.wait(action.after);
             step = action.step;
@@ -135,20 +161,19 @@ impl Watcher {
         let mut answer = accepted(answer)?;
         let mut decoder = ListDecoder::new();
         if token.is_empty() {
-            self.lock().begin_list(self.kind);
+            lock(&self.store).begin_list(self.kind);
+            self.refusals = Refusals::default();
         }
         loop {
             let len = answer.read(piece)?;
             if len == 0 {
                 break;
             }
-            let mut refused = None;
-            let mut store = self.lock();
+            let mut store = lock(&self.store);
             let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |object| {
-                refused = refused.or(upsert(&mut store, object));
+                self.refusals.upsert(&mut store, &object.object);
             });
             drop(store);
-            self.refusals.say(refused);
             fed.map_err(garbage)?;
         }
         let end = decoder.finish().map_err(garbage)?;
@@ -156,7 +181,8 @@ impl Watcher {
             log::warn!("{name}: {} objects of the list could not be read and are left out", end.skipped);
         }
         if end.continue_token.is_empty() {
-            self.lock().end_list(self.kind);
+            lock(&self.store).end_list(self.kind);
+            self.log_refusals();
             (self.changed)();
         }
         Ok(Event::Listed { version: end.resource_version, token: end.continue_token })
@@ -171,7 +197,7 @@ impl Watcher {
                 return Event::WatchEnded { cause: Cause::Failed(e), events: false, lasted: Duration::ZERO };
             }
         };
-        self.back();
+        self.log_reachable();
         let accepted_at = clock::mono();
         let mut events = false;
         let cause = match self.follow(answer, state, piece, &mut events) {
@@ -198,13 +224,13 @@ impl Watcher {
                 return Ok(Cause::End);
             }
             let mut over = None;
-            let mut refused = None;
+            let refused = self.refusals.count;
             let mut touched = false;
-            let mut store = self.lock();
+            let mut store = lock(&self.store);
             let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |event| match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     state.saw(object.resource_version);
-                    refused = refused.or(upsert(&mut store, object));
+                    self.refusals.upsert(&mut store, &object.object);
                     touched = true;
                 }
                 WatchEvent::Deleted(object) => {
@@ -219,7 +245,9 @@ impl Watcher {
                 WatchEvent::Error(status) => over = Some(stream_error(&status)),
             });
             drop(store);
-            self.refusals.say(refused);
+            if self.refusals.count > refused {
+                self.log_refusals();
+            }
             *events |= touched;
             if touched {
                 (self.changed)();
@@ -231,50 +259,51 @@ impl Watcher {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
+    /// One line when objects find no room in the store, and one when a list found room for all.
+    fn log_refusals(&self) {
+        let name = names(self.kind).0;
+        let Some((first, full)) = &self.refusals.first else {
+            self.log.recovered("room", format_args!("{name}: all are served again"));
+            return;
+        };
+        let count = self.refusals.count;
+        let message = format_args!("{name}: {count} not served, {first} among them: {full}");
+        self.log.problem(log::Level::Warn, "room", full, message);
     }
 
-    /// One line when the API server goes away, one when it is back.
-    fn say(&mut self, event: &Event) {
+    /// One line when the API server becomes unreachable or refuses, one when it answers again.
+    fn log_event(&mut self, event: &Event) {
         let name = names(self.kind).0;
         match event {
-            Event::Listed { .. } => self.back(),
+            Event::Listed { .. } => self.log_reachable(),
             Event::ListFailed(e) | Event::WatchEnded { cause: Cause::Failed(e), .. }
                 if e.reason == Reason::Gone =>
             {
-                log::debug!("{name}: {e}, listing anew");
+                log::debug!("{name}: {e}, listing again");
             }
             // A broken stream is retried at once in most cases; only a request that is not answered is worth a word.
             Event::WatchEnded { cause: Cause::Failed(e), lasted, .. } if *lasted >= limits::WATCH_SHORT => {
                 log::debug!("{name}: watch ended: {e}");
             }
             Event::ListFailed(e) | Event::WatchEnded { cause: Cause::Failed(e), .. } => {
-                if !self.away {
-                    self.away = true;
-                    let hint =
-                        hint(e.reason, &format!("\"get\", \"list\" and \"watch\" on \"{name}\" to our user"));
-                    log::warn!("API server away: {name} from {}: {e}, retrying; {hint}", self.api.base());
-                }
+                let hint =
+                    hint(e.reason, &format!("\"get\", \"list\" and \"watch\" on \"{name}\" to our user"));
+                let base = self.api.base();
+                let problem = match e.reason {
+                    Reason::Unauthorized | Reason::Forbidden => "refuses us",
+                    _ => "unreachable",
+                };
+                let message = format_args!("API server {problem}: {name} from {base}: {e}, retrying; {hint}");
+                self.log.problem(log::Level::Warn, "API server", e.reason, message);
             }
             Event::WatchEnded { cause: Cause::End, .. } => {}
         }
     }
 
-    fn back(&mut self) {
-        if std::mem::take(&mut self.away) {
-            log::info!("API server back: {} from {}", names(self.kind).0, self.api.base());
-        }
+    fn log_reachable(&self) {
+        let (name, base) = (names(self.kind).0, self.api.base());
+        self.log.recovered("API server", format_args!("API server reachable again: {name} from {base}"));
     }
-}
-
-/// Puts one object into the inventory.
-fn upsert(store: &mut Store, object: Versioned<'_>) -> Option<Refused> {
-    let done = match &object.object {
-        Object::Node(node) => store.upsert_node(node),
-        Object::Pod(pod) => store.upsert_pod(pod),
-    };
-    done.err()
 }
 
 fn remove(store: &mut Store, object: &Versioned<'_>) {

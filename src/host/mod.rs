@@ -5,7 +5,6 @@ pub mod clock;
 pub mod listen;
 pub mod log;
 pub mod memory;
-pub mod refusals;
 pub mod signals;
 pub mod socket;
 pub mod systemd;

@@ -8,6 +8,7 @@
 use crate::access::not_after;
 use crate::limits;
 use crate::lock::lock;
+use crate::log_once::LogOnce;
 use crate::net::pem;
 use crate::net::self_signed::Authority;
 use crate::units::UnixNanos;
@@ -108,10 +109,9 @@ struct Watch {
     origin: Origin,
     /// The files when they were last loaded.
     loaded: Option<Stamp>,
-    /// The files when they were last found unfit; said already.
-    unfit: Option<(Option<Stamp>, bool)>,
-    /// A failed renewal was said already.
-    renewal_failed: bool,
+    /// The files when they were last found unfit.
+    unfit: Option<Option<Stamp>>,
+    log: LogOnce,
 }
 
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Certificates {
             // A directory's files may have been made just now.
             let loaded = if matches!(origin, Origin::Directory(_)) { stamp(&origin) } else { loaded };
             pairs.push(Pair { key, domains });
-            watches.push(Watch { origin, loaded, unfit: None, renewal_failed: false });
+            watches.push(Watch { origin, loaded, unfit: None, log: LogOnce::new() });
         }
         Ok(Arc::new(Certificates {
             names: settings.names.clone(),
@@ -172,7 +172,7 @@ impl Certificates {
         }
     }
 
-    /// Makes a pair anew that was made here and ends soon.
+    /// Renews a pair that was made here and expires soon.
     fn renew(&self, index: usize, watch: &mut Watch, now: UnixNanos) -> Option<CertifiedKey> {
         let serving = self.key(index)?;
         let made = match &watch.origin {
@@ -183,16 +183,14 @@ impl Certificates {
         };
         match made {
             Ok(key) => {
-                log::info!("the serving certificate was about to end and was made anew");
+                log::info!("serving certificate renewed before expiry");
                 watch.loaded = stamp(&watch.origin);
-                watch.renewal_failed = false;
+                watch.log.forget("renewal");
                 Some(key)
             }
             Err(error) => {
-                if !watch.renewal_failed {
-                    log::error!("the serving certificate ends soon and cannot be made anew: {error}");
-                }
-                watch.renewal_failed = true;
+                let message = format_args!("serving certificate expires soon and cannot be renewed: {error}");
+                watch.log.problem(log::Level::Error, "renewal", &error, message);
                 None
             }
         }
@@ -232,12 +230,13 @@ impl Pair {
 }
 
 impl Watch {
-    /// Loads files that changed since they were loaded. Unfit ones are said at the second look: the writer may be
+    /// Loads files that changed since they were loaded. Unusable ones are logged at the second look: the writer may be
     /// between the two files at the first.
     fn reload(&mut self) -> Option<CertifiedKey> {
         let found = stamp(&self.origin);
         if found == self.loaded {
             self.unfit = None;
+            self.log.recovered("reload", "serving certificate files are those in use again");
             return None;
         }
         let (certificate, key) = paths(&self.origin)?;
@@ -246,17 +245,16 @@ impl Watch {
                 log::info!("reloaded the serving certificate {}", certificate.display());
                 self.loaded = found;
                 self.unfit = None;
+                self.log.forget("reload");
                 Some(pair)
             }
             Err(error) => {
-                let (seen, said) = self.unfit.take().unwrap_or((None, false));
-                let again = seen == found;
-                if again && !said {
-                    log::error!(
-                        "the serving certificate changed but cannot be used, the old one stays: {error}"
+                if self.unfit.replace(found) == Some(found) {
+                    let message = format_args!(
+                        "serving certificate changed but cannot be used, the old one stays in use: {error}"
                     );
+                    self.log.problem(log::Level::Error, "reload", &error, message);
                 }
-                self.unfit = Some((found, again));
                 None
             }
         }
@@ -299,7 +297,7 @@ fn open(origin: &Origin, names: &[String], now: UnixNanos) -> Result<CertifiedKe
         Origin::Directory(directory) => match load_from(directory) {
             Ok(pair) if !ends_soon(&pair, now) => Ok(pair),
             Ok(pair) => make_in(directory, names, now).or_else(|error| {
-                log::error!("the serving certificate ends soon and cannot be made anew: {error}");
+                log::error!("serving certificate expires soon and cannot be renewed: {error}");
                 Ok(pair)
             }),
             Err(_) => make_in(directory, names, now),

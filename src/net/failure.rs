@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 /// Why a request has no usable answer, sorted by what one can do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The name cannot be resolved.
     Dns,

@@ -7,14 +7,15 @@
 pub mod schedule;
 
 use crate::counters::Counters;
-use crate::host::{clock, refusals::Refusals, threads};
+use crate::host::{clock, threads};
 use crate::limits;
 use crate::lock::lock;
+use crate::log_once::LogOnce;
 use crate::source::{Source, SourceError};
 use crate::store::batch::{Batch, Dropped};
 use crate::store::{Commit, Store, Target};
 use crate::wire::selector::LabelSelector;
-use schedule::{Change, Next, Outcome, Schedule};
+use schedule::{Next, Outcome, Schedule};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ struct Shared {
     stopped: AtomicBool,
     running: AtomicUsize,
     progress: Mutex<Option<Instant>>,
-    refusals: Refusals,
+    log: LogOnce,
 }
 
 impl Poller {
@@ -106,7 +107,7 @@ impl Shared {
             stopped: AtomicBool::new(false),
             running: AtomicUsize::new(1),
             progress: Mutex::new(None),
-            refusals: Refusals::default(),
+            log: LogOnce::new(),
         }
     }
 
@@ -231,7 +232,7 @@ impl Shared {
                 (commit, store.node(&target.name).is_some_and(|node| node.usage.is_some()))
             };
             self.metrics.dropped(&reading.dropped);
-            self.refusals.say(commit.first_refusal);
+            self.log_refusals(&target.name, &commit);
             useful(&commit, &reading.dropped).map(|()| settled)
         });
         if read.is_err() {
@@ -247,20 +248,48 @@ impl Shared {
         self.metrics.scrape(&target.name, took, clock::wall(), reason);
         let outcome = match &read {
             Ok(settled) => Outcome::Read { settled: *settled },
-            Err(e) => Outcome::Failed(e.reason),
+            Err(_) => Outcome::Failed,
         };
-        let change = {
+        {
             let mut schedule = lock(&self.schedule);
-            let change = schedule.done(&target.name, now, took, outcome);
+            schedule.done(&target.name, now, took, outcome);
             if let Some(took) = schedule.end_round(now) {
                 self.metrics.tick(took);
             }
             // The first thread may sleep towards a later due time than this node's next one.
             self.wake.notify_all();
-            change
-        };
+        }
         *lock(&self.progress) = Some(now);
-        say(target, change, read.err());
+        self.log_outcome(target, read.err());
+    }
+
+    /// One line when a node begins to fail, fails for another reason, or answers again.
+    fn log_outcome(&self, target: &Target, error: Option<SourceError>) {
+        let name = &target.name;
+        let Some(e) = error else {
+            self.log.recovered(("scrape", name), format_args!("node {name}: scraped again"));
+            return;
+        };
+        // A node that is not ready is expected to fail.
+        let (level, state) =
+            if target.ready { (log::Level::Warn, "") } else { (log::Level::Debug, " (not ready)") };
+        let message = format_args!("node {name}{state}: scrape failed: {}; {}", e.message, e.hint);
+        self.log.problem(level, ("scrape", name), e.reason, message);
+    }
+
+    /// One line when pods of a node find no room in the store, and one when they do again.
+    fn log_refusals(&self, name: &str, commit: &Commit) {
+        let subject = ("room", name);
+        match commit.first_refusal {
+            None => {
+                self.log.recovered(subject, format_args!("node {name}: all its pods are served again"));
+            }
+            Some(full) => {
+                let count = commit.refused;
+                let message = format_args!("node {name}: {count} of its pods are not served: {full}");
+                self.log.problem(log::Level::Warn, subject, full, message);
+            }
+        }
     }
 }
 
@@ -275,20 +304,6 @@ fn useful(commit: &Commit, dropped: &Dropped) -> Result<(), SourceError> {
         message: format!("the answer holds no usable sample; line {line}: {why}"),
         hint: "does the node's address and port point at its kubelet?",
     })
-}
-
-/// One line when a node begins to fail, fails for another reason, or answers again.
-fn say(target: &Target, change: Change, error: Option<SourceError>) {
-    let name = &target.name;
-    match (change, error) {
-        (Change::Recovered, _) => log::info!("node {name}: can be scraped again"),
-        // A node that is not ready is expected to fail.
-        (Change::Failing, Some(e)) if !target.ready => {
-            log::debug!("node {name} (not ready): scrape failed: {}", e.message);
-        }
-        (Change::Failing, Some(e)) => log::warn!("node {name}: scrape failed: {}; {}", e.message, e.hint),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -26,19 +26,8 @@ pub enum Outcome {
         /// The node has a usage.
         settled: bool,
     },
-    /// Not read, for this reason (a counter label).
-    Failed(&'static str),
-}
-
-/// What changed with a scrape, for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// As before.
-    Same,
-    /// Fails now, or for another reason than before.
-    Failing,
-    /// Can be read again.
-    Recovered,
+    /// Not read.
+    Failed,
 }
 
 /// Nodes and their due times.
@@ -66,9 +55,8 @@ struct Node {
     first_scrape: Option<Instant>,
     /// Its own usage can be served; until then it is scraped more often.
     settled: bool,
-    /// Failures in a row, and the last one's reason.
+    /// Failures in a row.
     failures: u32,
-    failing: Option<&'static str>,
     /// It was read once; a node that never was is tried sooner at first.
     known_good: bool,
     /// When its scrape under way began.
@@ -94,7 +82,7 @@ impl Schedule {
                 None => Node::new(target, now),
                 Some(mut node) => {
                     if *node.target != target {
-                        if node.failing.is_some() {
+                        if node.failures > 0 {
                             node.due = now;
                         }
                         node.target = Arc::new(target);
@@ -143,24 +131,20 @@ impl Schedule {
     }
 
     /// Notes how the scrape of `name` ended, which took `took`.
-    pub fn done(&mut self, name: &str, now: Instant, took: Duration, outcome: Outcome) -> Change {
+    pub fn done(&mut self, name: &str, now: Instant, took: Duration, outcome: Outcome) {
         self.count(now, took);
         let boundary = self.first_round.map_or(now, |first| self.after(first, now));
         let resolution = self.resolution;
-        let Some(node) = self.nodes.iter_mut().find(|n| n.target.name == name) else { return Change::Same };
+        let Some(node) = self.nodes.iter_mut().find(|n| n.target.name == name) else { return };
         node.taken_at = None;
         match outcome {
             Outcome::Read { settled } => {
-                let recovered = node.failing.take().is_some();
                 node.failures = 0;
                 node.known_good = true;
                 node.settled |= settled;
                 node.due = node.young_due(now).map_or(boundary, |due| due.min(boundary));
-                if recovered { Change::Recovered } else { Change::Same }
             }
-            Outcome::Failed(reason) => {
-                let other = node.failing != Some(reason);
-                node.failing = Some(reason);
+            Outcome::Failed => {
                 node.failures = node.failures.saturating_add(1);
                 // What it had is dropped: it starts anew when it answers again.
                 node.settled = false;
@@ -171,7 +155,6 @@ impl Schedule {
                     // A machine that boots starts us before its kubelet answers.
                     boundary.min(now + limits::SECOND_SCRAPE_AFTER)
                 };
-                if other { Change::Failing } else { Change::Same }
             }
         }
     }
@@ -238,7 +221,6 @@ impl Node {
             first_scrape: None,
             settled: false,
             failures: 0,
-            failing: None,
             known_good: false,
             taken_at: None,
         }

@@ -6,6 +6,7 @@
 
 use crate::host::clock;
 use crate::limits;
+use crate::log_once::LogOnce;
 use crate::serve::Server;
 use crate::serve::connection;
 use crate::serve::socket::Socket;
@@ -22,11 +23,11 @@ pub async fn accept(
     executor: Rc<LocalExecutor<'static>>,
     listener: Rc<Async<TcpListener>>,
 ) {
-    let mut failing = false;
+    let log = LogOnce::new();
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                failing = false;
+                log.recovered("accept", "connections are accepted again");
                 // Answers go out in whole pieces; waiting for more to send would only delay them.
                 let _ = stream.get_ref().set_nodelay(true);
                 let socket = Socket::from(stream);
@@ -38,11 +39,10 @@ pub async fn accept(
                 }
             }
             Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    log::error!(
-                        "cannot accept connections: {error}; raise the limit of open files (LimitNOFILE) if it is that"
-                    );
-                }
+                let message = format_args!(
+                    "cannot accept connections: {error}; raise the limit of open files (LimitNOFILE) if it is that"
+                );
+                log.problem(log::Level::Error, "accept", error.kind(), message);
                 Timer::after(limits::ACCEPT_PAUSE).await;
             }
         }

@@ -15,11 +15,11 @@ mod links;
 
 use super::{Reading, Source, SourceError};
 use crate::host::clock;
-use crate::host::refusals::Refusals;
 use crate::limits;
 use crate::lock::lock;
+use crate::log_once::LogOnce;
 use crate::store::batch::Batch;
-use crate::store::{Kind, NodeRecord, PodRecord, Store, Target};
+use crate::store::{Kind, NodeRecord, PodRecord, Refused, Store, Target};
 use crate::units::UnixNanos;
 use files::Files;
 use links::Containers;
@@ -78,7 +78,7 @@ pub struct HostSource {
     node_cpu: NodeCpu,
     containers: Containers,
     node_announced: bool,
-    refusals: Refusals,
+    log: LogOnce,
     files: Files,
     lines: Vec<u8>,
 }
@@ -115,7 +115,7 @@ impl HostSource {
             node_cpu,
             containers,
             node_announced: false,
-            refusals: Refusals::default(),
+            log: LogOnce::new(),
             files,
             lines,
         })
@@ -157,12 +157,14 @@ impl HostSource {
             ..NodeRecord::default()
         };
         store.begin_list(Kind::Nodes);
-        self.refusals.say(store.upsert_node(&record).err());
+        let refused = store.upsert_node(&record).err();
         store.end_list(Kind::Nodes);
+        self.log_refusal("this node", 1, refused);
     }
 
     fn announce_pods(&self, store: &mut Store) {
         store.begin_list(Kind::Pods);
+        let (mut refused, mut count) = (None, 0);
         let mut previous = ("", "");
         for container in self.containers.running() {
             let key = (container.namespace.as_str(), container.pod.as_str());
@@ -171,9 +173,29 @@ impl HostSource {
             }
             previous = key;
             let record = PodRecord { namespace: key.0, name: key.1, labels: Vec::new() };
-            self.refusals.say(store.upsert_pod(&record).err());
+            if let Err(full) = store.upsert_pod(&record) {
+                refused = Some(full);
+                count += 1;
+            }
         }
         store.end_list(Kind::Pods);
+        self.log_refusal("pods of this node", count, refused);
+    }
+
+    fn log_refusal(&self, what: &str, count: u32, refused: Option<Refused>) {
+        match refused {
+            None => {
+                self.log.recovered(what, format_args!("{what}: all served again"));
+            }
+            Some(full) => {
+                self.log.problem(
+                    log::Level::Warn,
+                    what,
+                    full,
+                    format_args!("{what}: {count} not served: {full}"),
+                );
+            }
+        }
     }
 
     /// Writes the node's lines.

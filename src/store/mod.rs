@@ -70,7 +70,7 @@ pub enum Kind {
 }
 
 /// Something was not kept because a capacity is used up; counted, and said once by the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refused {
     /// More nodes than `Capacity::nodes`.
     Nodes,
@@ -80,6 +80,18 @@ pub enum Refused {
     Containers,
     /// More text than `Capacity::text_len`.
     Text,
+}
+
+impl std::fmt::Display for Refused {
+    /// Which table is full, and the flag that makes it larger.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Refused::Nodes => "the table of nodes is full; raise --max-nodes",
+            Refused::Pods => "the table of pods is full; raise --max-pods",
+            Refused::Containers => "the table of containers is full; raise --max-containers",
+            Refused::Text => "the room for names and labels is full; raise --max-pods",
+        })
+    }
 }
 
 /// What a commit did, for the log and the self metrics.

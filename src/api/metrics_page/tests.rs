@@ -223,12 +223,3 @@ fn idle_metrics_are_small() {
     assert!(size_of::<Counters>() < 1200, "{}", size_of::<Counters>());
     assert!(size_of::<NodeSeries>() < 130, "{}", size_of::<NodeSeries>());
 }
-
-#[test]
-fn a_change_of_failing_checks_is_seen_once_an_endpoint() {
-    let metrics = metrics();
-    let asked: Vec<_> = [(2, 0b100), (2, 0b100), (1, 0), (2, 0)]
-        .map(|(endpoint, mask)| metrics.health(endpoint, mask))
-        .into();
-    assert_eq!(asked, [0, 0b100, 0, 0b100]);
-}
