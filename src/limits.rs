@@ -145,6 +145,8 @@ pub const WATCH_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WATCH_LIFE_MAX: Duration = Duration::from_secs(660);
 /// The longest `Retry-After` that is honoured.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// Bytes of each text chosen by the client that a refusal repeats: a refusal stays small however large the request is.
+pub const ECHO_LEN_MAX: usize = 200;
 /// Letters of foreign text that a log line or an error text repeats.
 pub const LOGGED_LEN_MAX: usize = 200;
 /// Problems remembered so that each is logged once, for one part of the program; further ones are not logged. 40 bytes each.

@@ -139,3 +139,30 @@ fn an_api_server_that_is_away_gives_an_error_and_no_access() {
     assert_eq!(status(&lab.proxy(&toplet, "zoe"), NODES), 500);
     assert_eq!(status(&lab.admin(&toplet), NODES), 200, "system:masters needs no review");
 }
+
+#[test]
+fn impersonation_is_refused_whoever_asks() {
+    let (lab, toplet) = door();
+    lab.api.world().tokens.push(("good".into(), "alice".into(), Vec::new()));
+    lab.api.world().reviews.clear();
+    let masters = || lab.proxy(&toplet, "root").header("X-Remote-Group", "system:masters");
+    for (caller, client) in [
+        ("anonymous", toplet.client()),
+        ("a token", toplet.client().header("Authorization", "Bearer good")),
+        ("a reader", lab.proxy(&toplet, "alice")),
+        ("masters through the front proxy", masters()),
+        ("masters by certificate", lab.admin(&toplet)),
+    ] {
+        for header in ["Impersonate-User", "impersonate-user", "IMPERSONATE-GROUP", "Impersonate-Extra-x"] {
+            for path in [NODES, "/readyz", "/metrics", DISCOVERY] {
+                let client = client.clone().header(header, "zoe");
+                let answer = client.get(path).unwrap();
+                assert_eq!(answer.status, 403, "{caller}: {header}: {path}");
+                let body = answer.text();
+                assert!(body.contains("impersonation is not supported here"), "{body}");
+            }
+        }
+    }
+    assert_eq!(lab.api.world().reviews.len(), 0, "refused before any review");
+    assert_eq!(status(&masters(), NODES), 200);
+}

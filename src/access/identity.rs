@@ -11,16 +11,16 @@
 //! authenticator of Kubernetes' `apiserver`.
 
 use super::review::{Secret, Verdict};
-use super::trust::{Judged, Opinion, Trust};
+use super::trust::{Opinion, Trust, Verified};
 use super::{FrontProxySettings, Identity};
 use crate::wire::percent;
 use crate::wire::request::Head;
 use zeroize::Zeroizing;
 
 /// The group of everybody who was recognized.
-pub(super) const AUTHENTICATED: &str = "system:authenticated";
+const AUTHENTICATED: &str = "system:authenticated";
 /// The group of everybody who was not.
-pub(super) const UNAUTHENTICATED: &str = "system:unauthenticated";
+const UNAUTHENTICATED: &str = "system:unauthenticated";
 /// The user of a request without credentials.
 pub(super) const ANONYMOUS: &str = "system:anonymous";
 
@@ -41,14 +41,14 @@ pub(super) enum Authentication {
 /// `Warning` header.
 pub(super) fn authenticate(
     trust: &Trust,
-    judged: &Judged,
+    verified: &Verified,
     head: &Head<'_>,
     reviews: bool,
 ) -> (Authentication, Option<&'static str>) {
     // A badly spaced token is warned about whoever asks: the reference looks at it first, for its own loopback client.
     let (token, warning) = if reviews { bearer_token(head) } else { (None, None) };
     let mut errors = Vec::new();
-    match (&judged.front_proxy, trust.front_proxy()) {
+    match (&verified.front_proxy, trust.front_proxy()) {
         (Opinion::Is(()), Some(settings)) => {
             if let Some(identity) = from_headers(settings, head) {
                 return (Authentication::Is(recognized(identity)), warning);
@@ -57,7 +57,7 @@ pub(super) fn authenticate(
         (Opinion::Error(error), _) => errors.push(format!("front proxy certificate: {error}")),
         _ => {}
     }
-    match &judged.client {
+    match &verified.client {
         Opinion::Is(identity) => return (Authentication::Is(recognized(identity.clone())), warning),
         Opinion::Error(error) => errors.push(format!("client certificate: {error}")),
         Opinion::None => {}
@@ -118,7 +118,7 @@ fn from_headers(settings: &FrontProxySettings, head: &Head<'_>) -> Option<Identi
 
 /// Adds the extra attributes whose header names begin with `prefix`: the key is the rest of the name in lower case,
 /// then percent-decoded. Sorted by key; the values of one key stay in order.
-pub(super) fn read_extra(
+fn read_extra(
     head: &Head<'_>,
     prefix: &str,
     mut extra: Vec<(String, Vec<String>)>,
@@ -147,7 +147,7 @@ fn percent_decoded(encoded: &str) -> String {
 }
 
 /// Bytes of a header as text: each byte that is not UTF-8 becomes U+FFFD, as Go's JSON encoder writes it.
-pub(super) fn text(bytes: &[u8]) -> String {
+fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

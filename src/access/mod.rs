@@ -1,19 +1,17 @@
 //! Who may ask: identities, policy, reviews and their caches. Pure: reviews are asked for as values and answered later.
 //!
-//! A request goes certificate chain (`trust`, `chain`) -> identity (`identity`) -> impersonation (`impersonation`) ->
-//! policy (`policy`) -> review ([`review`], remembered in [`cache`]); `check` drives it. A wrong step here is a privilege
-//! escalation: whatever is malformed, unknown or out of time refuses. Source of the rules: Kubernetes' delegated
-//! authentication and authorization (`k8s.io/apiserver` 0.36), which the reference is built from.
+//! A request goes certificate chain (`trust`, `chain`) -> identity (`identity`) -> policy (`policy`) -> review
+//! ([`review`], remembered in [`cache`]); `check` drives it, and a refusal is a value ([`denial`]). A wrong step here is
+//! a privilege escalation: whatever is malformed, unknown or out of time is refused. Source of the rules: Kubernetes'
+//! delegated authentication and authorization (`k8s.io/apiserver` 0.36), as in metrics-server.
 
 pub mod cache;
 mod chain;
 mod check;
+pub mod denial;
 mod digest;
 mod identity;
-mod impersonation;
-mod names;
 mod policy;
-mod refusal;
 pub mod review;
 mod subject;
 #[cfg(test)]
@@ -22,6 +20,7 @@ mod trust;
 
 pub use crate::wire::x509::{PublicKey, not_after};
 pub use check::{Check, Step};
+pub use denial::Denial;
 pub use trust::{Peer, Trust};
 
 /// Somebody, as authentication found them.

@@ -9,45 +9,9 @@ use super::review::Question;
 use super::{Identity, Mode, Policy};
 use crate::limits::CACHEABLE_LEN_MAX;
 use crate::wire::request::{RequestInfo, Requirement};
-use std::borrow::Cow;
 
 /// The group that may do everything.
-pub(super) const MASTERS: &str = "system:masters";
-
-/// What somebody wants to do.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Attributes<'a> {
-    pub(super) is_resource: bool,
-    pub(super) verb: Cow<'a, str>,
-    pub(super) path: &'a str,
-    pub(super) namespace: &'a str,
-    pub(super) group: &'a str,
-    pub(super) version: &'a str,
-    pub(super) resource: &'a str,
-    pub(super) subresource: &'a str,
-    pub(super) name: &'a str,
-    pub(super) fields: &'a [Requirement],
-    pub(super) labels: &'a [Requirement],
-}
-
-impl<'a> Attributes<'a> {
-    /// What a request asks for.
-    pub(super) fn of(info: &'a RequestInfo<'_>) -> Attributes<'a> {
-        Attributes {
-            is_resource: info.is_resource,
-            verb: Cow::Borrowed(&info.verb),
-            path: &info.path,
-            namespace: &info.namespace,
-            group: &info.group,
-            version: &info.version,
-            resource: &info.resource,
-            subresource: &info.subresource,
-            name: &info.name,
-            fields: &info.field_requirements,
-            labels: &info.label_requirements,
-        }
-    }
-}
+const MASTERS: &str = "system:masters";
 
 /// What policy says.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +33,7 @@ impl Policy {
     }
 
     /// Decides what can be decided here.
-    pub(super) fn decide(&self, user: &Identity, wanted: &Attributes<'_>) -> Decision {
+    pub(super) fn decide(&self, user: &Identity, wanted: &RequestInfo<'_>) -> Decision {
         if user.groups.iter().any(|group| group == MASTERS) || self.always_allows(wanted) {
             return Decision::Allow;
         }
@@ -85,11 +49,11 @@ impl Policy {
         }
     }
 
-    fn always_allows(&self, wanted: &Attributes<'_>) -> bool {
+    fn always_allows(&self, wanted: &RequestInfo<'_>) -> bool {
         fn trimmed(path: &str) -> &str {
             path.strip_prefix('/').unwrap_or(path)
         }
-        let path = trimmed(wanted.path);
+        let path = trimmed(&wanted.path);
         let is_match = |allowed: &String| match allowed.strip_suffix('*') {
             Some(prefix) => path.starts_with(trimmed(prefix)),
             None => path == trimmed(allowed),
@@ -99,22 +63,22 @@ impl Policy {
 }
 
 /// The SubjectAccessReview.
-fn question(user: &Identity, wanted: &Attributes<'_>) -> Question {
+fn question(user: &Identity, wanted: &RequestInfo<'_>) -> Question {
     let mut spec = Json(String::with_capacity(512));
     if wanted.is_resource {
         spec.open("resourceAttributes");
-        spec.member("namespace", wanted.namespace);
+        spec.member("namespace", &wanted.namespace);
         spec.member("verb", &wanted.verb);
-        spec.member("group", wanted.group);
-        spec.member("version", wanted.version);
-        spec.member("resource", wanted.resource);
-        spec.member("subresource", wanted.subresource);
-        spec.member("name", wanted.name);
-        spec.requirements("fieldSelector", wanted.fields);
-        spec.requirements("labelSelector", wanted.labels);
+        spec.member("group", &wanted.group);
+        spec.member("version", &wanted.version);
+        spec.member("resource", &wanted.resource);
+        spec.member("subresource", &wanted.subresource);
+        spec.member("name", &wanted.name);
+        spec.requirements("fieldSelector", &wanted.field_requirements);
+        spec.requirements("labelSelector", &wanted.label_requirements);
     } else {
         spec.open("nonResourceAttributes");
-        spec.member("path", wanted.path);
+        spec.member("path", &wanted.path);
         spec.member("verb", &wanted.verb);
     }
     spec.0.push('}');

@@ -75,7 +75,7 @@ pub(super) enum Opinion<T> {
 
 /// What a peer's certificates are worth.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct Verified {
     /// The peer is the front proxy: it may say who asks.
     pub(super) front_proxy: Opinion<()>,
     /// The peer is a client with a certificate of its own.
@@ -95,7 +95,7 @@ struct Memo {
     generation: u64,
     since: UnixNanos,
     until: UnixNanos,
-    judged: Judged,
+    verified: Verified,
 }
 
 impl Peer {
@@ -106,31 +106,31 @@ impl Peer {
     }
 
     /// Verifies the chain against both pools, or remembers what came of it.
-    pub(super) fn judge(&mut self, trust: &Trust, now: UnixNanos) -> &Judged {
+    pub(super) fn verify(&mut self, trust: &Trust, now: UnixNanos) -> &Verified {
         let is_fresh =
             |memo: &Memo| memo.generation == trust.generation && memo.since <= now && now <= memo.until;
         let memo = match self.memo.take() {
             Some(memo) if is_fresh(&memo) => memo,
-            _ => verify(&self.chain, trust, now),
+            _ => verify_chain(&self.chain, trust, now),
         };
-        &self.memo.insert(memo).judged
+        &self.memo.insert(memo).verified
     }
 }
 
-fn verify(chain: &[Vec<u8>], trust: &Trust, now: UnixNanos) -> Memo {
+fn verify_chain(chain: &[Vec<u8>], trust: &Trust, now: UnixNanos) -> Memo {
     let mut until = UnixNanos(now.0.saturating_add(PEER_MEMO_SECS_MAX * 1_000_000_000));
-    let mut judged = Judged { front_proxy: Opinion::None, client: Opinion::None };
+    let mut verified = Verified { front_proxy: Opinion::None, client: Opinion::None };
     if let Some(leaf) = chain.first() {
         let mut prove = |pool: &Pool| pool.verify(chain, now).map(|end| until = until.min(end));
         if let Some((pool, settings)) = &trust.front_proxy {
             let proven = prove(pool).and_then(|()| check_name(leaf, &settings.allowed_names));
-            judged.front_proxy = proven.map_or_else(Opinion::Error, Opinion::Is);
+            verified.front_proxy = proven.map_or_else(Opinion::Error, Opinion::Is);
         }
         if let Some(pool) = &trust.clients {
-            judged.client = prove(pool).map_or_else(Opinion::Error, |()| identity_of(leaf));
+            verified.client = prove(pool).map_or_else(Opinion::Error, |()| identity_of(leaf));
         }
     }
-    Memo { generation: trust.generation, since: now, until, judged }
+    Memo { generation: trust.generation, since: now, until, verified }
 }
 
 fn subject_of(leaf: &[u8]) -> Result<Subject, String> {

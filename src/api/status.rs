@@ -151,8 +151,7 @@ fn text(code: u16, line: &str) -> Answer {
 }
 
 /// Text that cannot be taken for HTML; quotes stay.
-#[must_use]
-pub fn html_escaped(text: &str) -> String {
+fn html_escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -6,7 +6,7 @@
 
 use crate::access::cache::{Begin, Lifetimes, Reviews, Ticket};
 use crate::access::review::{Ask, Question, Verdict};
-use crate::access::{Check, Peer, Policy, Step};
+use crate::access::{Check, Denial, Peer, Policy, Step};
 use crate::api::answer::{Answer, Body};
 use crate::api::{self, Context, Settings, Vitals, status};
 use crate::cluster::authentication::Authentication;
@@ -118,12 +118,16 @@ impl Exchange {
         let identity = loop {
             step = match step {
                 Step::Ask(question) => match self.review(question, until).await {
-                    Some(verdict) => check.resume(policy, head, &info, verdict),
+                    Some(verdict) => check.resume(policy, &info, verdict),
                     None => return status::gateway_timeout(),
                 },
                 Step::Allowed(identity) => break identity,
-                Step::Refused(answer, why) => {
-                    log::debug!("{} {}: {} ({why})", head.method, head.path, answer.status);
+                Step::Refused(denial) => {
+                    let mut answer = refused(head, &denial);
+                    if let Some(warning) = check.warning() {
+                        answer.headers.push(("Warning", warning.into()));
+                    }
+                    log::debug!("{} {}: {} ({denial})", head.method, head.path, answer.status);
                     return answer;
                 }
             };
@@ -206,6 +210,18 @@ impl Exchange {
         }
         self.under_way.set(count.saturating_add(1));
         Some(UnderWay(&self.under_way))
+    }
+}
+
+/// The answer to a request that access refuses.
+fn refused(head: &Head<'_>, denial: &Denial) -> Answer {
+    match denial {
+        Denial::Unauthenticated(_) => status::unauthorized(head),
+        Denial::Forbidden(it) => {
+            status::forbidden_for(head, &it.group, &it.resource, &it.name, &it.to_string())
+        }
+        Denial::Impersonation => status::forbidden_for(head, "", "", "", &denial.to_string()),
+        Denial::ReviewFailed(error) => status::filter_failed(head, error),
     }
 }
 

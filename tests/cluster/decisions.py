@@ -102,7 +102,6 @@ HEADERS = [
     ("uid", [ALICE, "X-Remote-Uid: u-1", "X-Remote-Uid: u-2"]),
     ("hundreds of groups", [ALICE] + ["X-Remote-Group: group-%d" % n for n in range(300)]),
     ("anonymous", ["X-Remote-User: system:anonymous"]),
-    ("impersonation", [ALICE, "Impersonate-User: zoe"]),
 ]
 
 

@@ -16,7 +16,6 @@ OUT = os.path.join(HERE, "corpus", "seeds")
 WORDS = {
     "answer": ["api/*.rs", "api/openapi/*.rs"],
     "argv": ["cli/*.rs"],
-    "impersonation": ["access/*.rs"],
     "kubeconfig": ["cluster/kubeconfig.rs"],
     "negotiate": ["api/negotiate.rs"],
     "request": ["serve/http1.rs"],

@@ -1,20 +1,20 @@
 use super::super::testing::*;
 use super::*;
+use std::borrow::Cow;
 
 fn policy(paths: &[&str], mode: Mode) -> Policy {
     Policy { always_allow_paths: paths.iter().map(|&path| path.to_owned()).collect(), mode }
 }
 
 fn spec(user: &Identity, info: &RequestInfo<'_>) -> (String, bool) {
-    match Policy::default().decide(user, &Attributes::of(info)) {
+    match Policy::default().decide(user, info) {
         Decision::Ask(Question::Access { spec, cacheable }) => (spec, cacheable),
         other => panic!("{other:?}"),
     }
 }
 
 fn path_is_allowed(allowed: &[&str], path: &str) -> bool {
-    let decision =
-        policy(allowed, Mode::Delegated).decide(&identity("bob", &[]), &Attributes::of(&get_path(path)));
+    let decision = policy(allowed, Mode::Delegated).decide(&identity("bob", &[]), &get_path(path));
     decision == Decision::Allow
 }
 
@@ -38,10 +38,7 @@ fn paths_beside_the_allowed_ones_are_reviewed() {
     assert!(!path_is_allowed(&["/"], "/x") && !path_is_allowed(&[], "/readyz"));
     // A resource is never allowed by its path.
     let everything = policy(&["*"], Mode::Delegated);
-    assert!(matches!(
-        everything.decide(&identity("bob", &[]), &Attributes::of(&list_nodes())),
-        Decision::Ask(_)
-    ));
+    assert!(matches!(everything.decide(&identity("bob", &[]), &list_nodes()), Decision::Ask(_)));
 }
 
 #[test]
@@ -60,8 +57,7 @@ fn allowed_paths_are_exact_or_prefixes() {
 
 #[test]
 fn only_the_very_group_of_masters_is_above_reviews() {
-    let decide =
-        |groups: &[&str]| Policy::default().decide(&identity("bob", groups), &Attributes::of(&list_nodes()));
+    let decide = |groups: &[&str]| Policy::default().decide(&identity("bob", groups), &list_nodes());
     for groups in
         [&[][..], &["system:master"], &["System:masters"], &["system:masters "], &["a,system:masters"]]
     {
@@ -79,9 +75,8 @@ fn without_a_cluster_reading_is_allowed_and_nothing_else() {
     let (nodes, path) = (list_nodes(), get_path("/metrics"));
     let anonymous = identity(ANONYMOUS, &["system:unauthenticated"]);
     let bob = identity("bob", &["system:authenticated"]);
-    let decide = |mode, user: &Identity, info: &RequestInfo<'_>| {
-        policy(&["/readyz"], mode).decide(user, &Attributes::of(info))
-    };
+    let decide =
+        |mode, user: &Identity, info: &RequestInfo<'_>| policy(&["/readyz"], mode).decide(user, info);
     for verb in
         ["create", "update", "patch", "delete", "deletecollection", "", "impersonate", "head", "options"]
     {

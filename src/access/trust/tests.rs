@@ -12,11 +12,11 @@ fn client() -> Vec<u8> {
 }
 
 fn is_client(peer: &mut Peer, trust: &Trust, now: UnixNanos) -> bool {
-    matches!(peer.judge(trust, now).client, Opinion::Is(_))
+    matches!(peer.verify(trust, now).client, Opinion::Is(_))
 }
 
 fn is_proxy(peer: &mut Peer, trust: &Trust, now: UnixNanos) -> bool {
-    peer.judge(trust, now).front_proxy == Opinion::Is(())
+    peer.verify(trust, now).front_proxy == Opinion::Is(())
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn nothing_of_an_identity_survives_a_rotation() {
     assert!(is_client(&mut peer, &old, NOW));
     assert!(!is_client(&mut peer, &new, NOW));
     assert!(is_client(&mut peer, &old, NOW), "and back");
-    assert_eq!(peer.judge(&none, NOW).client, Opinion::None);
+    assert_eq!(peer.verify(&none, NOW).client, Opinion::None);
     // The same bundle again is another trust: nothing is compared, everything is verified anew.
     let again = Trust::new(&FrontProxySettings::default(), Some(WORLD.clients.pem.as_bytes())).unwrap();
     peer.chain = vec![b"no certificate".to_vec()];

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::Identity;
+use crate::access::denial::Forbidden;
 use crate::serve::tests::app;
 use crate::wire::request::Header;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,4 +125,54 @@ fn too_many_requests_are_turned_away_but_masters() {
     let unlimited = Exchange::new(App { requests_max: 0, ..app() });
     let all: Vec<_> = (0..1_000).map(|_| unlimited.begin(false)).collect();
     assert!(all.iter().all(Option::is_some));
+}
+
+/// The answer to a refused request, and the text of its body.
+fn refusal(path: &str, denial: &Denial) -> (Answer, String) {
+    let answer = refused(&Head { method: "GET", path, query: None, headers: &[] }, denial);
+    let Body::Whole(body) = &answer.body else { panic!("not a whole body") };
+    let text = String::from_utf8(body.clone()).unwrap();
+    (answer, text)
+}
+
+#[test]
+fn denials_read_like_those_of_metrics_server() {
+    let forbidden = |user: &str, forbidden: Forbidden| {
+        let verb = if forbidden.name.is_empty() { "list" } else { "get" };
+        Denial::Forbidden(Box::new(Forbidden {
+            user: user.into(),
+            verb: if forbidden.path.is_empty() { verb } else { "get" }.into(),
+            ..forbidden
+        }))
+    };
+    let resource = |resource: &str| Forbidden {
+        group: "metrics.k8s.io".into(),
+        resource: resource.into(),
+        ..Forbidden::default()
+    };
+    let named = Forbidden { namespace: "kube-public".into(), name: "idle".into(), ..resource("pods") };
+    let path = Forbidden { path: "/metrics".into(), ..Forbidden::default() };
+    for (case, denial) in [
+        ("authn-none", forbidden("system:anonymous", resource("nodes"))),
+        ("authn-token-bad", Denial::Unauthenticated("bearer token: unknown".into())),
+        ("authn-proxy-no-rights", forbidden("stray", resource("nodes"))),
+        ("authz-nonresource", forbidden("system:anonymous", path)),
+        ("authz-named", forbidden("dave", named)),
+    ] {
+        let golden = format!("{}/tests/golden/refusals/{case}.http", env!("CARGO_MANIFEST_DIR"));
+        let golden = std::fs::read_to_string(golden).unwrap();
+        let (head, text) = golden.split_once("\n\n").unwrap();
+        let (answer, body) = refusal("/", &denial);
+        assert_eq!(head.split(' ').nth(1), Some(&*answer.status.to_string()), "{case}");
+        assert_eq!(body, text, "{case}");
+    }
+}
+
+#[test]
+fn impersonation_is_a_403_and_a_failed_review_a_500() {
+    let (answer, body) = refusal("/readyz", &Denial::Impersonation);
+    assert_eq!(answer.status, 403);
+    assert!(body.contains("\"reason\":\"Forbidden\"") && body.contains("Impersonate-"), "{body}");
+    let (answer, body) = refusal("/x", &Denial::ReviewFailed("unreachable".into()));
+    assert_eq!((answer.status, body.contains("unreachable")), (500, true), "{body}");
 }
