@@ -12,9 +12,8 @@ unsafe extern "C" {
     static etext: u8;
 }
 
-/// Gives back the pages of the program itself, once the start is over: what is called again comes back from the page
-/// cache, 64 KiB with each of some 25 page faults, and what only the start needed stays out. The build keeps apart what
-/// runs seldom (`.cargo/layout.ld`).
+/// Gives back the pages of the program itself, once the start is over: what is called again is mapped again from the page
+/// cache, 64 KiB with each of some 25 page faults, and what only the start needed stays out.
 pub fn forget_program() {
     let page_len = page_len();
     let begin = (&raw const __executable_start).addr().next_multiple_of(page_len);
