@@ -28,7 +28,7 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
         "/apis" | "/apis/" => super::discovery::answer(context, head, info),
         "/metrics" => super::metrics_page::answer(context),
         "/" | "/index.html" => super::index::root(),
-        _ if path.starts_with("/openapi/") => super::openapi::answer(context, head, info),
+        _ if path.starts_with("/openapi/") => super::openapi::answer(head, info),
         _ => super::health::answer(context, head, info),
     }
 }
