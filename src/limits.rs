@@ -115,11 +115,28 @@ pub const FETCH_OUTPUT_LEN: usize = 4 * 1024;
 pub const FETCH_TLS_BUFFER_LEN: usize = 16 * 1024;
 /// Time for a TCP connection: a dead node must not cost a whole scrape timeout.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for a name lookup.
+/// Time for a name lookup, all its tries included.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Name lookups that may hang at once; beyond it a lookup fails at once, until the resolver answers.
-pub const LOOKUPS_MAX: u32 = 8;
-/// Addresses of one name that are tried (the HTTP library's own maximum).
+/// Time for one try of one name server; `timeout` in resolv.conf can only shorten it, so that a dead first server leaves
+/// time for the second.
+pub const DNS_TRY_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Name servers of resolv.conf that are asked, as in the C library; further ones are ignored.
+pub const DNS_SERVERS_MAX: usize = 3;
+/// Domains of the search list; further ones are ignored.
+pub const DNS_SEARCH_MAX: usize = 32;
+/// Names whose addresses are remembered; beyond it the one that expires first goes.
+pub const DNS_CACHE_COUNT_MAX: usize = 256;
+/// Shortest and longest time an address is remembered, whatever its record says.
+pub const DNS_KEEP_MIN: Duration = Duration::from_secs(5);
+/// See [`DNS_KEEP_MIN`].
+pub const DNS_KEEP_MAX: Duration = Duration::from_secs(300);
+/// Bytes of a datagram: without EDNS it has at most 512. What is longer is malformed and ignored.
+pub const DNS_BUFFER_LEN: usize = 2 * 1024;
+/// Bytes read of resolv.conf; what follows is ignored.
+pub const RESOLV_CONF_LEN_MAX: u64 = 64 * 1024;
+/// Bytes read of the hosts file (lists of blocked names have megabytes); what follows is ignored.
+pub const HOSTS_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// Addresses of one name that are tried (the HTTP library's own maximum); further ones are ignored.
 pub const ADDRESSES_MAX: usize = 16;
 /// Connections kept open between scrapes, about 16 KiB each; beyond it the longest unused is closed, and that node costs
 /// a TLS handshake at its next scrape.

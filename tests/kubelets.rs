@@ -140,3 +140,44 @@ fn a_kubelet_that_restarts_is_found_again() {
     kubelet.front.resume();
     toplet.until(&admin, PODS, |body| body.contains("web-1") && timestamp(body) > seen);
 }
+
+#[test]
+fn names_are_looked_up_without_the_c_library() {
+    let program = env!("CARGO_BIN_EXE_toplet");
+    let bytes = std::fs::read(program).unwrap();
+    let nss = b"nsswitch.conf";
+    assert!(!bytes.windows(nss.len()).any(|part| part == nss), "the C library's resolver is linked in");
+    // What a lookup opens, where the tool to see it is installed.
+    if std::process::Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("strace is not installed: only the program's bytes were looked at");
+        return;
+    }
+    let folder = support::toplet::Folder::new();
+    let (config, trace) = (folder.path().join("kubeconfig"), folder.path().join("trace"));
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+         clusters: [{name: a, cluster: {server: 'https://api.invalid:6443', insecure-skip-tls-verify: true}}]\n\
+         users: [{name: a, user: {token: abc}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n";
+    std::fs::write(&config, text).unwrap();
+    let mut child = std::process::Command::new("strace")
+        .args(["-f", "-e", "trace=open,openat,execve", "-o", &trace.display().to_string(), program])
+        .args(["--bind-address=127.0.0.1", &format!("--secure-port={}", support::toplet::free_port())])
+        .arg(format!("--cert-dir={}", folder.path().join("cert").display()))
+        .arg(format!("--kubeconfig={}", config.display()))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let opened = || std::fs::read_to_string(&trace).unwrap_or_default();
+    let seen = eventually("a name is looked up", PATIENCE, || {
+        Some(opened()).filter(|text| text.matches("\"/etc/hosts\"").count() > 2)
+    });
+    // The program itself: strace would leave it running.
+    let pid = seen.split_whitespace().next().unwrap_or_default();
+    assert!(std::process::Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    let _ = child.wait();
+    let strays: Vec<&str> = seen
+        .lines()
+        .filter(|line| line.contains(".so") || line.contains("/lib") || line.contains("nss"))
+        .collect();
+    assert!(strays.is_empty(), "{strays:?}");
+}

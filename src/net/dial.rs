@@ -1,17 +1,15 @@
-//! One outgoing connection: name lookup, TCP with a short connect timeout, TLS, and reads and writes with deadlines.
+//! One outgoing connection: TCP with a short connect timeout, TLS, and reads and writes with deadlines.
 //!
-//! A deadline covers a whole read or write, however slowly the peer trickles: the socket's own timeout is set anew
-//! before each system call. Names are looked up on a thread of their own, since the resolver of the C library cannot be
-//! interrupted; a stuck resolver holds at most `limits::LOOKUPS_MAX` such threads.
+//! A deadline covers a whole read or write, however slowly the peer trickles: the socket's own timeout is set again
+//! before each system call.
 
 use crate::host::{clock, socket, threads};
 use crate::limits;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An open connection, plain or TLS.
@@ -151,45 +149,9 @@ fn connect(addresses: &[SocketAddr], deadline: Option<Instant>) -> io::Result<Tc
     Err(last)
 }
 
-static LOOKUPS: AtomicU32 = AtomicU32::new(0);
-
-/// The addresses of a host; an address is its own, without a lookup.
-///
-/// # Errors
-/// The name is unknown, or the resolver did not answer in time.
-pub(super) fn lookup(host: &str, port: u16, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    if LOOKUPS.fetch_add(1, Ordering::Relaxed) >= limits::LOOKUPS_MAX {
-        LOOKUPS.fetch_sub(1, Ordering::Relaxed);
-        return Err(io::Error::other("the resolver does not answer: earlier lookups still hang"));
-    }
-    let name = host.to_owned();
-    let (answer, answered) = mpsc::sync_channel(1);
-    let spawned = threads::spawn("lookup", move || {
-        let found =
-            (name.as_str(), port).to_socket_addrs().map(|found| found.take(limits::ADDRESSES_MAX).collect());
-        LOOKUPS.fetch_sub(1, Ordering::Relaxed);
-        // Nobody waits any more when the lookup took too long.
-        let _ = answer.send(found);
-    });
-    if let Err(e) = spawned {
-        LOOKUPS.fetch_sub(1, Ordering::Relaxed);
-        return Err(e);
-    }
-    answered.recv_timeout(timeout).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_needs_no_lookup() {
-        assert_eq!(lookup("::1", 10250, Duration::ZERO).unwrap(), ["[::1]:10250".parse().unwrap()]);
-        assert_eq!(lookup("192.0.2.7", 1, Duration::ZERO).unwrap(), ["192.0.2.7:1".parse().unwrap()]);
-    }
 
     #[test]
     fn a_trickling_peer_ends_at_the_deadline() {

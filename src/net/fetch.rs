@@ -1,13 +1,14 @@
 //! Outgoing HTTP requests: to kubelets and to the API server. The one file that names the HTTP library.
 //!
 //! Never: redirects, proxies from the environment, tokens over plain `http` (unless the kubeconfig says so), bodies
-//! without a limit, a lookup that blocks for ever. An [`Exchange`] streams its body through a buffer of the caller.
+//! without a limit, a request without a deadline (watches have two). An [`Exchange`] streams its body through a buffer of the caller.
 //! Memory: `limits::FETCH_INPUT_LEN` + `FETCH_OUTPUT_LEN` and the TLS state for each connection, at most
 //! `limits::IDLE_CONNECTIONS_MAX` of them kept. Failures are sorted into the few [`Reason`]s a user can act on.
 //! Deviation: the reference follows a kubelet's redirects and sends its token along; here a redirect is a failed scrape.
 
 use super::credentials::{Credentials, TokenReader};
-use super::dial::{self, Stream};
+use super::dial::Stream;
+use super::dns;
 use super::failure::{Dns, late, sort_io, sort_tls};
 pub use super::failure::{FetchError, Reason};
 use super::pem::Stamp;
@@ -18,7 +19,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use ureq::config::Config;
@@ -280,7 +281,7 @@ fn sort(error: ureq::Error, timeout: Option<Duration>) -> FetchError {
     }
 }
 
-/// Finds the addresses of a URL's host without a thread for plain addresses.
+/// Finds the addresses of a URL's host.
 #[derive(Debug)]
 struct Lookup;
 
@@ -293,11 +294,12 @@ impl Resolver for Lookup {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = bare(uri.host().unwrap_or_default());
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-        let found = dial::lookup(host, port, (*timeout.after).min(limits::LOOKUP_TIMEOUT))
+        let found = dns::system()
+            .lookup(host, deadline(timeout))
             .map_err(|e| io::Error::other(Dns(format!("{host:?} cannot be resolved: {e}"))))?;
         let mut addresses = self.empty();
         for address in found.into_iter().take(limits::ADDRESSES_MAX) {
-            addresses.push(address);
+            addresses.push(SocketAddr::new(address, port));
         }
         if addresses.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(addresses) }
     }

@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod credentials;
 mod dial;
+mod dns;
 mod failure;
 pub mod fetch;
 pub mod pem;

@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod dns;
 pub mod exposition;
 mod float;
 pub mod kube_objects;

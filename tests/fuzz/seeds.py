@@ -116,6 +116,13 @@ def main():
         stream = stream[end:]
     for path in glob.glob(os.path.join(GOLDEN, "kube-api", "*.json")):
         seed("review", read(path))
+    # A reply with an address, one with a chain of names, and an unknown name.
+    asked = b"\x06node-7\x03lan\x00\x00\x01\x00\x01"
+    address = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x07"
+    chain = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01x\xc0\x0c"
+    seed("dns", b"\x00\x01\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + asked + address)
+    seed("dns", b"\x00\x01\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00" + asked + chain + address)
+    seed("dns", b"\x00\x01\x81\x83\x00\x01\x00\x00\x00\x00\x00\x00" + asked)
     for text in ["0", "15s", "1h2m3.5s", "-1.5h", "100ms", "1us", "12µs", ".5s", "2562047h47m16.854775807s", "1x", "+5.s"]:
         seed("duration", text)
     for text in ["a=b", "a==b,c!=d", "a in (b,c),!d,e", "a notin (), b>5", "x.y/z in (,a)", "metadata.name=a\\,b\\=c,metadata.namespace!=x"]:
