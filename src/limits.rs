@@ -234,7 +234,7 @@ pub const CONNECTIONS_MAX: usize = 128;
 pub const REQUESTS_MAX: usize = 400;
 /// Time for the TLS handshake in all; then the connection is closed.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
-/// Time for a request's head (and what it sends of a body) in all, from its first byte; upstream's `ReadHeaderTimeout`.
+/// Time for a request's head in all, from its first byte; metrics-server's `ReadHeaderTimeout`.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(32);
 /// Time between requests; the aggregator closes its idle connections after 90 s itself.
 pub const IDLE_TIME_MAX: Duration = Duration::from_secs(90);
@@ -242,7 +242,7 @@ pub const IDLE_TIME_MAX: Duration = Duration::from_secs(90);
 pub const PIECE_TIME_MAX: Duration = Duration::from_secs(20);
 /// Time in which the peer must take the whole answer; the aggregator gives up after 60 s.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
-/// Time in which a peer that was refused may read why before the connection is reset.
+/// Time for which the receiving side of a connection stays open after its last answer, so that the peer can read it.
 pub const LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 /// Time for requests in flight after the listener closed; then they are cut (upstream's 60 s).
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
@@ -259,6 +259,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes of a request head, like Go's default; beyond it 431.
 pub const HEAD_LEN_MAX: usize = 1024 * 1024;
+/// Bytes of a request target: two escaped selectors of the largest size need less. Beyond it 414.
+pub const TARGET_LEN_MAX: usize = 256 * 1024;
 /// Bytes of a head (and of parsed header lines) that each connection may use on its own account.
 pub const HEAD_LEN_OWN: usize = 8 * 1024;
 /// Bytes that all connections together may use beyond `HEAD_LEN_OWN` each; when it is used up, 431.
@@ -270,8 +272,9 @@ pub const HEADER_COUNT_MAX: usize = 4096;
 pub const SEND_BUFFER_LEN: usize = 64 * 1024;
 /// Bytes of the read buffer that an idle connection keeps.
 pub const READ_LEN_IDLE: usize = 512;
-/// Bytes of a request body that are read and thrown away; beyond it the connection closes after the answer.
-pub const BODY_LEN_MAX: usize = 64 * 1024;
+/// Bytes that are read and dropped after an answer that ends its connection, such as the body of its request; beyond them
+/// the connection is reset.
+pub const LINGER_LEN_MAX: usize = 256 * 1024;
 /// Bytes of an Audit-Id that is echoed; a longer one is replaced.
 pub const AUDIT_ID_LEN_MAX: usize = 1024;
 

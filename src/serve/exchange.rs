@@ -52,7 +52,7 @@ pub struct App {
 type Came = (Ticket, Verdict);
 
 /// Answers requests; lives on the serving thread.
-pub struct Exchange {
+pub struct RequestHandler {
     app: App,
     reviews: RefCell<Reviews<Sender<Verdict>>>,
     verdicts: (Sender<Came>, Receiver<Came>),
@@ -68,14 +68,14 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Exchange {
+impl RequestHandler {
     /// Ready to answer.
     #[must_use]
-    pub fn new(app: App) -> Exchange {
+    pub fn new(app: App) -> RequestHandler {
         let mut key = [0; 32];
         tls::random(&mut key);
         let reviews = RefCell::new(Reviews::new(app.lifetimes, key));
-        Exchange { app, reviews, verdicts: smol::channel::unbounded(), under_way: Cell::new(0) }
+        RequestHandler { app, reviews, verdicts: smol::channel::unbounded(), under_way: Cell::new(0) }
     }
 
     /// What the exchange answers from.

@@ -81,6 +81,13 @@ impl Inbox {
         &self.bytes
     }
 
+    /// The first `len` bytes, which are there.
+    #[must_use]
+    pub fn first(&self, len: usize) -> &[u8] {
+        debug_assert!(len <= self.bytes.len(), "{len} of {} bytes", self.bytes.len());
+        self.bytes.get(..len).unwrap_or(&self.bytes)
+    }
+
     /// Reads once, making room first. `len_max` bounds the bytes held.
     /// # Errors
     /// The connection failed.
@@ -102,14 +109,6 @@ impl Inbox {
     /// Forgets the first `len` bytes.
     pub fn consume(&mut self, len: usize) {
         self.bytes.drain(..len.min(self.bytes.len()));
-    }
-
-    /// Forgets `len` bytes from `start` on.
-    pub fn remove(&mut self, start: usize, len: usize) {
-        let end = start.saturating_add(len).min(self.bytes.len());
-        if start < end {
-            self.bytes.drain(start..end);
-        }
     }
 
     /// Reserves for `count` parsed header lines. `false`: there is no room for so many now.

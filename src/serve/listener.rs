@@ -9,7 +9,7 @@ use crate::limits;
 use crate::log_once::LogOnce;
 use crate::serve::Server;
 use crate::serve::connection;
-use crate::serve::socket::Socket;
+use crate::serve::socket::ClientSocket;
 use smol::channel::Receiver;
 use smol::future::FutureExt;
 use smol::{Async, LocalExecutor, Timer};
@@ -30,7 +30,7 @@ pub async fn accept(
                 log.recovered("accept", "connections are accepted again");
                 // Answers go out in whole pieces; waiting for more to send would only delay them.
                 let _ = stream.get_ref().set_nodelay(true);
-                let socket = Socket::from(stream);
+                let socket = ClientSocket::from(stream);
                 if let Some(slot) =
                     server.slots.open(socket.clone(), address.ip().to_canonical(), clock::mono())
                 {

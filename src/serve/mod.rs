@@ -4,7 +4,6 @@
 //! directory's state is this thread's own; other threads reach it through [`App`]'s shared parts and [`Stopper`].
 //! Memory: at most `limits::CONNECTION_LEN` a connection, and `limits::HEAD_LEN_SHARED` for large heads together.
 
-pub mod body;
 mod connection;
 pub mod exchange;
 pub mod http1;
@@ -21,7 +20,7 @@ use crate::host::socket as socket_options;
 use crate::limits;
 use crate::net::certificate::Certificates;
 use crate::net::tls::ServerConfig;
-use exchange::Exchange;
+use exchange::RequestHandler;
 use inbox::Allowance;
 use slots::Slots;
 use smol::channel::{Receiver, Sender};
@@ -71,7 +70,7 @@ pub fn stop_signal() -> (Stopper, StopSignal) {
 
 /// What every task of the serving thread shares.
 struct Server {
-    exchange: Exchange,
+    handler: RequestHandler,
     slots: Slots,
     allowance: Allowance,
     tls: Arc<ServerConfig>,
@@ -94,7 +93,7 @@ pub fn run(options: Options, app: App, signal: StopSignal) -> io::Result<()> {
     let listeners: io::Result<Vec<_>> = options.listeners.into_iter().map(watched).collect();
     let metrics = app.metrics.clone();
     let server = Rc::new(Server {
-        exchange: Exchange::new(app),
+        handler: RequestHandler::new(app),
         slots: Slots::new(options.connections_max, metrics),
         allowance: Allowance::new(limits::HEAD_LEN_SHARED),
         tls: options.tls,
@@ -110,7 +109,7 @@ pub fn run(options: Options, app: App, signal: StopSignal) -> io::Result<()> {
     executor.spawn(listener::sweep(server.clone())).detach();
     executor.spawn(listener::keep_certificates(server.clone())).detach();
     let delivering = server.clone();
-    executor.spawn(async move { delivering.exchange.deliver().await }).detach();
+    executor.spawn(async move { delivering.handler.deliver().await }).detach();
     // A dropped task is cancelled, and its listener closed.
     let stopped = listener::stop(server, signal.0, options.shutdown_delay, move || drop(accepting));
     smol::block_on(executor.run(stopped));

@@ -26,51 +26,51 @@ const HEAD_ROOM: usize = 1024;
 
 /// What lists are encoded from.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct Storage<'a> {
     /// The sample table.
     pub store: &'a Mutex<Store>,
     /// Counted into while encoding.
     pub metrics: &'a Counters,
 }
 
-impl Source<'_> {
+impl Storage<'_> {
     fn lock(&self) -> MutexGuard<'_, Store> {
         lock(self.store)
     }
 }
 
 /// A body, read piece by piece.
-enum Reader {
+enum BodyReader {
     Static(&'static [u8]),
     Whole(Vec<u8>, usize),
     List(Box<dyn Pieces>),
 }
 
-impl Reader {
+impl BodyReader {
     fn len(&self) -> Option<usize> {
         match self {
-            Reader::Static(bytes) => Some(bytes.len()),
-            Reader::Whole(bytes, _) => Some(bytes.len()),
-            Reader::List(list) => list.len(),
+            BodyReader::Static(bytes) => Some(bytes.len()),
+            BodyReader::Whole(bytes, _) => Some(bytes.len()),
+            BodyReader::List(list) => list.len(),
         }
     }
 
-    fn next(&mut self, source: Source<'_>, out: &mut Vec<u8>) -> Progress {
+    fn next(&mut self, source: Storage<'_>, out: &mut Vec<u8>) -> Progress {
         match self {
-            Reader::Static(rest) => {
+            BodyReader::Static(rest) => {
                 let (piece, after) = rest.split_at(rest.len().min(limits::CHUNK_LEN_MAX));
                 out.extend_from_slice(piece);
                 *rest = after;
                 if after.is_empty() { Progress::Done } else { Progress::More }
             }
-            Reader::Whole(bytes, at) => {
+            BodyReader::Whole(bytes, at) => {
                 let rest = bytes.get(*at..).unwrap_or_default();
                 let piece = rest.get(..limits::CHUNK_LEN_MAX).unwrap_or(rest);
                 out.extend_from_slice(piece);
                 *at += piece.len();
                 if *at >= bytes.len() { Progress::Done } else { Progress::More }
             }
-            Reader::List(list) => list.next(&source.lock(), source.metrics, out),
+            BodyReader::List(list) => list.next(&source.lock(), source.metrics, out),
         }
     }
 }
@@ -83,12 +83,12 @@ pub async fn write(
     slot: &Slot,
     mut answer: Answer,
     meta: &Meta,
-    source: Source<'_>,
+    source: Storage<'_>,
 ) -> io::Result<bool> {
     let mut reader = match std::mem::replace(&mut answer.body, Body::Static(&[])) {
-        Body::Static(bytes) => Reader::Static(bytes),
-        Body::Whole(bytes) => Reader::Whole(bytes, 0),
-        Body::List(list) => Reader::List(list),
+        Body::Static(bytes) => BodyReader::Static(bytes),
+        Body::Whole(bytes) => BodyReader::Whole(bytes, 0),
+        Body::List(list) => BodyReader::List(list),
     };
     let mut sender = Sender { to, slot, until: deadline() };
     if meta.head_only || matches!(answer.status, 204 | 304) {
@@ -138,7 +138,7 @@ pub async fn write(
 }
 
 /// Appends the next piece.
-fn next(reader: &mut Reader, source: Source<'_>, out: &mut Vec<u8>) -> io::Result<Progress> {
+fn next(reader: &mut BodyReader, source: Storage<'_>, out: &mut Vec<u8>) -> io::Result<Progress> {
     match reader.next(source, out) {
         Progress::Broken => Err(broken()),
         progress => Ok(progress),

@@ -1,7 +1,7 @@
 //! Response heads: status line, headers in metrics-server's order, framing, and the refusals of the HTTP parser.
 //!
 //! Pure. Every answer of the API carries an Audit-Id (the caller's, or a random UUID) and `Cache-Control`; the parser's
-//! own refusals carry neither, like Go's. Header values are taken as they are but for line breaks, which end a value: an
+//! own refusals carry neither. Header values are taken as they are but for line breaks, which end a value: an
 //! echoed Audit-Id cannot add a header.
 //! Deviation: answers are never compressed: across a local network gzip costs more CPU than it saves bytes.
 
@@ -90,35 +90,21 @@ pub fn head(answer: &Answer, meta: &Meta, frame: Frame, now: UnixNanos, out: &mu
 /// The whole response to a request that was refused before the API; the connection closes after it.
 #[must_use]
 pub fn refusal(refusal: Refusal) -> String {
-    let headers = "Content-Type: text/plain; charset=utf-8\r\nConnection: close";
     let (status, text) = match refusal {
-        Refusal::Bad("") => ("400 Bad Request".to_string(), "400 Bad Request".to_string()),
-        Refusal::Bad(why) => (format!("400 Bad Request: {why}"), format!("400 Bad Request: {why}")),
-        Refusal::Expectation => {
-            return "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                .to_string();
-        }
-        Refusal::TooLarge => {
-            let text = "431 Request Header Fields Too Large".to_string();
-            (text.clone(), text)
-        }
-        Refusal::Encoding => ("501 Not Implemented".to_string(), "Unsupported transfer encoding".to_string()),
-        Refusal::Version => {
-            let text = "505 HTTP Version Not Supported: unsupported protocol version".to_string();
-            (text.clone(), text)
-        }
+        Refusal::Bad(why) => ("400 Bad Request", why),
+        Refusal::LongTarget => ("414 URI Too Long", "the request target is too long"),
+        Refusal::TooLarge => ("431 Request Header Fields Too Large", "the request head is too large"),
+        Refusal::Encoding => ("501 Not Implemented", "unsupported transfer coding"),
+        Refusal::Version => ("505 HTTP Version Not Supported", "unsupported protocol version"),
     };
-    format!("HTTP/1.1 {status}\r\n{headers}\r\n\r\n{text}")
+    let len = status.len().saturating_add(text.len()).saturating_add(3);
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len}\r\nConnection: close\r\n\r\n\
+         {status}: {text}\n"
+    )
 }
 
-/// The whole response to `OPTIONS *`.
-#[must_use]
-pub fn about_server(keep_alive: bool, now: UnixNanos) -> String {
-    let connection = if keep_alive { "" } else { "Connection: close\r\n" };
-    format!("HTTP/1.1 200 OK\r\nDate: {}\r\nContent-Length: 0\r\n{connection}\r\n", http_date(now))
-}
-
-/// What somebody gets who speaks plain HTTP here.
+/// The answer to plain HTTP on the TLS port.
 pub const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
@@ -242,17 +228,19 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_go_s_texts() {
+    fn a_refusal_says_why_and_closes() {
         assert_eq!(
-            refusal(Refusal::Bad("")),
-            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
+            refusal(Refusal::Bad("malformed Host header")),
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 39\r\nConnection: close\r\n\r\n\
+             400 Bad Request: malformed Host header\n"
         );
-        assert!(
-            refusal(Refusal::Bad("malformed Host header"))
-                .ends_with("\r\n\r\n400 Bad Request: malformed Host header")
-        );
-        assert!(refusal(Refusal::TooLarge).starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"));
-        assert!(refusal(Refusal::Encoding).ends_with("\r\n\r\nUnsupported transfer encoding"));
-        assert!(refusal(Refusal::Version).starts_with("HTTP/1.1 505 HTTP Version Not Supported"));
+        for (refused, status) in [
+            (Refusal::LongTarget, "414 URI Too Long"),
+            (Refusal::TooLarge, "431 Request Header Fields Too Large"),
+            (Refusal::Encoding, "501 Not Implemented"),
+            (Refusal::Version, "505 HTTP Version Not Supported"),
+        ] {
+            assert!(refusal(refused).starts_with(&format!("HTTP/1.1 {status}\r\n")));
+        }
     }
 }

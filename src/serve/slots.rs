@@ -7,7 +7,7 @@
 
 use crate::counters::{ConnectionChange, Counters};
 use crate::limits;
-use crate::serve::socket::Socket;
+use crate::serve::socket::ClientSocket;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ pub enum Phase {
 
 /// One open connection.
 pub struct Slot {
-    socket: Socket,
+    socket: ClientSocket,
     peer: IpAddr,
     phase: Cell<Phase>,
     since: Cell<Instant>,
@@ -79,7 +79,7 @@ impl Slots {
     }
 
     /// Enters a new connection, cutting another one for it if the table is full. `None`: nobody can make room.
-    pub fn open(&self, socket: Socket, peer: IpAddr, now: Instant) -> Option<Rc<Slot>> {
+    pub fn open(&self, socket: ClientSocket, peer: IpAddr, now: Instant) -> Option<Rc<Slot>> {
         if self.live() >= self.capacity {
             self.metrics.connection(ConnectionChange::Refused);
             self.victim(peer, now)?.cut();
@@ -202,7 +202,10 @@ mod tests {
             let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
             let (accepted, _) = self.listener.accept().unwrap();
             let at = self.now + Duration::from_millis(after);
-            (self.slots.open(Socket::new(accepted).unwrap(), IpAddr::from([10, 0, 0, peer]), at), client)
+            (
+                self.slots.open(ClientSocket::new(accepted).unwrap(), IpAddr::from([10, 0, 0, peer]), at),
+                client,
+            )
         }
         fn at(&self, millis: u64) -> Instant {
             self.now + Duration::from_millis(millis)

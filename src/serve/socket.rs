@@ -10,17 +10,17 @@ use std::task::{Context, Poll};
 
 /// A shared, non-blocking TCP connection.
 #[derive(Clone)]
-pub struct Socket(Rc<Async<TcpStream>>);
+pub struct ClientSocket(Rc<Async<TcpStream>>);
 
-impl Socket {
+impl ClientSocket {
     /// Takes a connection over.
     /// # Errors
     /// The operating system refuses to watch it.
-    pub fn new(stream: TcpStream) -> io::Result<Socket> {
-        Async::new(stream).map(Socket::from)
+    pub fn new(stream: TcpStream) -> io::Result<ClientSocket> {
+        Async::new(stream).map(ClientSocket::from)
     }
 
-    /// Ends both directions and wakes whoever waits on them. An error means that the connection is gone already.
+    /// Ends both directions and wakes the tasks that wait on them. An error means that the connection is gone already.
     pub fn shutdown(&self) {
         let _ = self.0.get_ref().shutdown(Shutdown::Both);
     }
@@ -38,19 +38,19 @@ impl Socket {
     }
 }
 
-impl From<Async<TcpStream>> for Socket {
-    fn from(stream: Async<TcpStream>) -> Socket {
-        Socket(Rc::new(stream))
+impl From<Async<TcpStream>> for ClientSocket {
+    fn from(stream: Async<TcpStream>) -> ClientSocket {
+        ClientSocket(Rc::new(stream))
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for ClientSocket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self.0).poll_read(cx, out)
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for ClientSocket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self.0).poll_write(cx, bytes)
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A reviewer that gives the same verdict on every question of a kind, and counts what it is asked.
-fn reviewing(token: Verdict, access: Verdict) -> (Exchange, Arc<AtomicUsize>) {
+fn reviewing(token: Verdict, access: Verdict) -> (RequestHandler, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let asked = count.clone();
     let ask: Arc<Ask> = Arc::new(move |question: Question, reply: crate::access::review::Reply| {
@@ -23,7 +23,7 @@ fn reviewing(token: Verdict, access: Verdict) -> (Exchange, Arc<AtomicUsize>) {
     });
     let ttl = Duration::from_secs(10);
     let lifetimes = Lifetimes { token: ttl, allowed: ttl, denied: ttl };
-    (Exchange::new(App { ask: Some(ask), lifetimes, ..app() }), count)
+    (RequestHandler::new(App { ask: Some(ask), lifetimes, ..app() }), count)
 }
 
 const GROUP: &str = "/apis/metrics.k8s.io";
@@ -32,7 +32,7 @@ fn head<'a>(query: Option<&'a str>, headers: &'a [Header<'a>]) -> Head<'a> {
     Head { method: "GET", path: GROUP, query, headers }
 }
 
-fn status(exchange: &Exchange, head: &Head<'_>) -> u16 {
+fn status(exchange: &RequestHandler, head: &Head<'_>) -> u16 {
     let mut peer = Peer::new(Vec::new());
     smol::block_on(async {
         let answer = async { Some(exchange.answer(head, &mut peer).await) };
@@ -98,23 +98,23 @@ fn a_review_that_never_comes_is_a_504_in_the_request_s_time() {
         keeper.lock().unwrap().push(reply);
         true
     });
-    let exchange = Exchange::new(App { ask: Some(ask), ..app() });
+    let exchange = RequestHandler::new(App { ask: Some(ask), ..app() });
     assert_eq!(status(&exchange, &head(Some("timeout=30ms"), &[])), 504);
     assert_eq!(kept.lock().unwrap().len(), 1);
 }
 
 #[test]
 fn a_review_that_cannot_be_asked_is_a_500_and_a_bad_timeout_a_400() {
-    let full = Exchange::new(App { ask: Some(Arc::new(|_, _| false)), ..app() });
+    let full = RequestHandler::new(App { ask: Some(Arc::new(|_, _| false)), ..app() });
     assert_eq!(status(&full, &head(None, &[])), 500);
     assert_eq!(status(&full, &head(Some("timeout=abc"), &[])), 400);
-    let alone = Exchange::new(App { ask: None, ..app() });
+    let alone = RequestHandler::new(App { ask: None, ..app() });
     assert_eq!(status(&alone, &head(None, &[])), 500);
 }
 
 #[test]
 fn too_many_requests_are_turned_away_but_masters() {
-    let exchange = Exchange::new(App { requests_max: 2, ..app() });
+    let exchange = RequestHandler::new(App { requests_max: 2, ..app() });
     let first = exchange.begin(false);
     let second = exchange.begin(false);
     assert!(first.is_some() && second.is_some());
@@ -122,7 +122,7 @@ fn too_many_requests_are_turned_away_but_masters() {
     assert!(exchange.begin(true).is_some());
     drop(first);
     assert!(exchange.begin(false).is_some());
-    let unlimited = Exchange::new(App { requests_max: 0, ..app() });
+    let unlimited = RequestHandler::new(App { requests_max: 0, ..app() });
     let all: Vec<_> = (0..1_000).map(|_| unlimited.begin(false)).collect();
     assert!(all.iter().all(Option::is_some));
 }

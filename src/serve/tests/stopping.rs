@@ -1,0 +1,28 @@
+//! An orderly stop.
+
+use super::*;
+
+#[test]
+fn a_stop_ends_idle_connections_and_finishes_answers() {
+    let mut server = Running::start(8);
+    let mut idle = server.connect();
+    assert_eq!(idle.get("/a").status, 200);
+    let mut busy = server.connect();
+    busy.send("GET /list/20000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = busy.head();
+    assert_eq!(head.header("Connection"), None);
+    server.stopper.stop();
+    assert!(idle.ends());
+    let mut len = 0;
+    loop {
+        let chunk = usize::from_str_radix(&busy.line(), 16).unwrap();
+        busy.take(chunk + 2);
+        len += chunk;
+        if chunk == 0 {
+            break;
+        }
+    }
+    assert_eq!(len, 20_000_000);
+    server.thread.take().unwrap().join().unwrap();
+    assert!(TcpStream::connect(server.address).is_err());
+}
