@@ -21,7 +21,7 @@ use std::sync::{Mutex, OnceLock};
 
 /// How a line is dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum LogForm {
     /// `I1124 12:34:56.123456       1 file.rs:12] message`.
     Text,
     /// One JSON object.
@@ -31,7 +31,7 @@ pub enum Form {
 }
 
 struct Logger {
-    form: Form,
+    form: LogForm,
     line: Mutex<String>,
 }
 
@@ -40,9 +40,9 @@ static LOGGER: OnceLock<Logger> = OnceLock::new();
 /// Starts logging; later calls change nothing. `verbosity` is `-v`: 0 what changes, 2 what is done, 6 everything.
 pub fn start(verbosity: u32, json: bool) {
     let form = match (json, under_journal()) {
-        (true, _) => Form::Json,
-        (false, true) => Form::Journal,
-        (false, false) => Form::Text,
+        (true, _) => LogForm::Json,
+        (false, true) => LogForm::Journal,
+        (false, false) => LogForm::Text,
     };
     let logger = LOGGER.get_or_init(|| Logger { form, line: Mutex::default() });
     if log::set_logger(logger).is_ok() {
@@ -90,13 +90,13 @@ impl log::Log for Logger {
 }
 
 /// Writes one whole line into `line`.
-fn write_line(line: &mut String, form: Form, at: UnixNanos, record: &Record<'_>) {
+fn write_line(line: &mut String, form: LogForm, at: UnixNanos, record: &Record<'_>) {
     // Writing to a bounded string fails when it is full: the line is cut there.
     let mut out = Bounded { line, form };
     let caller = record.file().and_then(|path| path.rsplit('/').next()).unwrap_or("?");
     let line_number = record.line().unwrap_or(0);
     match form {
-        Form::Text => {
+        LogForm::Text => {
             let stamp = time::rfc3339_text(at);
             let stamp = stamp.as_str();
             let part = |range| stamp.get(range).unwrap_or_default();
@@ -110,11 +110,11 @@ fn write_line(line: &mut String, form: Form, at: UnixNanos, record: &Record<'_>)
             );
             let _ = out.write_fmt(*record.args());
         }
-        Form::Journal => {
+        LogForm::Journal => {
             let _ = write!(out.line, "<{}>", priority(record.level()));
             let _ = out.write_fmt(*record.args());
         }
-        Form::Json => {
+        LogForm::Json => {
             let (millis, micros) = (at.0.div_euclid(1_000_000), at.0.rem_euclid(1_000_000) / 1_000);
             let _ =
                 write!(out.line, r#"{{"ts":{millis}.{micros:03},"caller":"{caller}:{line_number}","msg":""#);
@@ -159,7 +159,7 @@ fn verbosity(level: Level) -> Option<u8> {
 /// Takes a message: bounded in length, without control characters, quoted where the form asks for it.
 struct Bounded<'a> {
     line: &'a mut String,
-    form: Form,
+    form: LogForm,
 }
 
 impl std::fmt::Write for Bounded<'_> {
@@ -169,11 +169,11 @@ impl std::fmt::Write for Bounded<'_> {
                 return Err(std::fmt::Error);
             }
             match c {
-                '"' | '\\' if self.form == Form::Json => {
+                '"' | '\\' if self.form == LogForm::Json => {
                     self.line.push('\\');
                     self.line.push(c);
                 }
-                c if c.is_control() && self.form == Form::Json => {
+                c if c.is_control() && self.form == LogForm::Json => {
                     write!(self.line, "\\u{:04x}", u32::from(c))?
                 }
                 c if c.is_control() => write!(self.line, "{}", c.escape_default())?,
@@ -188,7 +188,7 @@ impl std::fmt::Write for Bounded<'_> {
 mod tests {
     use super::*;
 
-    fn line(form: Form, level: Level, message: &str) -> String {
+    fn line(form: LogForm, level: Level, message: &str) -> String {
         let mut line = String::new();
         // 2026-11-24T12:34:56.123456789Z
         let at = UnixNanos(1_795_523_696_123_456_789);
@@ -211,35 +211,35 @@ mod tests {
     fn text_is_klogs() {
         let process = std::process::id();
         assert_eq!(
-            line(Form::Text, Level::Warn, "node edge-1: refused"),
+            line(LogForm::Text, Level::Warn, "node edge-1: refused"),
             format!("W1124 12:34:56.123456 {process:>7} scrape.rs:12] node edge-1: refused\n")
         );
-        assert!(line(Form::Text, Level::Debug, "x").starts_with("I1124 "));
+        assert!(line(LogForm::Text, Level::Debug, "x").starts_with("I1124 "));
     }
 
     #[test]
     fn the_journal_gets_a_priority_and_no_time() {
-        assert_eq!(line(Form::Journal, Level::Error, "a"), "<3>a\n");
-        assert_eq!(line(Form::Journal, Level::Info, "a"), "<6>a\n");
-        assert_eq!(line(Form::Journal, Level::Trace, "a"), "<7>a\n");
+        assert_eq!(line(LogForm::Journal, Level::Error, "a"), "<3>a\n");
+        assert_eq!(line(LogForm::Journal, Level::Info, "a"), "<6>a\n");
+        assert_eq!(line(LogForm::Journal, Level::Trace, "a"), "<7>a\n");
     }
 
     #[test]
     fn json_is_one_object_a_line() {
         assert_eq!(
-            line(Form::Json, Level::Info, "a \"b\"\n"),
+            line(LogForm::Json, Level::Info, "a \"b\"\n"),
             "{\"ts\":1795523696123.456,\"caller\":\"scrape.rs:12\",\"msg\":\"a \\\"b\\\"\\u000a\",\"v\":0}\n"
         );
-        assert!(line(Form::Json, Level::Error, "a").ends_with("\"msg\":\"a\",\"level\":\"error\"}\n"));
+        assert!(line(LogForm::Json, Level::Error, "a").ends_with("\"msg\":\"a\",\"level\":\"error\"}\n"));
     }
 
     #[test]
     fn a_message_cannot_forge_a_line_or_grow_without_end() {
-        let forged = line(Form::Journal, Level::Info, "pod\n<0>panic\u{1b}[2J");
+        let forged = line(LogForm::Journal, Level::Info, "pod\n<0>panic\u{1b}[2J");
         assert_eq!(forged, "<6>pod\\n<0>panic\\u{1b}[2J\n");
-        let long = line(Form::Text, Level::Info, &"x".repeat(1_000_000));
+        let long = line(LogForm::Text, Level::Info, &"x".repeat(1_000_000));
         assert!(long.len() <= limits::LOG_LINE_LEN_MAX + 1 && long.ends_with("x\n"));
-        assert_eq!(line(Form::Json, Level::Info, &"x".repeat(1_000_000)).matches('}').count(), 1);
+        assert_eq!(line(LogForm::Json, Level::Info, &"x".repeat(1_000_000)).matches('}').count(), 1);
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn lines_of_borrowed_crates_are_not_written() {
-        let logger = Logger { form: Form::Text, line: Mutex::default() };
+        let logger = Logger { form: LogForm::Text, line: Mutex::default() };
         let enabled = |target| log::Log::enabled(&logger, &Metadata::builder().target(target).build());
         assert!(enabled("toplet::poller::scrape") && enabled("toplet"));
         assert!(!enabled("ureq::run") && !enabled("toplets"));

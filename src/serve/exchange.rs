@@ -202,7 +202,7 @@ impl RequestHandler {
         taken
     }
 
-    /// Counts a request as under way; `None` when there are too many. `system:masters` always may, as in the reference.
+    /// Counts a request as under way; `None` when there are too many. `system:masters` always may, as in metrics-server.
     fn begin(&self, exempt: bool) -> Option<UnderWay<'_>> {
         let count = self.under_way.get();
         if self.app.requests_max > 0 && count >= self.app.requests_max && !exempt {

@@ -1,7 +1,7 @@
 //! Accepting connections, sweeping their deadlines, and stopping.
 //!
 //! An error of accepting never ends the loop: out of descriptors it pauses and says so once. Stopping goes in the
-//! reference's order: go on for the shutdown delay (readiness fails meanwhile), accept no more, let answers under way
+//! order of metrics-server: go on for the shutdown delay (readiness fails meanwhile), accept no more, let answers under way
 //! finish for at most `limits::DRAIN_TIME_MAX`, end. A second stop ends at once.
 
 use crate::host::clock;
@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Accepts connections for ever.
+/// Accepts connections until the server stops.
 pub async fn accept(
     server: Rc<Server>,
     executor: Rc<LocalExecutor<'static>>,
@@ -51,7 +51,7 @@ pub async fn accept(
     }
 }
 
-/// Cuts connections over their deadline for ever; sleeps while there is none.
+/// Cuts connections over their deadline until the server stops; sleeps while there is none.
 pub async fn sweep(server: Rc<Server>) {
     loop {
         match server.slots.sweep(clock::mono()) {
@@ -67,7 +67,7 @@ pub async fn sweep(server: Rc<Server>) {
     }
 }
 
-/// Looks after the serving certificate for ever.
+/// Renews the serving certificate until the server stops.
 pub async fn keep_certificates(server: Rc<Server>) {
     loop {
         Timer::after(limits::CREDENTIAL_LOOK_INTERVAL).await;

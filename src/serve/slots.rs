@@ -139,7 +139,7 @@ impl Slots {
         slots.iter().filter(|slot| slot.makes_room(now, crowds(slot))).max_by_key(|slot| rank(slot)).cloned()
     }
 
-    /// Cuts whoever is over its deadline. Says when to come again; `None` when the table is empty.
+    /// Cuts connections that are over their deadline. Says when to come again; `None` when the table is empty.
     pub fn sweep(&self, now: Instant) -> Option<Duration> {
         let slots = self.slots.borrow();
         let mut quiet = true;

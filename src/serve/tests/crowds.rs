@@ -32,7 +32,7 @@ fn a_full_server_makes_room_for_a_newcomer() {
 fn a_flood_of_silent_connections_leaves_room_for_a_probe() {
     let server = Running::start(16);
     let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(server.address).unwrap()).collect();
-    // The first second belongs to whoever came first; then the silent ones go, one for each newcomer.
+    // For a second the first connections keep their places; then the silent ones go, one for each newcomer.
     let served = std::iter::repeat_with(|| {
         let mut probe = server.connect();
         let sent =
