@@ -1,9 +1,9 @@
 //! The flag table: one row a flag, the only place that knows its name, kind, default and help.
 //!
-//! The row drives the rewriting of the command line, `--help`, the table in the README, `toplet check` and the nearest
+//! The row drives the rewriting of the command line, `--help`, the table in `configs/FLAGS.md`, `toplet check` and the nearest
 //! name in the error for an unknown flag. Names, defaults and meaning are metrics-server's (0.9.0); a flag of its that has
 //! nothing to do here is accepted, so that an existing argument list starts unchanged, and is named in one warning.
-//! Deviation: `--metric-resolution` is 15s by default, the value of every shipped manifest; the reference's own default is 60s.
+//! Deviation: `--metric-resolution` is 15s by default, the value of every shipped manifest; metrics-server's own default is 60s.
 
 /// How a flag's value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ use Section::{
 
 const NO_HTTP2: &str = "HTTP/2 is never served.";
 const NO_WATCH: &str = "There are no watches.";
-const NO_AUDIT: &str = "Nothing is audited, as upstream without a policy.";
+const NO_AUDIT: &str = "Nothing is audited, as in metrics-server without a policy.";
 const NO_FEATURES: &str = "There are no feature gates and no versions to emulate.";
 const NO_PROFILING: &str = "There are no profiling endpoints.";
 const NO_BUFFER: &str = "Each line is written at once, to stderr.";
@@ -269,7 +269,7 @@ pub static FLAGS: &[Flag] = &[
 
     ignored("contention-profiling", Switch, "false", Features, NO_PROFILING),
     ignored("debug-socket-path", Text, "", Features, NO_PROFILING),
-    ignored("enable-priority-and-fairness", Switch, "true", Features, "Parsed and never applied upstream too."),
+    ignored("enable-priority-and-fairness", Switch, "true", Features, "Parsed and never applied, as in metrics-server."),
     ignored("profiling", Switch, "true", Features, NO_PROFILING),
 
     ignored("log-flush-frequency", Duration, "5s", Logging, NO_BUFFER),

@@ -1,4 +1,4 @@
-//! The flag table as text: `--help`, and the table of the README.
+//! The flag table as text: `--help`, and the page `configs/FLAGS.md`.
 
 use super::args::SUBCOMMANDS;
 use super::flags::{Effect, FLAGS, Flag, Kind, Section};
@@ -32,7 +32,7 @@ pub fn text() -> String {
     out
 }
 
-/// The README's table of flags: a row for each flag that has an effect, then, by reason, those that have none.
+/// The table of `configs/FLAGS.md`: a row for each flag that has an effect, then, by reason, those that have none.
 #[must_use]
 pub fn markdown() -> String {
     let mut out = String::from("| flag | default | meaning |\n|---|---|---|\n");
