@@ -18,6 +18,9 @@ pub const OBJECT_LEN_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of scratch for objects cut by a piece's end that are kept; what a rare larger object took is given back.
 pub const OBJECT_SCRATCH_LEN_KEPT: usize = 32 * 1024;
 
+/// Bytes of a client's text that a message repeats; the rest is left out.
+pub const QUOTED_LEN_MAX: usize = 200;
+
 // ---- store: the sample table ----------------------------------------------------------------------------------------
 
 /// Containers one node may report: 16 times a kubelet's default of 110 pods with four containers each. A node with

@@ -37,28 +37,14 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
                 Some([0x80, 0xa9]) => b"\\u2029",
                 _ => continue,
             },
-            0xf4 => match bytes.get(at + 1..at + 4).and_then(stray) {
-                Some(()) => b"\\ufffd",
-                None => continue,
-            },
             _ => continue,
         };
         flush(out, bytes, plain_from, at);
-        plain_from = at
-            + match *byte {
-                0xe2 => 3,
-                0xf4 => 4,
-                _ => 1,
-            };
+        plain_from = at + if *byte == 0xe2 { 3 } else { 1 };
         out.extend_from_slice(escape);
     }
     flush(out, bytes, plain_from, bytes.len());
     out.push(b'"');
-}
-
-/// Whether three bytes go on, after 0xf4, to a stand-in for a byte that is no UTF-8.
-fn stray(rest: &[u8]) -> Option<()> {
-    matches!(rest, [0x8f, 0xbe | 0xbf, _]).then_some(())
 }
 
 fn flush(out: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {

@@ -10,7 +10,7 @@ use super::{Context, Vitals, index};
 use crate::log_once::LogOnce;
 use crate::store::Readiness;
 use crate::wire::request::{Head, RequestInfo, parameter, parameters};
-use crate::wire::selector::quoted;
+use crate::wire::text::quoted;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ pub mod encode_table;
 pub mod encode_yaml;
 pub mod health;
 pub mod index;
+pub mod invalid_field;
 pub mod list;
 pub mod metrics_page;
 pub mod negotiate;

@@ -7,10 +7,12 @@
 //! Source: `handlers/get.go` of `k8s.io/apiserver`, `meta/internalversion` of `k8s.io/apimachinery`.
 
 use super::answer::Answer;
+use super::invalid_field::{InvalidField, Mistake};
 use super::status::{bad_request, invalid_list_options};
 use super::view::{Include, Resource};
-use crate::wire::request::{Head, go_int, is_true, parameter};
-use crate::wire::selector::{FieldSelector, InvalidField, LabelSelector, Mistake, quoted};
+use crate::wire::request::{Head, integer, is_true, parameter};
+use crate::wire::selector::{FieldSelector, LabelSelector};
+use crate::wire::text::quoted;
 
 /// What a list's query asks for.
 #[derive(Clone, Debug, Default)]
@@ -30,14 +32,14 @@ impl ListOptions {
     pub fn read(head: &Head<'_>, resource: Resource) -> Result<ListOptions, Answer> {
         for name in ["timeoutSeconds", "limit"] {
             if let Some(text) = parameter(head.query, name) {
-                go_int(&text).map_err(|error| bad_request(head, error))?;
+                integer(&text).map_err(|error| bad_request(head, format!("{name}: {error}")))?;
             }
         }
         let text = |name| parameter(head.query, name).unwrap_or_default();
-        let labels =
-            LabelSelector::parse(&text("labelSelector")).map_err(|error| bad_request(head, error))?;
-        let fields =
-            FieldSelector::parse(&text("fieldSelector")).map_err(|error| bad_request(head, error))?;
+        let labels = LabelSelector::parse(&text("labelSelector"))
+            .map_err(|error| bad_request(head, format!("labelSelector: {error}")))?;
+        let fields = FieldSelector::parse(&text("fieldSelector"))
+            .map_err(|error| bad_request(head, format!("fieldSelector: {error}")))?;
         let watch = is_true(head.query, "watch");
         let mistakes = if watch { watch_mistakes(head.query) } else { list_mistakes(head.query) };
         if !mistakes.is_empty() {
@@ -148,7 +150,7 @@ pub fn include_object(head: &Head<'_>) -> Result<Include, Answer> {
         other => {
             let detail = "must be 'Metadata', 'Object', 'None', or empty".to_owned();
             let mistake = InvalidField {
-                kind: Mistake::InvalidWord,
+                kind: Mistake::Invalid,
                 ..InvalidField::invalid("includeObject".to_owned(), other, detail)
             };
             let text = InvalidField::joined(&[mistake]);

@@ -5,10 +5,11 @@
 //! A refusal allocates; it is off the hot path. Source: `k8s.io/apiserver` `responsewriters`, `apimachinery` `errors`.
 
 use super::answer::{Answer, Body};
+use super::invalid_field::InvalidField;
 use super::negotiate::{self, Choice, Media};
 use super::{encode_json, encode_protobuf};
 use crate::wire::request::Head;
-use crate::wire::selector::{InvalidField, quoted};
+use crate::wire::text::quoted;
 use std::borrow::Cow;
 
 /// `Content-Type` of plain text.

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::net::fetch::{Exchange, FetchError, Reason};
-use crate::store::{Kind, Refused, Store};
+use crate::store::{Inventory, Refused, Store};
 use crate::wire::kube_objects::{Object, ObjectError, StatusObject, Versioned, WatchEvent};
 use crate::wire::kube_stream::{ListDecoder, WatchDecoder};
 use crate::wire::percent;
@@ -60,7 +60,7 @@ impl Stop {
 /// # Errors
 /// The operating system gives no thread.
 pub fn start(
-    kind: Kind,
+    kind: Inventory,
     api: Arc<ApiServer>,
     store: Arc<Mutex<Store>>,
     changed: Changed,
@@ -72,15 +72,15 @@ pub fn start(
 }
 
 /// The resource's name, its path, and what to accept for lists and events.
-const fn names(kind: Kind) -> (&'static str, &'static str, &'static str, &'static str) {
+const fn names(kind: Inventory) -> (&'static str, &'static str, &'static str, &'static str) {
     match kind {
-        Kind::Nodes => (
+        Inventory::Nodes => (
             "nodes",
             "/api/v1/nodes?",
             "application/vnd.kubernetes.protobuf",
             "application/vnd.kubernetes.protobuf;stream=watch",
         ),
-        Kind::Pods => (
+        Inventory::Pods => (
             "pods",
             "/api/v1/pods?fieldSelector=status.phase%3DRunning&",
             "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
@@ -90,7 +90,7 @@ const fn names(kind: Kind) -> (&'static str, &'static str, &'static str, &'stati
 }
 
 struct Watcher {
-    kind: Kind,
+    kind: Inventory,
     api: Arc<ApiServer>,
     store: Arc<Mutex<Store>>,
     changed: Changed,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::source::Reading;
-use crate::store::{Capacity, Kind, NodeRecord, PodRecord};
+use crate::store::{Capacity, Inventory, NodeRecord, PodRecord};
 use crate::units::Window;
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -61,12 +61,12 @@ fn body(pod: &str, seconds: u64) -> String {
 fn store(nodes: &[&str]) -> Arc<Mutex<Store>> {
     let capacity = Capacity { nodes: 8, pods: 8, containers: 8, text_len: 8192 };
     let mut store = Store::new(capacity, Window::from_secs(15));
-    store.begin_list(Kind::Nodes);
+    store.begin_list(Inventory::Nodes);
     for name in nodes {
         let labels = vec![("kubernetes.io/hostname", *name)];
         store.upsert_node(&NodeRecord { name, labels, ready: true, ..NodeRecord::default() }).unwrap();
     }
-    store.end_list(Kind::Nodes);
+    store.end_list(Inventory::Nodes);
     Arc::new(Mutex::new(store))
 }
 

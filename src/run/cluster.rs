@@ -14,7 +14,7 @@ use crate::cluster::watch;
 use crate::net::fetch::Fetcher;
 use crate::poller::Poller;
 use crate::source::{address::Rules, kubelet::KubeletSource};
-use crate::store::Kind;
+use crate::store::Inventory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ impl Clients {
         let source = move || KubeletSource::new(kubelets.clone(), rules.clone(), timeout);
         let poller = poll(config, shared, Box::new(move || Box::new(source())))?;
         let stop = Arc::new(watch::Stop::default());
-        for kind in [Kind::Nodes, Kind::Pods] {
+        for kind in [Inventory::Nodes, Inventory::Pods] {
             let poller = poller.clone();
             let changed: watch::Changed = Box::new(move || poller.inventory_changed());
             watch::start(kind, inventory.clone(), shared.store.clone(), changed, stop.clone())

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::store::batch::Batch;
-use crate::store::{Kind, NodeRecord, PodRecord, Refused, Store, Target};
+use crate::store::{Inventory, NodeRecord, PodRecord, Refused, Store, Target};
 use crate::units::UnixNanos;
 use files::Files;
 use links::Containers;
@@ -156,14 +156,14 @@ impl HostSource {
             ready: true,
             ..NodeRecord::default()
         };
-        store.begin_list(Kind::Nodes);
+        store.begin_list(Inventory::Nodes);
         let refused = store.upsert_node(&record).err();
-        store.end_list(Kind::Nodes);
+        store.end_list(Inventory::Nodes);
         self.log_refusal("this node", 1, refused);
     }
 
     fn announce_pods(&self, store: &mut Store) {
-        store.begin_list(Kind::Pods);
+        store.begin_list(Inventory::Pods);
         let (mut refused, mut count) = (None, 0);
         let mut previous = ("", "");
         for container in self.containers.running() {
@@ -178,7 +178,7 @@ impl HostSource {
                 count += 1;
             }
         }
-        store.end_list(Kind::Pods);
+        store.end_list(Inventory::Pods);
         self.log_refusal("pods of this node", count, refused);
     }
 

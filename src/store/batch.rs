@@ -117,15 +117,15 @@ impl Batch {
         Dropped { bad_lines, incomplete_pods, incomplete_node, first }
     }
 
-    /// Sets the node's own point, for a source that has no exposition.
-    pub fn set_node(&mut self, point: Point) {
+    /// Sets the node's own point.
+    #[cfg(test)]
+    pub(crate) fn set_node(&mut self, point: Point) {
         (self.points.node, self.points.node_seen) = (point, true);
     }
 
-    /// Sets a container's point, for a source that has no exposition. Before [`Batch::finish`].
-    /// # Errors
-    /// More than a node may have.
-    pub fn set_container(&mut self, key: Key<'_>, point: Point) -> Result<(), BatchError> {
+    /// Sets a container's point, before [`Batch::finish`].
+    #[cfg(test)]
+    pub(crate) fn set_container(&mut self, key: Key<'_>, point: Point) -> Result<(), BatchError> {
         match self.points.entry(key) {
             Ok(entry) => entry.point = point,
             Err(error) => self.error = Some(error),

@@ -10,7 +10,7 @@ use super::names::{NameId, Names};
 use super::row::Row;
 use super::rows::END;
 use super::slab::NONE;
-use super::{Kind, NodeRecord, PodRecord, Refused, Store, Target};
+use super::{Inventory, NodeRecord, PodRecord, Refused, Store, Target};
 use std::cmp::Ordering;
 
 /// One node.
@@ -99,19 +99,19 @@ impl Default for Listing {
 
 impl Store {
     /// Starts a full list of one kind: what is not upserted until [`Store::end_list`] is removed then.
-    pub fn begin_list(&mut self, kind: Kind) {
+    pub fn begin_list(&mut self, kind: Inventory) {
         let listing = self.listing(kind);
         listing.number = listing.number.wrapping_add(1).max(1);
     }
 
     /// Ends a full list; marks the kind as synced.
-    pub fn end_list(&mut self, kind: Kind) {
+    pub fn end_list(&mut self, kind: Inventory) {
         self.change();
         let listing = self.listing(kind);
         listing.synced = true;
         let number = listing.number;
         match kind {
-            Kind::Nodes => {
+            Inventory::Nodes => {
                 for position in (0..self.nodes.order().len()).rev() {
                     let slot = self.nodes.order().get(position).copied().unwrap_or(NONE);
                     if self.nodes.at(slot).is_some_and(|node| node.listed_in != number) {
@@ -119,7 +119,7 @@ impl Store {
                     }
                 }
             }
-            Kind::Pods => {
+            Inventory::Pods => {
                 for position in (0..self.pods.order().len()).rev() {
                     let slot = self.pods.order().get(position).copied().unwrap_or(NONE);
                     if self.pods.at(slot).is_some_and(|pod| pod.listed && pod.listed_in != number) {
@@ -130,10 +130,10 @@ impl Store {
         }
     }
 
-    fn listing(&mut self, kind: Kind) -> &mut Listing {
+    fn listing(&mut self, kind: Inventory) -> &mut Listing {
         match kind {
-            Kind::Nodes => &mut self.node_listing,
-            Kind::Pods => &mut self.pod_listing,
+            Inventory::Nodes => &mut self.node_listing,
+            Inventory::Pods => &mut self.pod_listing,
         }
     }
 

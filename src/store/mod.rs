@@ -62,7 +62,7 @@ pub use crate::wire::kube_objects::{NodeObject as NodeRecord, PodObject as PodRe
 
 /// Which half of the inventory a list replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Inventory {
     /// Nodes.
     Nodes,
     /// Running pods.

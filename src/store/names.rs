@@ -22,7 +22,7 @@ impl NameId {
 
 /// One text; free entries are linked through `next`.
 #[derive(Clone, Copy)]
-struct Entry {
+struct NameEntry {
     start: u32,
     len: u32,
     /// How many use it; 0 when free.
@@ -36,7 +36,7 @@ pub(super) struct Names {
     arena: String,
     arena_len_max: usize,
     live_len: usize,
-    entries: Vec<Entry>,
+    entries: Vec<NameEntry>,
     entry_count_max: usize,
     free: u32,
     live_count: usize,
@@ -46,7 +46,7 @@ pub(super) struct Names {
 
 impl Names {
     /// Bytes an entry comes to, with its share of the index, which may be twice as long as the entries are many.
-    pub(super) const ENTRY_LEN: usize = size_of::<Entry>() + 2 * size_of::<u32>();
+    pub(super) const ENTRY_LEN: usize = size_of::<NameEntry>() + 2 * size_of::<u32>();
 
     /// Reserves `text_len` bytes and `count` entries.
     pub(super) fn new(text_len: u32, count: usize) -> Names {
@@ -100,7 +100,7 @@ impl Names {
         self.live_len -= entry.len as usize;
         self.live_count -= 1;
         if let Some(freed) = self.entries.get_mut(id.0 as usize) {
-            *freed = Entry { start: 0, len: 0, use_count: 0, next: self.free };
+            *freed = NameEntry { start: 0, len: 0, use_count: 0, next: self.free };
             self.free = id.0;
         }
         if self.arena.len() - self.live_len > self.live_len.max(limits::TEXT_DEAD_LEN_MAX) {
@@ -123,7 +123,7 @@ impl Names {
         }
         let bucket = self.bucket(text);
         let head = self.heads.get_mut(bucket)?;
-        let entry = Entry {
+        let entry = NameEntry {
             start: u32::try_from(self.arena.len()).ok()?,
             len: u32::try_from(text.len()).ok()?,
             use_count: 1,
@@ -147,11 +147,11 @@ impl Names {
         Some(NameId(id))
     }
 
-    fn entry(&self, index: u32) -> Option<Entry> {
+    fn entry(&self, index: u32) -> Option<NameEntry> {
         self.entries.get(index as usize).copied()
     }
 
-    fn slice(&self, entry: Entry) -> &str {
+    fn slice(&self, entry: NameEntry) -> &str {
         let start = entry.start as usize;
         self.arena.get(start..start + entry.len as usize).unwrap_or("")
     }
@@ -162,7 +162,7 @@ impl Names {
     }
 
     /// Takes an entry out of its bucket.
-    fn unlink(&mut self, index: u32, entry: Entry) {
+    fn unlink(&mut self, index: u32, entry: NameEntry) {
         let bucket = self.bucket(self.slice(entry));
         let Some(head) = self.heads.get_mut(bucket) else { return };
         if *head == index {

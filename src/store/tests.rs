@@ -482,14 +482,14 @@ fn a_list_removes_what_it_did_not_name() {
     let mut store = store();
     store.upsert_node(&node_record("gone")).unwrap();
     assert_eq!(store.readiness(), Readiness::default());
-    store.begin_list(Kind::Nodes);
+    store.begin_list(Inventory::Nodes);
     store.upsert_node(&node_record("node2")).unwrap();
     store.upsert_node(&node_record("node3")).unwrap();
     assert!(store.node("gone").is_some(), "served until the list is whole");
-    store.end_list(Kind::Nodes);
-    store.begin_list(Kind::Pods);
+    store.end_list(Inventory::Nodes);
+    store.begin_list(Inventory::Pods);
     store.upsert_pod(&pod_record("ns1", "pod2")).unwrap();
-    store.end_list(Kind::Pods);
+    store.end_list(Inventory::Pods);
     assert_eq!(store.nodes_after(None).map(|node| node.name).collect::<Vec<_>>(), ["node2", "node3"]);
     assert_eq!(store.pods_after(None, None).map(|pod| pod.name).collect::<Vec<_>>(), ["pod2"]);
     assert!(store.readiness().nodes_synced && store.readiness().pods_synced);

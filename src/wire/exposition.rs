@@ -4,13 +4,12 @@
 //! (`limits::EXPOSITION_LINE_LEN_MAX`) plus scratch for escaped labels. Lines of other families are passed over by
 //! their first bytes. A sample borrows the line it stands in: nothing is allocated for it.
 //!
-//! Deviation: upstream loses the whole node for one line that is not valid (an old kubelet prints a negative timestamp
-//! for a container that never started); here that line alone is dropped, and counted with its number and reason.
-//! Deviation: upstream finds labels by searching for their name and cuts values at the first quote; here labels are
-//! parsed and unescaped, so a sample that lacks one cannot end the process.
+//! Deviation: metrics-server loses the whole node for one line that is not valid (an old kubelet prints a negative
+//! timestamp for a container that never started); here that line alone is dropped, and counted with its number and reason.
+//! Deviation: metrics-server finds labels by searching for their name and cuts values at the first quote; here labels
+//! are parsed and unescaped, so a sample that lacks one cannot end the process.
 //! Source: the text format 0.0.4; `pkg/kubelet/metrics/collectors/resource_metrics.go` for the families.
 
-use super::float::float;
 use crate::limits;
 use memchr::{memchr, memchr2};
 
@@ -58,7 +57,7 @@ pub struct Sample<'a> {
 }
 
 /// Why a line was dropped.
-type Reason = &'static str;
+type DropReason = &'static str;
 
 /// Decodes one body, piece by piece.
 #[derive(Default)]
@@ -70,7 +69,7 @@ pub struct Decoder {
     escaped: Escaped,
     line_count: u32,
     bad_line_count: u32,
-    first_bad: Option<(u32, Reason)>,
+    first_bad: Option<(u32, DropReason)>,
 }
 
 impl Decoder {
@@ -150,13 +149,13 @@ impl Decoder {
     }
 
     #[cold]
-    fn drop_line(&mut self, reason: Reason) {
+    fn drop_line(&mut self, reason: DropReason) {
         self.bad_line_count = self.bad_line_count.saturating_add(1);
         self.first_bad.get_or_insert((self.line_count, reason));
     }
 }
 
-const TOO_LONG: Reason = "line is too long";
+const TOO_LONG: DropReason = "line is too long";
 
 /// A line without its line feed, and what follows.
 fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
@@ -165,7 +164,11 @@ fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
 }
 
 /// Decodes one line; lines of other families, comments and empty lines are fine and give nothing.
-fn decode_line(line: &[u8], escaped: &mut Escaped, each: &mut impl FnMut(Sample<'_>)) -> Result<(), Reason> {
+fn decode_line(
+    line: &[u8],
+    escaped: &mut Escaped,
+    each: &mut impl FnMut(Sample<'_>),
+) -> Result<(), DropReason> {
     if line.len() > limits::EXPOSITION_LINE_LEN_MAX {
         return Err(TOO_LONG);
     }
@@ -230,8 +233,8 @@ struct Escaped {
 
 /// Labels in any order, with blanks, a trailing comma and escapes; what follows the closing brace. Of a repeated label
 /// the last one counts.
-fn parse_labels<'a>(labels: &'a str, escaped: &'a mut Escaped) -> Result<(Key<'a>, &'a str), Reason> {
-    const NOT_CLOSED: Reason = "labels are not closed";
+fn parse_labels<'a>(labels: &'a str, escaped: &'a mut Escaped) -> Result<(Key<'a>, &'a str), DropReason> {
+    const NOT_CLOSED: DropReason = "labels are not closed";
     escaped.namespace.clear();
     escaped.pod.clear();
     escaped.container.clear();
@@ -263,7 +266,7 @@ fn parse_labels<'a>(labels: &'a str, escaped: &'a mut Escaped) -> Result<(Key<'a
 }
 
 /// Reads a value up to its closing quote into `target`; what follows the quote.
-fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, Reason> {
+fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, DropReason> {
     target.clear();
     let mut rest = text;
     loop {
@@ -277,7 +280,7 @@ fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, Reason> {
             Some(b'n') => ('\n', 2),
             Some(b'"') => ('"', 2),
             Some(b'\\') => ('\\', 2),
-            // As in the reference's scanner, any other backslash stands for itself.
+            // As in Prometheus' scanner, any other backslash stands for itself.
             _ => ('\\', 1),
         };
         target.push(character);
@@ -294,9 +297,9 @@ fn is_blank(character: char) -> bool {
 }
 
 /// A value and an optional timestamp.
-fn value_and_time(text: &str) -> Result<(f64, Option<i64>), Reason> {
-    let (value, rest) = first_word(text.as_bytes());
-    let value = float(value).ok_or("value is not a number")?;
+fn value_and_time(text: &str) -> Result<(f64, Option<i64>), DropReason> {
+    let (value, rest) = first_word(text);
+    let value = value.parse().map_err(|_| "value is not a number")?;
     let (time, rest) = first_word(rest);
     if !first_word(rest).0.is_empty() {
         return Err("something follows the timestamp");
@@ -304,11 +307,11 @@ fn value_and_time(text: &str) -> Result<(f64, Option<i64>), Reason> {
     if time.is_empty() {
         return Ok((value, None));
     }
-    if time.starts_with(b"-") {
+    if time.starts_with('-') {
         return Err("timestamp is negative");
     }
     let mut millis = 0_i64;
-    for byte in time {
+    for byte in time.bytes() {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return Err("timestamp is not a whole number");
@@ -320,13 +323,10 @@ fn value_and_time(text: &str) -> Result<(f64, Option<i64>), Reason> {
 
 /// The first word, and what follows it; leading blanks are passed over.
 #[inline]
-fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
-    let mut rest = text;
-    while let [b' ' | b'\t', after @ ..] = rest {
-        rest = after;
-    }
-    let end = rest.iter().position(|byte| *byte == b' ' || *byte == b'\t').unwrap_or(rest.len());
-    rest.split_at_checked(end).unwrap_or((rest, &[]))
+fn first_word(text: &str) -> (&str, &str) {
+    let rest = skip_blanks(text);
+    let end = rest.bytes().position(|byte| byte == b' ' || byte == b'\t').unwrap_or(rest.len());
+    rest.split_at_checked(end).unwrap_or((rest, ""))
 }
 
 #[cfg(test)]

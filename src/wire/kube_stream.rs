@@ -6,7 +6,7 @@
 //! list and ends a watch. Source: `k8s.io/apimachinery` `pkg/runtime/serializer/protobuf`, `pkg/util/framer`.
 
 use super::kube_objects::{Kind, ObjectError, Versioned, WatchEvent, watch_event};
-use super::protobuf::{Fields, Head, MAGIC, Malformed, WireKind, head};
+use super::protobuf::{FieldHead, Fields, MAGIC, Malformed, WireKind, head};
 use crate::limits;
 
 /// Gathers units (whose length their first bytes tell) from pieces.
@@ -147,7 +147,7 @@ impl ListDecoder {
 
 impl List {
     /// Fields that are taken whole; of all others only the head is taken and the payload passed over.
-    fn is_taken_whole(&self, head: &Head) -> bool {
+    fn is_taken_whole(&self, head: &FieldHead) -> bool {
         let number = head.number;
         let wanted = match self.place {
             Place::Items(_) => number <= 2,

@@ -4,7 +4,6 @@
 
 pub mod dns;
 pub mod exposition;
-mod float;
 pub mod kube_objects;
 pub mod kube_stream;
 pub mod percent;
@@ -12,12 +11,9 @@ pub mod protobuf;
 pub mod quantity;
 pub mod request;
 pub mod selector;
-mod stray;
 pub mod text;
 pub mod time;
 pub mod x509;
-
-pub use stray::{stray_byte, text_of};
 
 #[cfg(test)]
 pub(crate) mod tests {

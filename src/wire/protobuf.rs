@@ -56,7 +56,7 @@ impl<'a> Value<'a> {
 
 /// The start of one field: everything before its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct FieldHead {
     /// Field number, 1 and up.
     pub number: u32,
     /// How the payload is to be read.
@@ -85,13 +85,13 @@ pub enum WireKind {
 /// Reads one field's head; `None` when the bytes end within it.
 /// # Errors
 /// The bytes cannot be a field.
-pub fn head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
+pub fn head(bytes: &[u8]) -> Result<Option<FieldHead>, Malformed> {
     let Some((tag, tag_len)) = varint(bytes)? else { return Ok(None) };
     let number = u32::try_from(tag >> 3).map_err(|_| Malformed)?;
     if number == 0 {
         return Err(Malformed);
     }
-    let mut head = Head { number, kind: WireKind::Len, len: tag_len, payload_len: 0, varint: 0 };
+    let mut head = FieldHead { number, kind: WireKind::Len, len: tag_len, payload_len: 0, varint: 0 };
     match tag & 7 {
         1 => (head.kind, head.payload_len) = (WireKind::Fixed64, 8),
         5 => (head.kind, head.payload_len) = (WireKind::Fixed32, 4),

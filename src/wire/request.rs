@@ -1,8 +1,8 @@
 //! A request as the API sees it: method, path, query, headers; and what authorization asks about it.
 
 use super::percent;
-use super::selector::{FieldSelector, LabelSelector, quoted};
-use super::text_of;
+use super::selector::{FieldSelector, LabelSelector};
+use super::text::quoted;
 use super::time::parse_duration;
 use crate::limits::REQUEST_TIME_MAX;
 use std::borrow::Cow;
@@ -173,7 +173,7 @@ impl<'a> RequestInfo<'a> {
         // Options that cannot be read pin nothing.
         let numbers = ["timeoutSeconds", "limit"].map(|name| parameter(query, name));
         let labels = parameter(query, "labelSelector").unwrap_or_default();
-        if numbers.iter().flatten().any(|text| go_int(text).is_err())
+        if numbers.iter().flatten().any(|text| integer(text).is_err())
             || LabelSelector::parse(&labels).is_err()
         {
             return;
@@ -265,24 +265,19 @@ pub fn is_true(query: Option<&str>, name: &str) -> bool {
     parameter(query, name).is_some_and(|value| &*value != "0" && !value.eq_ignore_ascii_case("false"))
 }
 
-/// An integer as Go's `strconv.ParseInt` reads it in base 10.
+/// A whole number of 64 bits.
 /// # Errors
-/// Go's text.
-pub fn go_int(text: &str) -> Result<i64, String> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let error = |what| Err(format!("strconv.ParseInt: parsing {}: {what}", quoted(text)));
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return error("invalid syntax");
-    }
-    text.parse().or_else(|_| error("value out of range"))
+/// One line that names the text.
+pub fn integer(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| format!("expected a whole number, found {}", quoted(text)))
 }
 
-/// Decodes `%XX`, and `+` as a blank when asked to; a bad escape stays as it is. Bytes that are no UTF-8 stay
-/// recognizable, see [`crate::wire::stray_byte`].
+/// Decodes `%XX`, and `+` as a blank when asked to; a bad escape stays as it is. Bytes that are not UTF-8 become U+FFFD,
+/// which no name contains, so that they match nothing.
 fn percent_decoded(text: &str, plus_is_blank: bool) -> Cow<'_, str> {
     match percent::decoded(text, plus_is_blank) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
-        Cow::Owned(bytes) => Cow::Owned(text_of(bytes)),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }
 

@@ -1,18 +1,19 @@
 //! Label and field selectors: grammar, errors and matching.
 //!
-//! Both are read whole and refused with the reference's texts. A label selector is a conjunction of requirements; `!=`
-//! and `notin` also match objects without the key. A field selector is a conjunction of `=` and `!=` terms, sorted
-//! before they are read. Size and number of terms are bounded, since a selector comes from anybody who may ask.
-//! Source: `k8s.io/apimachinery` `labels` and `fields`.
+//! Both are read whole or refused with one line that says where, what was expected and what stands there. A label
+//! selector is a conjunction of requirements; `!=` and `notin` also match objects without the key. A field selector is
+//! a conjunction of `=` and `!=` terms. Size and number of terms are bounded, since any caller may send a selector.
+//! Deviation: messages about selectors, numbers and durations have wording of our own, not that of Go's libraries.
+//! Source: the grammar of `k8s.io/apimachinery` `labels` and `fields`.
 
 mod field;
 mod validate;
 
 pub use field::FieldSelector;
-pub use validate::{InvalidField, Mistake, quoted};
 
+use super::text::quoted;
 use crate::limits::{SELECTOR_LEN_MAX, SELECTOR_TERMS_MAX};
-use validate::{key_mistakes, value_mistakes};
+use validate::{key_fault, value_fault};
 
 /// How a requirement compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,60 +22,32 @@ enum Operator {
     NotIn,
     Exists,
     DoesNotExist,
-    GreaterThan,
-    LessThan,
+    /// Above this number.
+    Above(i64),
+    /// Below this number.
+    Below(i64),
 }
 
 /// One requirement: a key and what its value must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Requirement {
+struct LabelRequirement {
     key: String,
     operator: Operator,
     /// Sorted, each once.
     values: Vec<String>,
 }
 
-impl Requirement {
-    /// Checks operator and values; the key is checked already.
-    fn new(key: &str, operator: Operator, mut values: Vec<String>) -> Result<Requirement, String> {
-        values.sort();
-        values.dedup();
-        let mut mistakes = Vec::new();
-        if matches!(operator, Operator::GreaterThan | Operator::LessThan) {
-            for (index, value) in values.iter().enumerate().filter(|(_, value)| value.parse::<i64>().is_err())
-            {
-                let detail = "for 'Gt', 'Lt' operators, the value must be an integer".to_owned();
-                mistakes.push(InvalidField::invalid(format!("values[{index}]"), value, detail));
-            }
-        }
-        for (index, value) in values.iter().enumerate() {
-            let wrong = value_mistakes(value);
-            if !wrong.is_empty() {
-                mistakes.push(InvalidField::invalid(
-                    format!("values[{index}][{key}]"),
-                    value,
-                    wrong.join("; "),
-                ));
-            }
-        }
-        if mistakes.is_empty() {
-            Ok(Requirement { key: key.to_owned(), operator, values })
-        } else {
-            Err(InvalidField::joined(&mistakes))
-        }
-    }
-
+impl LabelRequirement {
     fn matches(&self, value: Option<&str>) -> bool {
-        let has = |value: &str| self.values.iter().any(|v| v == value);
+        let has = |value: &str| self.values.binary_search_by(|known| (**known).cmp(value)).is_ok();
         let number = |text: &str| text.parse::<i64>().ok();
-        let bound = || self.values.first().and_then(|text| number(text));
         match (self.operator, value) {
             (Operator::In, value) => value.is_some_and(has),
             (Operator::NotIn, value) => !value.is_some_and(has),
             (Operator::Exists, value) => value.is_some(),
             (Operator::DoesNotExist, value) => value.is_none(),
-            (Operator::GreaterThan, value) => value.and_then(number).zip(bound()).is_some_and(|(v, b)| v > b),
-            (Operator::LessThan, value) => value.and_then(number).zip(bound()).is_some_and(|(v, b)| v < b),
+            (Operator::Above(bound), value) => value.and_then(number).is_some_and(|number| number > bound),
+            (Operator::Below(bound), value) => value.and_then(number).is_some_and(|number| number < bound),
         }
     }
 }
@@ -82,17 +55,17 @@ impl Requirement {
 /// A parsed label selector; matches everything when empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelSelector {
-    requirements: Vec<Requirement>,
+    requirements: Vec<LabelRequirement>,
 }
 
 impl LabelSelector {
     /// Parses the full grammar: `k`, `!k`, `k=v`, `k==v`, `k!=v`, `k in (a,b)`, `k notin (a)`, `k>5`, `k<5`, joined by
     /// commas.
     /// # Errors
-    /// The reference's text; text of our own beyond `limits::SELECTOR_LEN_MAX` and `SELECTOR_TERMS_MAX`.
+    /// One line with the position (in bytes, from 1) and what was expected there.
     pub fn parse(text: &str) -> Result<LabelSelector, String> {
-        bounded(text)?;
-        let mut parser = Parser { lexer: Lexer { text, pos: 0 }, peeked: None, terms: 0 };
+        check_len(text)?;
+        let mut parser = Parser { lexer: Lexer { text, at: 0 }, peeked: None, term_count: 0 };
         let mut requirements = parser.selector()?;
         requirements.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(LabelSelector { requirements })
@@ -109,8 +82,8 @@ impl LabelSelector {
         self.requirements.is_empty()
     }
 
-    /// Key, operator and sorted values of each requirement that a review knows; `>` and `<` are none of them, and
-    /// leaving them out asks for more rights, not for fewer.
+    /// Key, operator and sorted values of each requirement that a review knows. It does not know `>` and `<`; without
+    /// them a review asks for more rights, never for fewer.
     pub fn requirements(&self) -> impl Iterator<Item = (&str, &'static str, &[String])> {
         self.requirements.iter().filter_map(|r| {
             let operator = match r.operator {
@@ -118,21 +91,30 @@ impl LabelSelector {
                 Operator::NotIn => "NotIn",
                 Operator::Exists => "Exists",
                 Operator::DoesNotExist => "DoesNotExist",
-                Operator::GreaterThan | Operator::LessThan => return None,
+                Operator::Above(_) | Operator::Below(_) => return None,
             };
             Some((&*r.key, operator, &*r.values))
         })
     }
 }
 
-fn bounded(text: &str) -> Result<(), String> {
+fn check_len(text: &str) -> Result<(), String> {
     if text.len() > SELECTOR_LEN_MAX {
         return Err(format!("the selector is longer than {SELECTOR_LEN_MAX} bytes"));
     }
     Ok(())
 }
 
-/// A word of a label selector. Everything that is neither an operator nor a blank is an identifier.
+fn too_many_terms() -> String {
+    format!("the selector has more than {SELECTOR_TERMS_MAX} terms")
+}
+
+/// The one form of an error: where, and what is wrong there.
+fn error_at(at: usize, problem: &str) -> String {
+    format!("invalid selector at position {}: {problem}", at + 1)
+}
+
+/// A word of a label selector. Everything that is neither an operator nor a blank is a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     End,
@@ -140,34 +122,42 @@ enum Token {
     Open,
     Comma,
     Not,
-    DoubleEquals,
     Equals,
     NotEquals,
     Greater,
     Less,
-    In,
-    NotIn,
-    Identifier,
+    Name,
 }
 
-/// A token and its text.
-type Word<'a> = (Token, &'a str);
+/// A token, its text and where it stands.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    token: Token,
+    text: &'a str,
+    at: usize,
+}
 
-/// Splits a label selector into words. A NUL ends a word or an operator and is gone with it; anywhere else it ends the
-/// text. So does the reference.
+impl Word<'_> {
+    fn expected(self, what: &str) -> String {
+        let found = if self.token == Token::End { "the end".to_owned() } else { quoted(self.text) };
+        error_at(self.at, &format!("expected {what}, found {found}"))
+    }
+}
+
+/// Splits a label selector into words.
 struct Lexer<'a> {
     text: &'a str,
-    pos: usize,
+    at: usize,
 }
 
 impl<'a> Lexer<'a> {
     fn next(&mut self) -> Word<'a> {
-        let rest = self.text.get(self.pos..).unwrap_or("");
+        let (_, rest) = self.text.split_at_checked(self.at).unwrap_or_default();
         let rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
-        self.pos = self.text.len() - rest.len();
+        let at = self.text.len() - rest.len();
         let (token, len) = match rest.as_bytes() {
-            [] | [0, ..] => return (Token::End, ""),
-            [b'=', b'=', ..] => (Token::DoubleEquals, 2),
+            [] => (Token::End, 0),
+            [b'=', b'=', ..] => (Token::Equals, 2),
             [b'=', ..] => (Token::Equals, 1),
             [b'!', b'=', ..] => (Token::NotEquals, 2),
             [b'!', ..] => (Token::Not, 1),
@@ -176,21 +166,13 @@ impl<'a> Lexer<'a> {
             [b'(', ..] => (Token::Open, 1),
             [b')', ..] => (Token::Close, 1),
             [b',', ..] => (Token::Comma, 1),
-            _ => return self.identifier(rest),
+            _ => {
+                let ends = ['=', '!', '(', ')', ',', '>', '<', ' ', '\t', '\r', '\n'];
+                (Token::Name, rest.find(ends).unwrap_or(rest.len()))
+            }
         };
-        self.pos += len + usize::from(rest.as_bytes().get(len) == Some(&0));
-        (token, rest.get(..len).unwrap_or(""))
-    }
-
-    fn identifier(&mut self, rest: &'a str) -> Word<'a> {
-        let ends = ['=', '!', '(', ')', ',', '>', '<', ' ', '\t', '\r', '\n', '\0'];
-        let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
-        self.pos += word.len() + usize::from(after.starts_with('\0'));
-        match word {
-            "in" => (Token::In, word),
-            "notin" => (Token::NotIn, word),
-            _ => (Token::Identifier, word),
-        }
+        self.at = at + len;
+        Word { token, text: rest.split_at_checked(len).unwrap_or_default().0, at }
     }
 }
 
@@ -199,28 +181,13 @@ struct Parser<'a> {
     lexer: Lexer<'a>,
     peeked: Option<Word<'a>>,
     /// Requirements and values so far.
-    terms: usize,
+    term_count: usize,
 }
 
 impl<'a> Parser<'a> {
-    /// The next word with its own meaning, kept.
-    fn peek_operator(&mut self) -> Word<'a> {
+    fn peek(&mut self) -> Word<'a> {
         let lexer = &mut self.lexer;
         *self.peeked.get_or_insert_with(|| lexer.next())
-    }
-
-    fn take_operator(&mut self) -> Word<'a> {
-        let word = self.peek_operator();
-        self.peeked = None;
-        word
-    }
-
-    /// The next word where `in` and `notin` are ordinary words, kept.
-    fn peek(&mut self) -> Word<'a> {
-        match self.peek_operator() {
-            (Token::In | Token::NotIn, word) => (Token::Identifier, word),
-            word => word,
-        }
     }
 
     fn take(&mut self) -> Word<'a> {
@@ -230,124 +197,111 @@ impl<'a> Parser<'a> {
     }
 
     fn count(&mut self) -> Result<(), String> {
-        self.terms += 1;
-        if self.terms > SELECTOR_TERMS_MAX {
-            return Err(format!("the selector has more than {SELECTOR_TERMS_MAX} terms"));
-        }
-        Ok(())
+        self.term_count += 1;
+        if self.term_count > SELECTOR_TERMS_MAX { Err(too_many_terms()) } else { Ok(()) }
     }
 
-    fn selector(&mut self) -> Result<Vec<Requirement>, String> {
+    fn selector(&mut self) -> Result<Vec<LabelRequirement>, String> {
         let mut requirements = Vec::new();
+        if self.peek().token == Token::End {
+            return Ok(requirements);
+        }
         loop {
-            match self.peek() {
-                (Token::Identifier | Token::Not, _) => {}
-                (Token::End, _) => return Ok(requirements),
-                (_, word) => {
-                    return Err(format!("found '{word}', expected: !, identifier, or 'end of string'"));
-                }
-            }
-            let requirement = self.requirement().map_err(|e| format!("unable to parse requirement: {e}"))?;
-            requirements.push(requirement);
-            match self.take() {
-                (Token::End, _) => return Ok(requirements),
-                (Token::Comma, _) => {}
-                (_, word) => return Err(format!("found '{word}', expected: ',' or 'end of string'")),
-            }
-            match self.peek() {
-                (Token::Identifier | Token::Not, _) => {}
-                (_, word) => return Err(format!("found '{word}', expected: identifier after ','")),
+            requirements.push(self.requirement()?);
+            let word = self.take();
+            match word.token {
+                Token::End => return Ok(requirements),
+                Token::Comma => {}
+                _ => return Err(word.expected("',' or the end")),
             }
         }
     }
 
-    fn requirement(&mut self) -> Result<Requirement, String> {
+    fn requirement(&mut self) -> Result<LabelRequirement, String> {
         self.count()?;
-        let (mut token, mut key) = self.take();
-        let negated = token == Token::Not;
+        let mut word = self.take();
+        let negated = word.token == Token::Not;
         if negated {
-            (token, key) = self.take();
+            word = self.take();
         }
-        if token != Token::Identifier {
-            return Err(format!("found '{key}', expected: identifier"));
+        if word.token != Token::Name {
+            return Err(word.expected(if negated { "a label key" } else { "a label key or '!'" }));
         }
-        let mistakes = key_mistakes(key);
-        if !mistakes.is_empty() {
-            // The reference prints the path of a field that has none.
-            let wrong = InvalidField::invalid("<nil>".to_owned(), key, mistakes.join("; "));
-            return Err(InvalidField::joined(&[wrong]));
+        if let Some(fault) = key_fault(word.text) {
+            return Err(error_at(word.at, &format!("label key {} {fault}", quoted(word.text))));
         }
+        let key = word.text.to_owned();
+        let plain = |operator| Ok(LabelRequirement { key: key.clone(), operator, values: Vec::new() });
         if negated {
-            return Requirement::new(key, Operator::DoesNotExist, Vec::new());
+            return plain(Operator::DoesNotExist);
         }
-        if matches!(self.peek().0, Token::End | Token::Comma) {
-            return Requirement::new(key, Operator::Exists, Vec::new());
+        if matches!(self.peek().token, Token::End | Token::Comma) {
+            return plain(Operator::Exists);
         }
-        let (operator, exact) = match self.take_operator() {
-            (Token::In, _) => (Operator::In, false),
-            (Token::NotIn, _) => (Operator::NotIn, false),
-            (Token::Equals | Token::DoubleEquals, _) => (Operator::In, true),
-            (Token::NotEquals, _) => (Operator::NotIn, true),
-            (Token::Greater, _) => (Operator::GreaterThan, true),
-            (Token::Less, _) => (Operator::LessThan, true),
-            (_, word) => return Err(format!("found '{word}', expected: in, notin, =, ==, !=, gt, lt")),
+        let word = self.take();
+        let (operator, mut values) = match (word.token, word.text) {
+            (Token::Equals, _) => (Operator::In, vec![self.value()?]),
+            (Token::NotEquals, _) => (Operator::NotIn, vec![self.value()?]),
+            (Token::Greater, _) => return plain(Operator::Above(self.number()?)),
+            (Token::Less, _) => return plain(Operator::Below(self.number()?)),
+            (Token::Name, "in") => (Operator::In, self.values()?),
+            (Token::Name, "notin") => (Operator::NotIn, self.values()?),
+            _ => return Err(word.expected("'=', '==', '!=', 'in', 'notin', '>', '<', ',' or the end")),
         };
-        let values = if exact { vec![self.exact_value()?] } else { self.values()? };
-        Requirement::new(key, operator, values)
+        values.sort();
+        values.dedup();
+        Ok(LabelRequirement { key, operator, values })
     }
 
     /// One value; none at all is the empty one.
-    fn exact_value(&mut self) -> Result<String, String> {
-        match self.peek() {
-            (Token::End | Token::Comma, _) => Ok(String::new()),
-            (Token::Identifier, word) => {
+    fn value(&mut self) -> Result<String, String> {
+        let word = self.peek();
+        match word.token {
+            Token::End | Token::Comma => Ok(String::new()),
+            Token::Name => {
                 self.take();
-                Ok(word.to_owned())
+                checked_value(word)
             }
-            (_, word) => Err(format!("found '{word}', expected: identifier")),
+            _ => Err(word.expected("a label value")),
         }
+    }
+
+    fn number(&mut self) -> Result<i64, String> {
+        let word = self.take();
+        let is_value = word.token == Token::Name && value_fault(word.text).is_none();
+        let number = Some(word.text).filter(|_| is_value).and_then(|text| text.parse().ok());
+        number.ok_or_else(|| word.expected("a whole number"))
     }
 
     /// Values in parentheses; what is missing between commas is the empty value.
     fn values(&mut self) -> Result<Vec<String>, String> {
-        match self.take() {
-            (Token::Open, _) => {}
-            (_, word) => return Err(format!("found '{word}' expected: '('")),
+        let word = self.take();
+        if word.token != Token::Open {
+            return Err(word.expected("'('"));
         }
-        match self.peek() {
-            (Token::Identifier | Token::Comma, _) => {}
-            (Token::Close, _) => {
-                self.take();
-                return Ok(vec![String::new()]);
-            }
-            (_, word) => return Err(format!("found '{word}', expected: ',', ')' or identifier")),
-        }
-        let mut values: Vec<String> = Vec::new();
+        let mut values = Vec::new();
         loop {
             self.count()?;
-            match self.take() {
-                (Token::Identifier, word) => {
-                    values.push(word.to_owned());
-                    match self.peek() {
-                        (Token::Comma, _) => {}
-                        (Token::Close, _) => break,
-                        (_, word) => return Err(format!("found '{word}', expected: ',' or ')'")),
-                    }
-                }
-                (Token::Comma, _) => {
-                    let next = self.peek().0;
-                    if values.is_empty() || matches!(next, Token::Comma | Token::Close) {
-                        values.push(String::new());
-                    }
-                    if next == Token::Close {
-                        break;
-                    }
-                }
-                (_, word) => return Err(format!("found '{word}', expected: ',', or identifier")),
+            let word = self.peek();
+            values.push(match word.token {
+                Token::Comma | Token::Close => String::new(),
+                Token::Name => checked_value(self.take())?,
+                _ => return Err(word.expected("a label value, ',' or ')'")),
+            });
+            let word = self.take();
+            match word.token {
+                Token::Comma => {}
+                Token::Close => return Ok(values),
+                _ => return Err(word.expected("',' or ')'")),
             }
         }
-        self.take();
-        Ok(values)
+    }
+}
+
+fn checked_value(word: Word<'_>) -> Result<String, String> {
+    match value_fault(word.text) {
+        None => Ok(word.text.to_owned()),
+        Some(fault) => Err(error_at(word.at, &format!("label value {} {fault}", quoted(word.text)))),
     }
 }
 

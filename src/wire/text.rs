@@ -1,7 +1,26 @@
-//! A short text on the stack: quantities and times whose length must be known before they are written.
+//! A short text on the stack, and text from a client as it may stand in a message.
 //!
-//! Written from its end, as digits come out of a division. At most 32 bytes, which is more than the longest value of
-//! any kind written here; what would not fit is left out rather than written elsewhere.
+//! [`Text`] holds quantities and times, whose length must be known before they are written. It is written from its end,
+//! as digits come out of a division. At most 32 bytes, which is more than the longest value of any kind written here.
+
+use crate::limits;
+
+/// Text of a client in double quotes: cut at `limits::QUOTED_LEN_MAX` bytes, and what is not printable is escaped.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let len = text.floor_char_boundary(limits::QUOTED_LEN_MAX);
+    let (shown, rest) = text.split_at_checked(len).unwrap_or((text, ""));
+    let mut out = String::with_capacity(shown.len() + 2);
+    out.push('"');
+    for c in shown.chars() {
+        match c {
+            '\'' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out.push_str(if rest.is_empty() { "\"" } else { "\"..." });
+    out
+}
 
 /// Longest text; the longest in use is a negative Go duration of 25 bytes.
 const LEN_MAX: usize = 32;
@@ -20,10 +39,11 @@ impl Text {
 
     /// Puts one byte in front.
     pub(super) fn push_front(&mut self, byte: u8) {
-        let Some(start) = self.start.checked_sub(1) else { return };
-        if let Some(slot) = self.bytes.get_mut(start) {
+        // A number without its first digits would be a wrong number: ending is better.
+        assert!(self.start > 0, "the longest quantity or time has 25 bytes");
+        self.start -= 1;
+        if let Some(slot) = self.bytes.get_mut(self.start) {
             *slot = byte;
-            self.start = start;
         }
     }
 
@@ -53,7 +73,9 @@ impl Text {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or("")
+        let text = std::str::from_utf8(self.as_bytes());
+        assert!(text.is_ok(), "only whole characters are pushed");
+        text.unwrap_or_default()
     }
 
     /// Its length in bytes.
@@ -73,4 +95,17 @@ impl Text {
 #[allow(clippy::cast_possible_truncation)]
 pub(super) fn digit(number: u64) -> u8 {
     b'0' + (number % 10) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_printable_and_short() {
+        assert_eq!(quoted("web"), "\"web\"");
+        assert_eq!(quoted("it's \"a\"\n\u{7f}\u{200b}é\\"), r#""it's \"a\"\n\u{7f}\u{200b}é\\""#);
+        let long = quoted(&"é".repeat(1_000));
+        assert_eq!((long.len(), long.ends_with("é\"...")), (limits::QUOTED_LEN_MAX + 5, true));
+    }
 }

@@ -1,11 +1,10 @@
 //! RFC 3339 times and Go durations, as Kubernetes prints and reads them.
 //!
 //! Times are UTC in whole seconds, truncated; every instant of 64-bit nanoseconds has a four-digit year, so a time is
-//! always 20 bytes. Durations follow Go's `Duration.String` and `ParseDuration`, error texts included. No allocation
-//! but for an error's text.
+//! always 20 bytes. Durations are written as Go's `Duration.String` and read as its `ParseDuration`. Only an error's text
+//! is allocated.
 
-use super::stray_byte;
-use super::text::Text;
+use super::text::{Text, quoted};
 use crate::units::{UnixNanos, Window};
 
 /// A time as `2026-08-04T09:26:35Z`.
@@ -108,9 +107,11 @@ fn push_clock(text: &mut Text, nanos: u64) {
 
 /// Reads a Go duration (`15s`, `1m0s`, `1.5h`, `-2ms`, `0`) as nanoseconds.
 /// # Errors
-/// Go's text, such as `time: unknown unit "x" in duration "1x"`.
+/// One line that names the text and what was expected.
 pub fn parse_duration(text: &str) -> Result<i64, String> {
-    let invalid = || format!("time: invalid duration {}", quoted(text));
+    let error = |what: &str| format!("invalid duration {}: {what}", quoted(text));
+    let invalid = || error("expected a number with a unit, such as 15s or 1m30s");
+    let too_long = || error("longer than 292 years");
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, text.get(1..).unwrap_or("")),
         Some(b'+') => (false, text.get(1..).unwrap_or("")),
@@ -130,16 +131,15 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
         let name = rest.get(..unit_len).unwrap_or("");
         rest = rest.get(unit_len..).unwrap_or("");
         if name.is_empty() {
-            return Err(format!("time: missing unit in duration {}", quoted(text)));
+            return Err(error("unit missing; expected ns, us, ms, s, m or h"));
         }
-        let unit = unit_nanos(name)
-            .ok_or_else(|| format!("time: unknown unit {} in duration {}", quoted(name), quoted(text)))?;
-        sum = number.times(unit).and_then(|nanos| sum.checked_add(nanos)).ok_or_else(invalid)?;
-        if sum > i64::MIN.unsigned_abs() {
-            return Err(invalid());
-        }
+        let unit = unit_nanos(name).ok_or_else(|| {
+            error(&format!("unknown unit {}; expected ns, us, ms, s, m or h", quoted(name)))
+        })?;
+        sum = number.times(unit).and_then(|nanos| sum.checked_add(nanos)).ok_or_else(too_long)?;
     }
-    if negative { Ok(0_i64.wrapping_sub_unsigned(sum)) } else { i64::try_from(sum).map_err(|_| invalid()) }
+    let signed = if negative { 0_i64.checked_sub_unsigned(sum) } else { i64::try_from(sum).ok() };
+    signed.ok_or_else(too_long)
 }
 
 /// A decimal number: whole part, fraction and its scale.
@@ -205,28 +205,6 @@ fn unit_nanos(name: &str) -> Option<u64> {
         "h" => 3_600_000_000_000,
         _ => return None,
     })
-}
-
-/// Go's quoting in these errors: quotes and backslashes escaped, bytes outside printable ASCII as `\xNN`.
-fn quoted(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match (c, stray_byte(c)) {
-            ('"' | '\\', _) => out.extend(['\\', c]),
-            (' '..='\x7f', _) => out.push(c),
-            (_, Some(byte)) => {
-                let _ = write!(out, "\\x{byte:02x}");
-            }
-            (_, None) => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    let _ = write!(out, "\\x{byte:02x}");
-                }
-            }
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]
@@ -337,24 +315,20 @@ mod tests {
     }
 
     #[test]
-    fn wrong_durations_give_gos_texts() {
+    fn errors_of_durations_say_what_was_expected() {
         for (text, error) in [
-            ("", "time: invalid duration \"\""),
-            ("abc", "time: invalid duration \"abc\""),
-            ("10", "time: missing unit in duration \"10\""),
-            ("1x", "time: unknown unit \"x\" in duration \"1x\""),
-            ("1d2h", "time: unknown unit \"d\" in duration \"1d2h\""),
-            ("-", "time: invalid duration \"-\""),
-            (".", "time: invalid duration \".\""),
-            (".s", "time: invalid duration \".s\""),
-            ("3000000h", "time: invalid duration \"3000000h\""),
-            ("9223372036854775808ns", "time: invalid duration \"9223372036854775808ns\""),
-            ("-9223372036854775809ns", "time: invalid duration \"-9223372036854775809ns\""),
-            ("99999999999999999999h", "time: invalid duration \"99999999999999999999h\""),
-            ("1\"s", "time: unknown unit \"\\\"s\" in duration \"1\\\"s\""),
-            ("1é", "time: unknown unit \"\\xc3\\xa9\" in duration \"1\\xc3\\xa9\""),
+            ("", "invalid duration \"\": expected a number with a unit, such as 15s or 1m30s"),
+            (".s", "invalid duration \".s\": expected a number with a unit, such as 15s or 1m30s"),
+            ("10", "invalid duration \"10\": unit missing; expected ns, us, ms, s, m or h"),
+            ("1d2h", "invalid duration \"1d2h\": unknown unit \"d\"; expected ns, us, ms, s, m or h"),
+            ("3000000h", "invalid duration \"3000000h\": longer than 292 years"),
+            ("9223372036854775808ns", "invalid duration \"9223372036854775808ns\": longer than 292 years"),
+            ("-2562047h48m", "invalid duration \"-2562047h48m\": longer than 292 years"),
         ] {
             assert_eq!(parse_duration(text), Err(error.to_owned()));
+        }
+        for text in ["abc", "-", ".", "1\"s", "1é", "99999999999999999999h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 

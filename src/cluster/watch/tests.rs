@@ -46,7 +46,7 @@ struct Run {
     thread: std::thread::JoinHandle<()>,
 }
 
-fn run(kind: Kind, script: impl FnMut(usize, &str) -> Reply + Send + 'static) -> Run {
+fn run(kind: Inventory, script: impl FnMut(usize, &str) -> Reply + Send + 'static) -> Run {
     let fake = Fake::start(script);
     let access = Access { server: fake.url("http", ""), credentials: Credentials::none() };
     let api = Arc::new(ApiServer::new(access).unwrap());
@@ -82,7 +82,8 @@ impl Run {
 
 #[test]
 fn nodes_are_listed_and_the_watch_begins_at_the_lists_version() {
-    let run = run(Kind::Nodes, |_, head| if is_watch(head) { quiet() } else { Reply::Keep(document(NODES)) });
+    let run =
+        run(Inventory::Nodes, |_, head| if is_watch(head) { quiet() } else { Reply::Keep(document(NODES)) });
     run.changes.recv().unwrap();
     assert!(run.store.lock().unwrap().readiness().nodes_synced);
     let targets = run.store.lock().unwrap().targets();
@@ -102,7 +103,7 @@ fn nodes_are_listed_and_the_watch_begins_at_the_lists_version() {
 
 #[test]
 fn events_change_the_inventory_and_the_next_watch_resumes_at_the_bookmark() {
-    let run = run(Kind::Pods, |n, head| match n {
+    let run = run(Inventory::Pods, |n, head| match n {
         0 => Reply::Keep(document(PODS)),
         1 => Reply::Keep(stream(EVENTS, true)),
         _ => {
@@ -137,7 +138,7 @@ fn pages_are_followed_before_anything_is_removed() {
         [&b"k8s\0"[..], &[0x0a, kind.len() as u8], &kind, &[0x12, list.len() as u8], &list].concat()
     };
     let (first, last) = (page("a/b="), page(""));
-    let run = run(Kind::Nodes, move |n, _| match n {
+    let run = run(Inventory::Nodes, move |n, _| match n {
         0 => Reply::Keep(document(&first)),
         1 => Reply::Keep(document(&last)),
         _ => quiet(),
@@ -170,7 +171,7 @@ fn a_refusal_is_told_with_the_api_servers_words() {
 
 #[test]
 fn k44_an_api_server_that_is_away_at_the_start_is_waited_for() {
-    let run = run(Kind::Nodes, |n, head| match n {
+    let run = run(Inventory::Nodes, |n, head| match n {
         0 => Reply::Close(answer("503 Service Unavailable", "")),
         _ if is_watch(head) => quiet(),
         _ => Reply::Keep(document(NODES)),
@@ -182,7 +183,7 @@ fn k44_an_api_server_that_is_away_at_the_start_is_waited_for() {
 
 #[test]
 fn garbage_for_a_list_or_a_watch_ends_nothing() {
-    let run = run(Kind::Nodes, |n, _| match n {
+    let run = run(Inventory::Nodes, |n, _| match n {
         0 => Reply::Keep(document(b"<html>hello</html>")),
         1 => Reply::Keep(document(NODES)),
         2 => Reply::Keep(stream(b"\x00\x00\x00\x03abc", true)),

@@ -3,7 +3,7 @@ use crate::wire::tests::Lcg;
 
 const REAL: &str = include_str!("../../../tests/golden/kubelet/metrics-resource.txt");
 
-fn decode(pieces: &[&[u8]]) -> (Vec<String>, u32, Option<(u32, Reason)>) {
+fn decode(pieces: &[&[u8]]) -> (Vec<String>, u32, Option<(u32, DropReason)>) {
     let (mut decoder, mut seen) = (Decoder::new(), Vec::new());
     let mut keep = |sample: Sample<'_>| {
         let Key { namespace, pod, container } = sample.key;
@@ -17,7 +17,7 @@ fn decode(pieces: &[&[u8]]) -> (Vec<String>, u32, Option<(u32, Reason)>) {
     (seen, decoder.bad_line_count(), decoder.first_bad())
 }
 
-fn text(body: &str) -> (Vec<String>, u32, Option<(u32, Reason)>) {
+fn text(body: &str) -> (Vec<String>, u32, Option<(u32, DropReason)>) {
     decode(&[body.as_bytes()])
 }
 

@@ -1,51 +1,55 @@
-//! Field selectors: conjunctions of `=` and `!=` terms, sorted before they are read.
+//! Field selectors: conjunctions of `=` and `!=` terms.
 
-use super::bounded;
+use super::{check_len, error_at, too_many_terms};
 use crate::limits::SELECTOR_TERMS_MAX;
+use crate::wire::text::quoted;
 
 /// One term of a field selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Term {
+struct FieldTerm {
     field: String,
     equal: bool,
     value: String,
 }
 
-/// A parsed field selector; matches everything when empty. Which fields there are is not its business.
+/// A parsed field selector; matches everything when empty. Which fields exist is the caller's business.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSelector {
-    terms: Vec<Term>,
+    /// Sorted by field, then operator and value.
+    terms: Vec<FieldTerm>,
 }
 
 impl FieldSelector {
     /// Parses `field=value`, `field==value` and `field!=value`, joined by commas; `\` escapes `\`, `,` and `=` in
     /// values. Empty terms are left out, blanks belong to fields and values.
     /// # Errors
-    /// The reference's text; text of our own beyond `limits::SELECTOR_LEN_MAX` and `SELECTOR_TERMS_MAX`.
+    /// One line with the position (in bytes, from 1) and what was expected there.
     pub fn parse(text: &str) -> Result<FieldSelector, String> {
-        bounded(text)?;
-        let mut parts: Vec<&str> = split_terms(text).filter(|part| !part.is_empty()).collect();
-        if parts.len() > SELECTOR_TERMS_MAX {
-            return Err(format!("the selector has more than {SELECTOR_TERMS_MAX} terms"));
-        }
-        parts.sort_unstable();
-        let mut terms = Vec::with_capacity(parts.len());
-        for part in parts {
-            let (field, operator) = part
-                .find(['!', '='])
-                .and_then(|_| split_operator(part))
-                .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{part}'"))?;
-            let value = part.get(field.len() + operator.len()..).unwrap_or("");
-            let value = unescaped(value)?;
+        check_len(text)?;
+        let mut terms = Vec::new();
+        for (at, part) in split_terms(text).filter(|(_, part)| !part.is_empty()) {
+            if terms.len() >= SELECTOR_TERMS_MAX {
+                return Err(too_many_terms());
+            }
+            let (field, operator) = split_operator(part).ok_or_else(|| {
+                error_at(
+                    at,
+                    &format!("expected FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE, found {}", quoted(part)),
+                )
+            })?;
+            let start = field.len() + operator.len();
+            let (_, value) = part.split_at_checked(start).unwrap_or_default();
+            let value = unescaped(value, at + start)?;
             // A term about nothing at all (`=`) says nothing.
             if !(field.is_empty() && value.is_empty()) {
-                terms.push(Term { field: field.to_owned(), equal: operator != "!=", value });
+                terms.push(FieldTerm { field: field.to_owned(), equal: operator != "!=", value });
             }
         }
+        terms.sort_by(|a, b| (&a.field, a.equal, &a.value).cmp(&(&b.field, b.equal, &b.value)));
         Ok(FieldSelector { terms })
     }
 
-    /// Field, whether it must equal, and value of each term, in the order in which they are checked.
+    /// Field, whether it must equal, and value of each term.
     pub fn terms(&self) -> impl Iterator<Item = (&str, bool, &str)> {
         self.terms.iter().map(|t| (&*t.field, t.equal, &*t.value))
     }
@@ -62,13 +66,18 @@ impl FieldSelector {
     }
 }
 
-/// The terms between commas that no backslash escapes.
-fn split_terms(text: &str) -> impl Iterator<Item = &str> {
-    let mut escaped = false;
-    text.split(move |c| {
-        let splits = c == ',' && !escaped;
-        escaped = c == '\\' && !escaped;
+/// The terms between commas that no backslash escapes, with their positions.
+fn split_terms(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut is_escaped = false;
+    let parts = text.split(move |c| {
+        let splits = c == ',' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
         splits
+    });
+    parts.scan(0, |next, part| {
+        let at = *next;
+        *next += part.len() + 1;
+        Some((at, part))
     })
 }
 
@@ -81,23 +90,18 @@ fn split_operator(term: &str) -> Option<(&str, &str)> {
     })
 }
 
-/// A value without its escapes.
-fn unescaped(value: &str) -> Result<String, String> {
+/// A value without its escapes; `start` is its position in the selector.
+fn unescaped(value: &str, start: usize) -> Result<String, String> {
+    const ESCAPES: &str = r"expected '\\', '\,' or '\=' for a backslash, comma or equals sign in a value";
     let mut out = String::with_capacity(value.len());
-    let mut chars = value.chars();
-    while let Some(c) = chars.next() {
+    let mut chars = value.char_indices();
+    while let Some((at, c)) = chars.next() {
         match c {
             '\\' => match chars.next() {
-                Some(c @ ('\\' | ',' | '=')) => out.push(c),
-                Some(c) => return Err(format!("invalid field selector: invalid escape sequence: \\{c}")),
-                None => return Err("invalid field selector: invalid escape sequence: \\".to_owned()),
+                Some((_, c @ ('\\' | ',' | '='))) => out.push(c),
+                _ => return Err(error_at(start + at, ESCAPES)),
             },
-            ',' | '=' => {
-                return Err(format!(
-                    "invalid field selector: unescaped character in value: {}",
-                    u32::from(c)
-                ));
-            }
+            ',' | '=' => return Err(error_at(start + at, ESCAPES)),
             c => out.push(c),
         }
     }

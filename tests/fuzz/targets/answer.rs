@@ -12,10 +12,8 @@ use toplet::api::{self, Context, Settings, Vitals};
 use toplet::serve::http1;
 use toplet::serve::response::{self, Frame, Meta};
 use toplet::store::batch::Batch;
-use toplet::store::row::Point;
-use toplet::store::{Capacity, Kind, NodeRecord, PodRecord, Store};
-use toplet::units::{Bytes, CoreNanos, UnixNanos, Window};
-use toplet::wire::exposition::Key;
+use toplet::store::{Capacity, Inventory, NodeRecord, PodRecord, Store};
+use toplet::units::{UnixNanos, Window};
 use toplet::wire::protobuf::{Fields, MAGIC};
 use toplet::wire::selector::LabelSelector;
 
@@ -42,41 +40,42 @@ struct World {
     store: Store,
 }
 
-fn point(turn: u64, seed: u64) -> Point {
-    let mut point = Point::NONE;
-    point.taken_at = UnixNanos(NOW.0 - 25_000_000_000 + i64::try_from(turn).unwrap() * 15_000_000_000);
-    (point.cpu, point.working_set) = (CoreNanos(1 + (turn + 1) * seed * 7_919), Bytes(seed * 4096));
-    point
+/// CPU and memory lines of a node or a container.
+fn samples(family: &str, labels: &str, turn: u64, seed: u64) -> String {
+    let at = (NOW.0 - 25_000_000_000) / 1_000_000 + i64::try_from(turn).unwrap() * 15_000;
+    let (cpu, memory) = (0.001 * ((turn + 1) * seed) as f64, seed * 4096);
+    format!("{family}_cpu_usage_seconds_total{labels} {cpu} {at}\n{family}_memory_working_set_bytes{labels} {memory} {at}\n")
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let capacity = Capacity { nodes: 8, pods: 128, containers: 256, text_len: 1 << 16 };
     let mut store = Store::new(capacity, Window::from_secs(60));
-    store.begin_list(Kind::Nodes);
+    store.begin_list(Inventory::Nodes);
     for name in ["edge-1", "edge-2", "quiet"] {
         let labels = LABELS.to_vec();
         store.upsert_node(&NodeRecord { name, labels, ready: true, ..NodeRecord::default() }).unwrap();
     }
-    store.end_list(Kind::Nodes);
-    store.begin_list(Kind::Pods);
+    store.end_list(Inventory::Nodes);
+    store.begin_list(Inventory::Pods);
     let names: Vec<String> = (0..70).map(|at| format!("pod-{at:02}")).collect();
     for (at, name) in names.iter().enumerate() {
         let namespace = if at % 3 == 0 { "default" } else { "kube-public" };
         store.upsert_pod(&PodRecord { namespace, name, labels: LABELS[at % 12..].to_vec() }).unwrap();
     }
-    store.end_list(Kind::Pods);
+    store.end_list(Inventory::Pods);
     for turn in 0..2 {
         for (node_at, node) in ["edge-1", "edge-2"].into_iter().enumerate() {
             let mut batch = Batch::new();
             batch.begin(UnixNanos(0));
-            batch.set_node(point(turn, 1_000_000));
+            let mut body = samples("node", "", turn, 1_000_000);
             for (at, pod) in names.iter().enumerate().filter(|(at, _)| at % 2 == node_at && *at != 5) {
                 let namespace = if at % 3 == 0 { "default" } else { "kube-public" };
                 for container in ["main", "side"] {
-                    let key = Key { namespace, pod, container };
-                    batch.set_container(key, point(turn, 1 + at as u64 * 101)).unwrap();
+                    let labels = format!("{{container=\"{container}\",namespace=\"{namespace}\",pod=\"{pod}\"}}");
+                    body += &samples("container", &labels, turn, 1 + at as u64 * 101);
                 }
             }
+            batch.feed(body.as_bytes()).unwrap();
             batch.finish();
             store.commit(node, &batch);
         }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use toplet::store::{Capacity, Kind, Store};
+use toplet::store::{Capacity, Inventory, Store};
 use toplet::units::Window;
 use toplet::wire::kube_objects::StatusObject;
 use toplet::wire::kube_stream::ListDecoder;
@@ -29,15 +29,15 @@ fuzz_target!(|input: &[u8]| {
     let whole = objects(bytes, bytes.len().max(1), &mut store);
     toplet_fuzz::check(&store, CAPACITY.nodes, CAPACITY.pods, CAPACITY.text_len);
     // A second list replaces the first, whatever it holds.
-    for kind in [Kind::Nodes, Kind::Pods] {
+    for kind in [Inventory::Nodes, Inventory::Pods] {
         store.begin_list(kind);
     }
     assert_eq!(whole, objects(bytes, piece_len, &mut store));
-    for kind in [Kind::Nodes, Kind::Pods] {
+    for kind in [Inventory::Nodes, Inventory::Pods] {
         store.end_list(kind);
     }
     toplet_fuzz::check(&store, CAPACITY.nodes, CAPACITY.pods, CAPACITY.text_len);
-    for kind in [Kind::Nodes, Kind::Pods] {
+    for kind in [Inventory::Nodes, Inventory::Pods] {
         store.begin_list(kind);
         store.end_list(kind);
     }
