@@ -484,6 +484,32 @@ fn the_readme_is_short() {
     assert!(lines <= README_LINES_MAX, "README.md has {lines} lines, at most {README_LINES_MAX}");
 }
 
+/// Places that name the version and name another one.
+fn other_versions(version: &str, files: &BTreeMap<String, String>) -> Vec<String> {
+    let named = [
+        ("Dockerfile", "ARG VERSION=".to_string()),
+        ("CHANGELOG.md", "\n## ".to_string()),
+        ("configs/INSTALL.md", "toplet:v".to_string()),
+        ("configs/INSTALL.md", "toplet_".to_string()),
+        ("configs/deployment.yaml", "image: toplet:v".to_string()),
+        ("configs/static-pod.yaml", "image: toplet:v".to_string()),
+    ];
+    let wrong = |(path, before): &(&str, String)| {
+        let text = files.get(*path).map_or("", String::as_str);
+        let first =
+            text.split(before.as_str()).skip(1).find(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        (!first.is_some_and(|rest| rest.starts_with(version))).then(|| format!("{path}: after {before:?}"))
+    };
+    named.iter().filter_map(wrong).collect()
+}
+
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let wrong = other_versions(env!("CARGO_PKG_VERSION"), &tree());
+    assert!(wrong.is_empty(), "another version than Cargo.toml's: {wrong:?}");
+    assert_eq!(other_versions("999.0.0", &tree()).len(), 6);
+}
+
 fn stray(names: &[&str]) -> Vec<String> {
     names
         .iter()
