@@ -301,6 +301,13 @@ pub const CERTIFICATE_RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 360
 /// Bytes of a file of flags (`--config`): a longer one is a start-up error.
 pub const FLAG_FILE_LEN_MAX: usize = 64 * 1024;
 
+/// Most that `--max-nodes`, `--max-pods` and `--max-containers` may ask for: their address space must be there.
+pub const NODES_MAX: u32 = 100_000;
+/// See [`NODES_MAX`].
+pub const PODS_MAX: u32 = 2_000_000;
+/// See [`NODES_MAX`].
+pub const CONTAINERS_MAX: u32 = 4_000_000;
+
 /// Default of `--max-nodes`: beyond it a node is refused, counted and named in the log.
 pub const NODES_DEFAULT: u32 = 1_000;
 

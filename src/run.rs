@@ -4,18 +4,18 @@
 //! the serving thread answers discovery while the first list and scrape are still under way.
 
 mod cluster;
-mod keeper;
+mod housekeeping;
+mod shared;
 
-use crate::access::{FrontProxySettings, Mode as AccessMode, Policy, cache::Lifetimes, review::Ask};
+use crate::access::review::Ask;
 use crate::api::{self, Vitals};
-use crate::cli::{self, Command, Config, Mode, START_ERROR_CODE, Surroundings};
-use crate::cluster::authentication::{self, Authentication};
-use crate::counters::Counters;
+use crate::cli::{self, Command, Config, RunMode, Surroundings};
+use crate::cluster::authentication::Authentication;
 use crate::host::signals::Signals;
 use crate::host::{allocator, clock, listen, log as logger, memory, systemd, threads};
 use crate::limits;
 use crate::lock::lock;
-use crate::net::certificate::{Certificates, subject_names};
+use crate::net::certificate::{CertificateSettings, Certificates, subject_names};
 use crate::net::tls;
 use crate::poller::Poller;
 use crate::serve::{self, App, Options};
@@ -23,83 +23,62 @@ use crate::source::machine::{HostSource, Roots};
 use crate::source::{Reading, Source, SourceError};
 use crate::store::batch::Batch;
 use crate::store::{Store, Target};
-use crate::units::Window;
-use crate::wire::selector::LabelSelector;
-use cluster::{Clients, Cluster};
-use keeper::Keeper;
+use cluster::{Clients, ClusterThreads};
+use housekeeping::Housekeeping;
+use shared::{SharedState, poll};
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-/// Runs the program with its argument list; the exit code is 0 after a clean stop and 2 after a start-up error.
+/// Runs the program with its argument list. The exit code is 0 after a clean stop, 2 when the flags cannot be used, and 1
+/// when something else is in the way that a restart may find gone.
 pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let command = match cli::parse(args, &Surroundings::look()) {
         Ok(command) => command,
-        Err(error) => return refuse(&error.to_string()),
+        Err(error) => return fail(&error.to_string(), cli::FLAGS_ERROR_CODE),
     };
     match command {
-        Command::Say(text) => say(&text),
-        Command::Check(check) => match check.report(&cli::judge_file) {
-            Ok(report) => say(&report),
-            Err(error) => refuse(&error.to_string()),
+        Command::Say(text) => print(&text),
+        Command::Check(check) => match check.report(&cli::validate_file) {
+            Ok(report) => print(&report),
+            Err(error) => fail(&error.to_string(), cli::FLAGS_ERROR_CODE),
         },
         Command::Run(config) => match Program::start(*config) {
             Ok(program) => program.serve(),
-            Err(error) => refuse(&error),
+            Err(error) => fail(&error, cli::ENVIRONMENT_ERROR_CODE),
         },
     }
 }
 
-fn say(text: &str) -> ExitCode {
-    // Nobody reads on when standard output is closed, and nothing is lost then.
+fn print(text: &str) -> ExitCode {
+    // A closed standard output has no reader, so nothing is lost.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 
-fn refuse(error: &str) -> ExitCode {
+fn fail(error: &str, code: u8) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "toplet: {error}");
-    ExitCode::from(START_ERROR_CODE)
+    ExitCode::from(code)
 }
 
 /// Everything that lives as long as the process.
 struct Program {
     config: Config,
-    shared: Shared,
+    shared: SharedState,
     options: Options,
     signals: Signals,
-    cluster: Option<Cluster>,
+    cluster: Option<ClusterThreads>,
     authentication: Arc<Authentication>,
     poller: Poller,
-}
-
-/// What several threads share.
-#[derive(Clone)]
-struct Shared {
-    store: Arc<Mutex<Store>>,
-    metrics: Arc<Counters>,
-    stopping: Arc<AtomicBool>,
-}
-
-impl Shared {
-    fn new(config: &Config) -> Shared {
-        let resolution = Window(i64::try_from(config.resolution.as_nanos()).unwrap_or(i64::MAX));
-        let metrics = Counters::new(config.resolution);
-        metrics.capacity(config.capacity);
-        Shared {
-            store: Arc::new(Mutex::new(Store::new(config.capacity, resolution))),
-            metrics: Arc::new(metrics),
-            stopping: Arc::new(AtomicBool::new(false)),
-        }
-    }
 }
 
 impl Program {
     fn start(config: Config) -> Result<Program, String> {
         allocator::limit();
-        logger::start(config.log.verbosity, config.log.json);
+        logger::start(config.log_verbosity, config.log_json);
         for warning in &config.warnings {
             log::warn!("{warning}");
         }
@@ -107,9 +86,9 @@ impl Program {
         // Files first, then the port: a mistake in one of them must not leave a certificate behind.
         let clients = Clients::open(&config)?;
         let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
-        let authentication = Arc::new(Authentication::new(trust_settings(&config), tokens)?);
+        let authentication = Arc::new(Authentication::new(config.trust.clone(), tokens)?);
         let options = options(&config)?;
-        let shared = Shared::new(&config);
+        let shared = SharedState::new(&config);
         let (cluster, poller) = match clients {
             None => (None, poll_host(&config, &shared)?),
             Some(clients) => {
@@ -124,9 +103,9 @@ impl Program {
         let Program { config, shared, options, signals, cluster, authentication, poller } = self;
         announce(&config);
         let (stopper, stop_signal) = serve::stop_signal();
-        let ask = cluster.as_ref().map(Cluster::ask);
+        let ask = cluster.as_ref().map(ClusterThreads::ask);
         let app = app(&config, &shared, &authentication, &poller, ask);
-        let keeper = Keeper {
+        let housekeeping = Housekeeping {
             signals,
             stopper,
             stopping: shared.stopping,
@@ -136,8 +115,8 @@ impl Program {
             store: shared.store,
             resolution: config.resolution,
         };
-        if let Err(error) = threads::spawn("keeper", move || keeper.work()) {
-            return refuse(&format!("no thread for signals: {error}"));
+        if let Err(error) = threads::spawn("housekeeping", move || housekeeping.work()) {
+            return fail(&format!("no thread for signals: {error}"), cli::ENVIRONMENT_ERROR_CODE);
         }
         systemd::ready(&format!("serving on {}", config.listen));
         let served = serve::run(options, app, stop_signal);
@@ -148,7 +127,9 @@ impl Program {
         }
         match served {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refuse(&format!("cannot serve on {}: {error}", config.listen)),
+            Err(error) => {
+                fail(&format!("cannot serve on {}: {error}", config.listen), cli::ENVIRONMENT_ERROR_CODE)
+            }
         }
     }
 }
@@ -156,7 +137,7 @@ impl Program {
 /// Says where it serves; in host-only mode also one line to try.
 fn announce(config: &Config) {
     log::info!("serving the Metrics API on https://{} ({})", config.listen, config.mode_reason);
-    if config.mode == Mode::HostOnly {
+    if config.mode == RunMode::HostOnly {
         let mut out = std::io::stdout();
         let _ = writeln!(
             out,
@@ -166,7 +147,7 @@ fn announce(config: &Config) {
     }
 }
 
-fn poll_host(config: &Config, shared: &Shared) -> Result<Poller, String> {
+fn poll_host(config: &Config, shared: &SharedState) -> Result<Poller, String> {
     let mut machine = HostSource::open(Roots::default()).map_err(|e| format!("{}; {}", e.message, e.hint))?;
     machine.refresh_inventory(&shared.store);
     let machine = Arc::new(Mutex::new(machine));
@@ -176,12 +157,6 @@ fn poll_host(config: &Config, shared: &Shared) -> Result<Poller, String> {
         shared,
         Box::new(move || Box::new(ThisMachine { machine: machine.clone(), store: store.clone() })),
     )
-}
-
-fn poll(config: &Config, shared: &Shared, sources: crate::poller::Sources) -> Result<Poller, String> {
-    let selector = LabelSelector::parse(&config.kubelet.node_selector)?;
-    Poller::start(config.resolution, selector, shared.store.clone(), shared.metrics.clone(), sources)
-        .map_err(|e| format!("no thread for scraping: {e}"))
 }
 
 /// The host source with its inventory kept up to date: pods come and go between two readings.
@@ -204,10 +179,11 @@ fn options(config: &Config) -> Result<Options, String> {
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let names =
         subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(config.listen.ip()));
-    let certificates = Certificates::load(&config.serving.certificates(names), clock::wall())?;
+    let settings = CertificateSettings { names, ..config.certificates.clone() };
+    let certificates = Certificates::load(&settings, clock::wall())?;
     Ok(Options {
         listeners: vec![listener],
-        tls: tls::server_config(&config.serving.tls, certificates.clone())?,
+        tls: tls::server_config(&config.tls, certificates.clone())?,
         certificates,
         shutdown_delay: config.shutdown_delay,
         connections_max: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
@@ -216,13 +192,13 @@ fn options(config: &Config) -> Result<Options, String> {
 
 fn app(
     config: &Config,
-    shared: &Shared,
+    shared: &SharedState,
     authentication: &Arc<Authentication>,
     poller: &Poller,
     ask: Option<Arc<Ask>>,
 ) -> App {
     let (poller, stopping) = (poller.clone(), shared.stopping.clone());
-    let (host_only, started_at) = (config.mode == Mode::HostOnly, clock::wall());
+    let (host_only, started_at) = (config.mode == RunMode::HostOnly, clock::wall());
     let vitals = move |with_process: bool| Vitals {
         tick_age: poller.tick_age(clock::mono()),
         stopping: stopping.load(Ordering::Relaxed),
@@ -235,51 +211,17 @@ fn app(
         store: shared.store.clone(),
         metrics: shared.metrics.clone(),
         settings: api::Settings {
-            node_selector: LabelSelector::parse(&config.kubelet.node_selector).unwrap_or_default(),
+            node_selector: config.node_selector.clone(),
             server_address: format!(":{}", config.listen.port()),
             resolution: config.resolution,
         },
         authentication: authentication.clone(),
-        policy: Policy {
-            always_allow_paths: config.authorization.always_allow_paths.clone(),
-            mode: access_mode(config),
-        },
-        lifetimes: Lifetimes {
-            token: config.authentication.token_ttl,
-            allowed: config.authorization.authorized_ttl,
-            denied: config.authorization.unauthorized_ttl,
-        },
+        policy: config.policy.clone(),
+        lifetimes: config.lifetimes,
         ask,
         vitals: Box::new(vitals),
         requests_max: usize::try_from(config.max_requests).unwrap_or(usize::MAX),
         request_time_max: config.request_timeout.min(limits::REQUEST_TIME_MAX),
-    }
-}
-
-fn access_mode(config: &Config) -> AccessMode {
-    match (&config.mode, &config.authentication.client_ca) {
-        (Mode::HostOnly, Some(_)) => AccessMode::HostClientCertificate,
-        (Mode::HostOnly, None) => AccessMode::HostAnonymous,
-        _ => AccessMode::Delegated,
-    }
-}
-
-fn trust_settings(config: &Config) -> authentication::Settings {
-    let flags = &config.authentication;
-    let header = &flags.request_header;
-    authentication::Settings {
-        skip_lookup: flags.skip_lookup,
-        tolerate_lookup_failure: flags.tolerate_lookup_failure,
-        client_ca_file: flags.client_ca.clone(),
-        front_proxy_ca_file: header.ca.clone(),
-        front_proxy: FrontProxySettings {
-            ca_pem: None,
-            allowed_names: header.allowed_names.clone(),
-            username_headers: header.username_headers.clone(),
-            group_headers: header.group_headers.clone(),
-            extra_prefixes: header.extra_prefixes.clone(),
-            uid_headers: header.uid_headers.clone(),
-        },
     }
 }
 
@@ -293,6 +235,9 @@ fn listener(config: &Config) -> Result<TcpListener, String> {
         ErrorKind::AddrInUse => format!(
             "--secure-port={port}: the port is in use on {address}; stop its holder (on a host network 10250 is the \
              kubelet's), or choose another"
+        ),
+        ErrorKind::AddrNotAvailable => format!(
+            "--bind-address={address}: no interface of this machine has the address; is the network up yet?"
         ),
         ErrorKind::PermissionDenied => {
             format!("--secure-port={port}: {e}; choose a port from 1024 on, or grant CAP_NET_BIND_SERVICE")

@@ -5,9 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use toplet::cli::{
-    Check, Command, Config, KubeletTrust, Mode, Named, Presence, StartError, Surroundings, parse,
-};
+use toplet::cli::{Command, Config, ConfigCheck, Named, Presence, RunMode, StartError, Surroundings, parse};
 
 fn shipped(directory: &str, extension: &str) -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
@@ -19,7 +17,7 @@ fn shipped(directory: &str, extension: &str) -> Vec<PathBuf> {
     paths
 }
 
-fn check(args: &[String], around: &Surroundings) -> Result<Check, StartError> {
+fn check(args: &[String], around: &Surroundings) -> Result<ConfigCheck, StartError> {
     let words = ["toplet", "check"].map(OsString::from).into_iter().chain(args.iter().map(OsString::from));
     match parse(words, around)? {
         Command::Check(check) => Ok(*check),
@@ -30,10 +28,7 @@ fn check(args: &[String], around: &Surroundings) -> Result<Check, StartError> {
 /// Knows the paths that the shipped files name; nothing else is good.
 fn stand_in(named: &Named<'_>) -> Result<(), String> {
     let good = match named {
-        Named::Kubeconfig(path) => {
-            [Path::new("/run/credentials/toplet.service/kubeconfig"), Path::new("/etc/toplet/kubeconfig")]
-                .contains(path)
-        }
+        Named::Kubeconfig(path) => *path == Path::new("/etc/toplet/kubeconfig"),
         Named::Authority(path) => *path == Path::new("/etc/kubernetes/pki/ca.crt"),
         Named::Pair(..) => false,
     };
@@ -83,13 +78,10 @@ fn every_shipped_flag_file_passes_and_warns_of_nothing() {
 fn the_k3s_and_kubeadm_files_serve_a_cluster_beside_the_kubelet() {
     for name in ["k3s-server.conf", "kubeadm.conf"] {
         let (config, _) = config_file(name);
-        assert!(matches!(config.mode, Mode::Kubeconfig { .. }), "{name}");
+        assert!(matches!(config.mode, RunMode::Kubeconfig { .. }), "{name}");
         assert_ne!(config.listen.port(), 10250, "{name}");
-        assert!(config.kubelet.use_node_status_port);
-        assert!(
-            matches!(config.kubelet.trust, KubeletTrust::ApiServerCa | KubeletTrust::CaFile(_)),
-            "{name}"
-        );
+        assert!(config.kubelet_addresses.use_status_port && config.kubelet_addresses.https);
+        assert!(!config.kubelet_credentials.insecure_tls, "{name}");
     }
 }
 
@@ -98,7 +90,7 @@ fn the_host_only_file_serves_loopback_even_where_k3s_is_installed() {
     let path = shipped("configs", "conf").into_iter().find(|path| path.ends_with("host-only.conf")).unwrap();
     let around = Surroundings { k3s: Presence::Readable, ..Surroundings::default() };
     let check = check(&[format!("--config={}", path.display())], &around).unwrap();
-    assert_eq!(check.config().mode, Mode::HostOnly);
+    assert_eq!(check.config().mode, RunMode::HostOnly);
     assert!(check.config().listen.ip().is_loopback());
 }
 
@@ -116,7 +108,7 @@ fn the_deployments_arguments_are_those_of_metrics_server() {
         ]
     );
     let check = check(&args, &pod()).unwrap();
-    assert!(matches!(check.config().mode, Mode::InCluster { .. }));
+    assert!(matches!(check.config().mode, RunMode::InCluster { .. }));
     check.report(&stand_in).unwrap();
 }
 
@@ -125,7 +117,7 @@ fn the_static_pods_arguments_need_no_service_account() {
     let args = manifest_args("static-pod.yaml");
     let tokenless = Surroundings { token: Presence::Absent, ..pod() };
     let check = check(&args, &tokenless).unwrap();
-    assert!(matches!(check.config().mode, Mode::Kubeconfig { .. }));
+    assert!(matches!(check.config().mode, RunMode::Kubeconfig { .. }));
     assert_ne!(check.config().listen.port(), 10250);
     check.report(&stand_in).unwrap();
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use support::lab::Lab;
-use support::toplet::{Toplet, run};
+use support::toplet::{Folder, Toplet, run};
 
 /// The base of the shipped manifest.
 const BASE: &str = "--cert-dir=/tmp/x --kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname \
@@ -93,7 +93,8 @@ fn mistakes_name_the_flag_and_end_with_two() {
         (vec!["--kubelet-client-certificate=/tmp/x"], "--kubelet-client-key"),
         (vec!["--kubelet-insecure-tls", "--kubelet-certificate-authority=/tmp/x"], "--kubelet-insecure-tls"),
         (vec!["--node-selector=a in ("], "--node-selector"),
-        (vec!["--kubeconfig=/nowhere/kubeconfig"], "/nowhere/kubeconfig"),
+        (vec!["--max-nodes=1000000000"], "--max-nodes"),
+        (vec!["chekc"], "unknown command"),
         (vec!["--tls-min-version=VersionTLS99"], "--tls-min-version"),
     ] {
         let (code, _, said) = run(&arguments);
@@ -106,8 +107,10 @@ fn mistakes_name_the_flag_and_end_with_two() {
 fn k49_every_flag_takes_its_default() {
     let defaults: Vec<String> = toplet::cli::flags::FLAGS
         .iter()
-        .filter(|flag| !flag.default.is_empty() && flag.effect != toplet::cli::flags::Effect::Immediate)
-        .map(|flag| format!("--{}={}", flag.name, flag.default))
+        .filter(|flag| {
+            !flag.default_text().is_empty() && flag.effect != toplet::cli::flags::Effect::Immediate
+        })
+        .map(|flag| format!("--{}={}", flag.name, flag.default_text()))
         .collect();
     assert!(defaults.len() > 20);
     let mut arguments = vec!["check"];
@@ -115,4 +118,38 @@ fn k49_every_flag_takes_its_default() {
     arguments.extend(["--bind-address=127.0.0.1"]);
     let (code, out, said) = run(&arguments);
     assert_eq!(code, Some(0), "{out}{said}");
+}
+
+#[test]
+fn the_environment_ends_the_start_with_one() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("--secure-port={}", taken.local_addr().unwrap().port());
+    let cert_dir = format!("--cert-dir={}", folder.path().display());
+    for (arguments, named) in [
+        (vec!["--host-only", &port, &cert_dir], "the port is in use"),
+        (vec!["--kubeconfig=/nowhere/kubeconfig"], "/nowhere/kubeconfig"),
+        (
+            vec!["--host-only", "--bind-address=192.0.2.7", "--client-ca-file=/nowhere/ca.crt"],
+            "/nowhere/ca.crt",
+        ),
+    ] {
+        let (code, _, stderr) = run(&arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(named), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_leaves_the_certificate_in_memory() {
+    let folder = Folder::new();
+    // A file where the directory should be: nobody can write below it, root neither.
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let cert_dir = format!("--cert-dir={}", file.join("certificates").display());
+    let port = support::toplet::free_port();
+    let mut toplet = Toplet::spawn(&folder, &["--host-only", &cert_dir, &format!("--secure-port={port}")]);
+    toplet.port = port;
+    assert_eq!(toplet.body("/livez"), "ok");
+    assert_eq!(toplet.logged("certificate in memory"), 1, "{:?}", toplet.log());
 }

@@ -40,7 +40,6 @@ const FLOORS: &[&[&str]] = &[
 /// The file that may name a borrowed crate; a directory where it is woven into all of it: the C library with the operating
 /// system, the executor with serving, TLS with the network.
 const BORROWED: &[(&str, &[&str])] = &[
-    ("argh", &["src/cli/args.rs"]),
     ("dlmalloc", &["src/host/allocator.rs"]),
     ("futures_rustls", &["src/serve/connection.rs"]),
     ("httparse", &["src/serve/http1.rs"]),

@@ -2,13 +2,14 @@
 //!
 //! Understood: `--a=b`, `--a b`, `--switch`, `--switch=false`, `-v4`, `-v 4`, `-v=4`, `--` and `_` for `-` in names. A
 //! repeated flag keeps its last value; of a list the first occurrence replaces the default and later ones append. A file
-//! named by `--config` is one flag a line and counts as said before the command line. Every value is judged where it
+//! named by `--config` is one flag a line and counts as given before the command line. Every value is validated where it
 //! stands, so that an error names its line. The result holds every flag of the table, with where its value came from.
 
-use super::error::{Origin, StartError};
-use super::flags::{self, Effect, FLAGS, Flag, Kind};
+use super::error::{StartError, ValueOrigin};
+use super::flags::{self, Effect, FLAGS, Flag, ValueKind};
 use super::value;
 use crate::limits;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// One flag's value, settled.
@@ -19,7 +20,7 @@ pub struct Setting {
     /// Its values: one, or the elements of a list as they were written.
     pub values: Vec<String>,
     /// Where the last of them came from.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 impl Setting {
@@ -45,11 +46,72 @@ pub struct Settled {
     pub version: bool,
 }
 
-/// One flag as it was said.
-struct Said {
+impl Settled {
+    /// The setting of a flag. Every name asked for stands in the table: a test builds the whole configuration.
+    fn setting(&self, name: &str) -> Option<&Setting> {
+        let setting = self.settings.iter().find(|setting| setting.flag.name == name);
+        debug_assert!(setting.is_some(), "--{name} is not in the table");
+        setting
+    }
+
+    /// Where a flag's value came from.
+    #[must_use]
+    pub fn origin(&self, name: &str) -> ValueOrigin {
+        self.setting(name).map_or(ValueOrigin::Default, |setting| setting.origin.clone())
+    }
+
+    /// Whether the flag was given.
+    #[must_use]
+    pub fn given(&self, name: &str) -> bool {
+        matches!(self.origin(name), ValueOrigin::CommandLine | ValueOrigin::File(..))
+    }
+
+    /// Replaces what is in force, for the reason given, which completes `--name=value (reason)`.
+    pub fn choose(&mut self, name: &str, value: &str, reason: &'static str) {
+        if let Some(setting) = self.settings.iter_mut().find(|setting| setting.flag.name == name) {
+            setting.values = vec![value.to_owned()];
+            setting.origin = ValueOrigin::Chosen(reason);
+        }
+    }
+
+    /// A mistake of a flag, placed where it was given.
+    pub fn error(&self, name: &str, problem: impl Into<String>, remedy: &str) -> StartError {
+        StartError::new(format!("--{name}"), self.origin(name), problem, remedy)
+    }
+
+    /// The value in force as text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        self.setting(name).map(Setting::text).unwrap_or_default()
+    }
+
+    /// A path, unless it is empty.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    /// The elements of a repeated flag.
+    #[must_use]
+    pub fn repeated(&self, name: &str) -> Vec<String> {
+        let values = self.setting(name).map(|setting| setting.values.as_slice()).unwrap_or_default();
+        values.iter().filter(|value| !value.is_empty()).cloned().collect()
+    }
+
+    /// The value in force, read as its type.
+    /// # Errors
+    /// What it is not; the values given were validated before, so this is a mistake in the table.
+    pub fn read<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, StartError> {
+        let text = self.text(name);
+        read(&text).map_err(|not| self.error(name, format!("`{text}` is not {not}"), ""))
+    }
+}
+
+/// One flag as it was given.
+struct Given {
     flag: &'static Flag,
     value: String,
-    origin: Origin,
+    origin: ValueOrigin,
 }
 
 /// Settles the arguments (without the program's name). `read` returns the text of a flag file.
@@ -61,21 +123,19 @@ pub fn settle(
 ) -> Result<Settled, StartError> {
     let mut settled = Settled::default();
     let mut words = Vec::new();
-    let said = split(args, &mut words)?;
+    let given = split(args, &mut words)?;
     let mut all = Vec::new();
-    for file in said.iter().filter(|said| said.flag.name == "config") {
+    for file in given.iter().filter(|given| given.flag.name == "config") {
         read_file(&file.value, read, &mut all)?;
     }
-    all.extend(said);
-    for said in &all {
-        value::judge(said.flag.kind, &said.value).map_err(|not| {
-            let problem = format!("`{}` is not {not}", said.value);
-            StartError::new(format!("--{}", said.flag.name), said.origin.clone(), problem, "")
-        })?;
+    all.extend(given);
+    for given in &all {
+        value::validate(given.flag.kind, &given.value)
+            .map_err(|not| invalid(given.flag, &given.origin, &given.value, &not))?;
     }
     let wanted = |name| {
-        let last = all.iter().rev().find(|said| said.flag.name == name);
-        last.is_some_and(|said| value::switch(&said.value) == Ok(true))
+        let last = all.iter().rev().find(|given| given.flag.name == name);
+        last.is_some_and(|given| value::switch(&given.value) == Ok(true))
     };
     settled.help = wanted("help");
     settled.version = wanted("version");
@@ -84,33 +144,38 @@ pub fn settle(
     Ok(settled)
 }
 
-/// The value of one flag after everything that was said.
-fn merge(flag: &'static Flag, all: &[Said]) -> Setting {
-    let mut setting = Setting { flag, values: Vec::new(), origin: Origin::Default };
-    for said in all.iter().filter(|said| said.flag.name == flag.name) {
-        if !matches!(flag.kind, Kind::List | Kind::Repeated) {
+/// The value of one flag after everything that was given.
+fn merge(flag: &'static Flag, all: &[Given]) -> Setting {
+    let mut setting = Setting { flag, values: Vec::new(), origin: ValueOrigin::Default };
+    for given in all.iter().filter(|given| given.flag.name == flag.name) {
+        if !matches!(flag.kind, ValueKind::List | ValueKind::Repeated) {
             setting.values.clear();
         }
-        setting.values.push(said.value.clone());
-        setting.origin = said.origin.clone();
+        setting.values.push(given.value.clone());
+        setting.origin = given.origin.clone();
     }
-    if setting.origin == Origin::Default && !flag.default.is_empty() {
-        setting.values.push(flag.default.to_owned());
+    let default = flag.default_text();
+    if setting.origin == ValueOrigin::Default && !default.is_empty() {
+        setting.values.push(default.into_owned());
     }
     setting
 }
 
+fn invalid(flag: &Flag, origin: &ValueOrigin, value: &str, not: &str) -> StartError {
+    StartError::new(format!("--{}", flag.name), origin.clone(), format!("`{value}` is not {not}"), "")
+}
+
 /// Splits a command line into flags and words.
-fn split(args: &[String], words: &mut Vec<String>) -> Result<Vec<Said>, StartError> {
-    let mut said = Vec::new();
+fn split(args: &[String], words: &mut Vec<String>) -> Result<Vec<Given>, StartError> {
+    let mut given = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let origin = Origin::CommandLine;
+        let origin = ValueOrigin::CommandLine;
         if arg == "--" {
             words.extend(args.cloned());
             break;
         }
-        let (flag, given) = if let Some(long) = arg.strip_prefix("--") {
+        let (flag, text) = if let Some(long) = arg.strip_prefix("--") {
             long_flag(long, &origin)?
         } else if let Some(short) = arg.strip_prefix('-').filter(|short| !short.is_empty()) {
             short_flag(short, &origin)?
@@ -118,18 +183,21 @@ fn split(args: &[String], words: &mut Vec<String>) -> Result<Vec<Said>, StartErr
             words.push(arg.clone());
             continue;
         };
-        let value = match given {
+        let value = match text {
             Some(value) => value.to_owned(),
-            None if flag.kind == Kind::Switch => "true".to_owned(),
+            None if flag.kind == ValueKind::Switch => "true".to_owned(),
             None => args.next().cloned().ok_or_else(|| no_value(flag, &origin))?,
         };
-        said.push(Said { flag, value, origin });
+        given.push(Given { flag, value, origin });
     }
-    Ok(said)
+    Ok(given)
 }
 
 /// `name` or `name=value`, without the dashes.
-fn long_flag<'a>(text: &'a str, origin: &Origin) -> Result<(&'static Flag, Option<&'a str>), StartError> {
+fn long_flag<'a>(
+    text: &'a str,
+    origin: &ValueOrigin,
+) -> Result<(&'static Flag, Option<&'a str>), StartError> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
@@ -139,7 +207,10 @@ fn long_flag<'a>(text: &'a str, origin: &Origin) -> Result<(&'static Flag, Optio
 }
 
 /// `v4`, `v=4` or `v`, without the dash.
-fn short_flag<'a>(text: &'a str, origin: &Origin) -> Result<(&'static Flag, Option<&'a str>), StartError> {
+fn short_flag<'a>(
+    text: &'a str,
+    origin: &ValueOrigin,
+) -> Result<(&'static Flag, Option<&'a str>), StartError> {
     let mut rest = text.chars();
     let letter = rest.next().unwrap_or('-');
     let Some(flag) = flags::find_short(letter) else {
@@ -149,22 +220,22 @@ fn short_flag<'a>(text: &'a str, origin: &Origin) -> Result<(&'static Flag, Opti
             Some(flag) => format!("write --{}", flag.name),
             None => "see toplet --help".to_owned(),
         };
-        return Err(StartError::new(format!("-{text}"), origin.clone(), "there is no such flag", remedy));
+        return Err(StartError::new(format!("-{text}"), origin.clone(), "unknown flag", remedy));
     };
     let value = rest.as_str();
     let value = value.strip_prefix('=').unwrap_or(value);
     Ok((flag, (text.len() > letter.len_utf8()).then_some(value)))
 }
 
-fn unknown(name: &str, origin: &Origin) -> StartError {
+fn unknown(name: &str, origin: &ValueOrigin) -> StartError {
     let remedy = match flags::nearest(name) {
         Some(near) => format!("did you mean --{near}?"),
         None => "see toplet --help".to_owned(),
     };
-    StartError::new(format!("--{name}"), origin.clone(), "there is no such flag", remedy)
+    StartError::new(format!("--{name}"), origin.clone(), "unknown flag", remedy)
 }
 
-fn no_value(flag: &Flag, origin: &Origin) -> StartError {
+fn no_value(flag: &Flag, origin: &ValueOrigin) -> StartError {
     let remedy = format!("write --{}=VALUE", flag.name);
     StartError::new(format!("--{}", flag.name), origin.clone(), "its value is missing", remedy)
 }
@@ -173,13 +244,13 @@ fn no_value(flag: &Flag, origin: &Origin) -> StartError {
 fn read_file(
     path: &str,
     read: &dyn Fn(&str) -> std::io::Result<String>,
-    all: &mut Vec<Said>,
+    all: &mut Vec<Given>,
 ) -> Result<(), StartError> {
     let name: Rc<str> = Rc::from(path);
     let text = read(path).map_err(|error| {
         StartError::new(
             format!("--config={path}"),
-            Origin::CommandLine,
+            ValueOrigin::CommandLine,
             format!("the file cannot be read: {error}"),
             "name a readable file of flags, one a line",
         )
@@ -187,7 +258,7 @@ fn read_file(
     if text.len() > limits::FLAG_FILE_LEN_MAX {
         return Err(StartError::new(
             format!("--config={path}"),
-            Origin::CommandLine,
+            ValueOrigin::CommandLine,
             format!("the file is {} bytes long, at most {} are read", text.len(), limits::FLAG_FILE_LEN_MAX),
             "one flag a line",
         ));
@@ -197,13 +268,13 @@ fn read_file(
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let origin = Origin::File(name.clone(), u32::try_from(index + 1).unwrap_or(u32::MAX));
+        let origin = ValueOrigin::File(name.clone(), u32::try_from(index + 1).unwrap_or(u32::MAX));
         all.push(file_line(line, origin)?);
     }
     Ok(())
 }
 
-fn file_line(line: &str, origin: Origin) -> Result<Said, StartError> {
+fn file_line(line: &str, origin: ValueOrigin) -> Result<Given, StartError> {
     let bare = line.strip_prefix("--").or(line.strip_prefix('-')).unwrap_or(line);
     let end = bare.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(bare.len());
     let (name, rest) = bare.split_at(end);
@@ -228,11 +299,11 @@ fn file_line(line: &str, origin: Origin) -> Result<Said, StartError> {
     let rest = rest.trim_start();
     let value = match rest.strip_prefix('=') {
         Some(value) => value.trim_start(),
-        None if rest.is_empty() && flag.kind == Kind::Switch => "true",
+        None if rest.is_empty() && flag.kind == ValueKind::Switch => "true",
         None if rest.is_empty() => return Err(no_value(flag, &origin)),
         None => rest,
     };
-    Ok(Said { flag, value: value.to_owned(), origin })
+    Ok(Given { flag, value: value.to_owned(), origin })
 }
 
 #[cfg(test)]
@@ -319,7 +390,7 @@ mod tests {
     fn mistakes_name_the_flag_and_the_way_out() {
         assert_eq!(
             error_of(&["--metric-resolutoin=15s"]),
-            "--metric-resolutoin: there is no such flag; did you mean --metric-resolution?"
+            "--metric-resolutoin: unknown flag; did you mean --metric-resolution?"
         );
         assert_eq!(error_of(&["--cert-dir"]), "--cert-dir: its value is missing; write --cert-dir=VALUE");
         assert_eq!(
@@ -327,8 +398,8 @@ mod tests {
             "--metric-resolution: `15` is not a duration such as 15s, 1m30s or 500ms"
         );
         assert_eq!(error_of(&["--host-only=maybe"]), "--host-only: `maybe` is not true or false");
-        assert_eq!(error_of(&["-kubeconfig=x"]), "-kubeconfig=x: there is no such flag; write --kubeconfig");
-        assert_eq!(error_of(&["-x"]), "-x: there is no such flag; see toplet --help");
+        assert_eq!(error_of(&["-kubeconfig=x"]), "-kubeconfig=x: unknown flag; write --kubeconfig");
+        assert_eq!(error_of(&["-x"]), "-x: unknown flag; see toplet --help");
     }
 
     #[test]
@@ -337,7 +408,7 @@ mod tests {
         let settled = file(text, &["--kubelet-port=2"]).unwrap();
         let find = |name: &str| settled.settings.iter().find(|s| s.flag.name == name).unwrap().clone();
         assert_eq!(find("kubelet-port").text(), "2");
-        assert_eq!(find("kubelet-port").origin, Origin::CommandLine);
+        assert_eq!(find("kubelet-port").origin, ValueOrigin::CommandLine);
         assert_eq!(find("secure-port").text(), "10251");
         assert_eq!(find("secure-port").origin.to_string(), "/etc/toplet.conf:4");
         assert_eq!(find("kubelet-insecure-tls").text(), "true");
@@ -349,7 +420,7 @@ mod tests {
         let message = |text| file(text, &[]).unwrap_err().to_string();
         assert_eq!(
             message("\n--kubelet-prot=1"),
-            "/etc/toplet.conf:2: --kubelet-prot: there is no such flag; did you mean --kubelet-port?"
+            "/etc/toplet.conf:2: --kubelet-prot: unknown flag; did you mean --kubelet-port?"
         );
         assert_eq!(
             message("#\n#\nkubelet-port=x"),
@@ -357,7 +428,7 @@ mod tests {
         );
         assert_eq!(
             message("----cert-dir=x"),
-            "/etc/toplet.conf:1: ----cert-dir: there is no such flag; did you mean --cert-dir?"
+            "/etc/toplet.conf:1: ----cert-dir: unknown flag; did you mean --cert-dir?"
         );
         assert_eq!(
             message("cert-dir"),
@@ -375,8 +446,8 @@ mod tests {
     #[test]
     fn k49_every_flag_is_accepted_with_its_default() {
         for flag in FLAGS.iter().filter(|flag| flag.name != "config") {
-            let args = [format!("--{}={}", flag.name, flag.default)];
-            if !flag.default.is_empty() || !matches!(flag.kind, Kind::Int | Kind::Switch) {
+            let args = [format!("--{}={}", flag.name, flag.default_text())];
+            if !flag.default_text().is_empty() || !matches!(flag.kind, ValueKind::Int | ValueKind::Switch) {
                 settle(&args, &none).unwrap_or_else(|error| panic!("{error}"));
             }
         }

@@ -1,22 +1,25 @@
-//! `toplet check`: flags and files to effective values and the memory they reserve, or the first mistake.
+//! `toplet check`: flags and files to the settings in force and the memory they reserve, or the first mistake.
 //!
-//! Every value is printed with where it came from. Named files are opened and parsed as they are at the start, and what
-//! a kubeconfig names as well.
+//! Every value is printed as it is in force, with where it came from. Named files are opened and parsed as they are at the
+//! start, and what a kubeconfig names as well.
 
 use super::argv::Settled;
-use super::config::{Certificate, Config, KubeletTrust};
-use super::error::{Origin, StartError};
+use super::config::Config;
+use super::error::{StartError, ValueOrigin};
 use super::flags::Effect;
-use super::mode::Mode;
+use super::mode::RunMode;
 use crate::access::{FrontProxySettings, Trust};
 use crate::cluster::kubeconfig;
 use crate::net::pem;
 use std::fmt::Write;
 use std::path::Path;
 
+/// Where systemd mounts the credentials of a unit while it runs.
+const CREDENTIALS: &str = "/run/credentials/";
+
 /// A configuration to report on.
 #[derive(Debug)]
-pub struct Check {
+pub struct ConfigCheck {
     pub(super) config: Config,
     pub(super) settled: Settled,
 }
@@ -35,7 +38,7 @@ pub enum Named<'a> {
 /// Opens and parses what is named, and what a kubeconfig names in turn.
 /// # Errors
 /// Which file cannot be used, and why.
-pub fn judge_file(named: &Named<'_>) -> Result<(), String> {
+pub fn validate_file(named: &Named<'_>) -> Result<(), String> {
     match named {
         Named::Kubeconfig(path) => kubeconfig::load(path)?.credentials.tls().map(drop),
         Named::Authority(path) => {
@@ -47,10 +50,10 @@ pub fn judge_file(named: &Named<'_>) -> Result<(), String> {
     }
 }
 
-/// Judges a file: [`judge_file`], or what tests put in its place for files of another machine.
-pub type Judge<'a> = &'a dyn Fn(&Named<'_>) -> Result<(), String>;
+/// Validates a file: [`validate_file`], or what tests put in its place for files of another machine.
+pub type Validate<'a> = &'a dyn Fn(&Named<'_>) -> Result<(), String>;
 
-impl Check {
+impl ConfigCheck {
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -60,11 +63,11 @@ impl Check {
     /// The report: mode, address, settings, files, memory; one item a line.
     /// # Errors
     /// The first file that cannot be used, with the flag that names it.
-    pub fn report(&self, judge: Judge<'_>) -> Result<String, StartError> {
+    pub fn report(&self, validate: Validate<'_>) -> Result<String, StartError> {
         let mut out = String::new();
         self.summary(&mut out);
         self.settings(&mut out);
-        self.files(&mut out, judge)?;
+        self.files(&mut out, validate)?;
         super::memory::print(&mut out, &self.config);
         for warning in &self.config.warnings {
             let _ = writeln!(out, "warning: {warning}");
@@ -75,16 +78,19 @@ impl Check {
     fn summary(&self, out: &mut String) {
         let config = &self.config;
         let mode = match &config.mode {
-            Mode::InCluster { server } => format!("in-cluster, API server {server}"),
-            Mode::Kubeconfig { path } => format!("host service, kubeconfig {}", path.display()),
-            Mode::HostOnly => "host-only, this machine".to_owned(),
+            RunMode::InCluster { server } => format!("in-cluster, API server {server}"),
+            RunMode::Kubeconfig { path } => format!("host service, kubeconfig {}", path.display()),
+            RunMode::HostOnly => "host-only, this machine".to_owned(),
         };
         let _ = writeln!(out, "mode: {mode} ({})", config.mode_reason);
         let _ = writeln!(out, "listen: {}", config.listen);
-        let certificate = match &config.serving.certificate {
-            Certificate::Files { certificate, .. } => certificate.display().to_string(),
-            Certificate::Directory(directory) => format!("apiserver.crt in {}", directory.display()),
-            Certificate::Ephemeral => "self-signed, made at every start".to_owned(),
+        let certificates = &config.certificates;
+        let certificate = match &certificates.cert_dir {
+            _ if !certificates.cert_file.as_os_str().is_empty() => {
+                certificates.cert_file.display().to_string()
+            }
+            Some(directory) => format!("apiserver.crt in {}", directory.display()),
+            None => "self-signed, in memory, new at every start".to_owned(),
         };
         let _ = writeln!(out, "certificate: {certificate}");
     }
@@ -93,7 +99,7 @@ impl Check {
         let _ = writeln!(out, "settings:");
         for setting in self.settled.settings.iter().filter(|setting| setting.flag.effect == Effect::Used) {
             let value = setting.text();
-            if setting.origin != Origin::Default || !value.is_empty() {
+            if setting.origin != ValueOrigin::Default || !value.is_empty() {
                 let _ = writeln!(out, "  --{}={value}   ({})", setting.flag.name, setting.origin);
             }
         }
@@ -103,38 +109,36 @@ impl Check {
     fn named(&self) -> Vec<(&'static str, Named<'_>)> {
         let config = &self.config;
         let mut named = Vec::new();
-        if let Mode::Kubeconfig { path } = &config.mode {
+        if let RunMode::Kubeconfig { path } = &config.mode {
             named.push(("kubeconfig", Named::Kubeconfig(path)));
         }
-        if let KubeletTrust::CaFile(path) = &config.kubelet.trust {
-            named.push(("kubelet-certificate-authority", Named::Authority(path)));
-        }
-        if let Some((certificate, key)) = &config.kubelet.client_pair {
+        if let Some((certificate, key)) = &config.kubelet_credentials.pair {
             named.push(("kubelet-client-certificate", Named::Pair(certificate, key)));
         }
-        if let Certificate::Files { certificate, key } = &config.serving.certificate {
-            named.push(("tls-cert-file", Named::Pair(certificate, key)));
+        let certificates = &config.certificates;
+        if !certificates.cert_file.as_os_str().is_empty() {
+            named.push(("tls-cert-file", Named::Pair(&certificates.cert_file, &certificates.key_file)));
         }
-        for sni in &config.serving.sni {
+        for sni in &certificates.sni {
             named.push(("tls-sni-cert-key", Named::Pair(&sni.certificate, &sni.key)));
         }
-        let authentication = &config.authentication;
         for (name, path) in [
-            ("client-ca-file", &authentication.client_ca),
-            ("requestheader-client-ca-file", &authentication.request_header.ca),
+            ("kubelet-certificate-authority", &config.kubelet_credentials.certificate_authority),
+            ("client-ca-file", &config.trust.client_ca_file),
+            ("requestheader-client-ca-file", &config.trust.front_proxy_ca_file),
         ] {
             named.extend(path.iter().map(|path| (name, Named::Authority(path))));
         }
         for (name, path) in [
-            ("authentication-kubeconfig", &authentication.kubeconfig),
-            ("authorization-kubeconfig", &config.authorization.kubeconfig),
+            ("authentication-kubeconfig", &config.authentication_kubeconfig),
+            ("authorization-kubeconfig", &config.authorization_kubeconfig),
         ] {
             named.extend(path.iter().map(|path| (name, Named::Kubeconfig(path))));
         }
         named
     }
 
-    fn files(&self, out: &mut String, judge: Judge<'_>) -> Result<(), StartError> {
+    fn files(&self, out: &mut String, validate: Validate<'_>) -> Result<(), StartError> {
         let mut seen = Vec::new();
         for (name, named) in self.named() {
             // --kubeconfig is the default of two other flags.
@@ -142,12 +146,13 @@ impl Check {
                 continue;
             }
             seen.push(named);
-            judge(&named).map_err(|problem| {
-                let setting = self.settled.settings.iter().find(|setting| setting.flag.name == name);
-                let origin = setting.map_or(Origin::Default, |setting| setting.origin.clone());
-                StartError::new(format!("--{name}"), origin, problem, "")
-            })?;
             let (Named::Kubeconfig(path) | Named::Authority(path) | Named::Pair(path, _)) = named;
+            if path.starts_with(CREDENTIALS) && !path.exists() {
+                let why = "exists only while the unit runs (LoadCredential=), not checked";
+                let _ = writeln!(out, "file: {} of --{name} {why}", path.display());
+                continue;
+            }
+            validate(&named).map_err(|problem| self.settled.error(name, problem, ""))?;
             let _ = writeln!(out, "file: {} is good for --{name}", path.display());
         }
         Ok(())
@@ -165,7 +170,7 @@ mod tests {
         let words = ["toplet", "check"].map(std::ffi::OsString::from).into_iter();
         let words = words.chain(args.iter().map(std::ffi::OsString::from));
         match parse(words, &Surroundings::default()) {
-            Ok(Command::Check(check)) => check.report(&judge_file).map_err(|error| error.to_string()),
+            Ok(Command::Check(check)) => check.report(&validate_file).map_err(|error| error.to_string()),
             other => panic!("not a check: {other:?}"),
         }
     }

@@ -1,26 +1,32 @@
 //! The effective configuration: typed, complete, and free of contradictions.
 //!
-//! The rules between flags (`rules`) are checked in metrics-server's order (kubelet options, resolution, logging,
-//! serving) and the first mistake is the start-up error. Nothing here reads a file: that a named file is there is `check`'s business and that of who opens it.
+//! It consists of the option structs of those who act on it; a flag's value is read here once. The rules between flags
+//! (`rules`) are checked in metrics-server's order (kubelet options, resolution, logging, serving) and the first mistake is
+//! the error. Nothing here reads a file: the code that opens a named file reports what is wrong with it.
 
-use super::args::Args;
 use super::argv::Settled;
 use super::error::StartError;
-use super::mode::{self, Mode, Surroundings};
-use super::rules::Rules;
+use super::mode::{self, RunMode, Surroundings};
+use super::{effective, rules, value};
+use crate::access::cache::Lifetimes;
+use crate::access::{self, FrontProxySettings, Policy};
+use crate::cluster::authentication;
+use crate::cluster::client::KubeletFlags;
 use crate::net::certificate::{CertificateSettings, SniCertificate};
 use crate::net::tls::TlsSettings;
+use crate::source::address;
 use crate::store::Capacity;
+use crate::wire::selector::LabelSelector;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything the program needs to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// What is measured.
-    pub mode: Mode,
-    /// Why, for `check`.
+    pub mode: RunMode,
+    /// Why, for `check` and the log.
     pub mode_reason: &'static str,
     /// Where to listen; an unspecified address means every address of both families.
     pub listen: SocketAddr,
@@ -28,7 +34,7 @@ pub struct Config {
     pub reuse_port: bool,
     /// Connections served at a time.
     pub max_connections: u32,
-    /// Requests answered at a time; zero lifts the limit, as upstream.
+    /// Requests answered at a time; zero lifts the limit, as for metrics-server.
     pub max_requests: u32,
     /// Time between two scrapes of a node; at least 10 s.
     pub resolution: Duration,
@@ -40,248 +46,160 @@ pub struct Config {
     pub capacity: Capacity,
     /// Directory for files kept between runs.
     pub state_dir: Option<PathBuf>,
-    /// How kubelets are asked.
-    pub kubelet: Kubelet,
-    /// TLS of the listener.
-    pub serving: Serving,
-    /// Who is asking.
-    pub authentication: Authentication,
-    /// Whether they may.
-    pub authorization: Authorization,
-    /// What is logged, and how.
-    pub log: Log,
+    /// Nodes to scrape and serve; matches all when empty.
+    pub node_selector: LabelSelector,
+    /// Where kubelets are asked.
+    pub kubelet_addresses: address::Rules,
+    /// What kubelets are shown, and how they are verified.
+    pub kubelet_credentials: KubeletFlags,
+    /// Longest time of one scrape.
+    pub kubelet_timeout: Duration,
+    /// Certificates of the listener; the names of one made here are filled in at the start.
+    pub certificates: CertificateSettings,
+    /// Protocol versions and cipher suites of the listener.
+    pub tls: TlsSettings,
+    /// kubeconfig of the TokenReview client; `None`: the in-cluster client, or no reviews (host-only).
+    pub authentication_kubeconfig: Option<PathBuf>,
+    /// kubeconfig of the SubjectAccessReview client; `None`: the in-cluster client, or no reviews (host-only).
+    pub authorization_kubeconfig: Option<PathBuf>,
+    /// Certificate authorities of clients and of the front proxy.
+    pub trust: authentication::Settings,
+    /// Who may ask.
+    pub policy: Policy,
+    /// How long reviews are kept.
+    pub lifetimes: Lifetimes,
+    /// `-v`.
+    pub log_verbosity: u32,
+    /// JSON lines in place of text.
+    pub log_json: bool,
     /// Lines to log as warnings at the start.
     pub warnings: Vec<String>,
 }
 
-/// How kubelets are asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kubelet {
-    /// Port, where the node's status is not used or names none.
-    pub port: u16,
-    /// Prefer the port of the node's status.
-    pub use_node_status_port: bool,
-    /// Address types in order of preference; never validated, as upstream.
-    pub address_types: Vec<String>,
-    /// Whether and how the kubelet's certificate is verified.
-    pub trust: KubeletTrust,
-    /// Client certificate and key files that replace those of the API server's client.
-    pub client_pair: Option<(PathBuf, PathBuf)>,
-    /// Longest time of one scrape.
-    pub request_timeout: Duration,
-    /// Label selector of the nodes as text, trimmed, for the API server; empty selects all.
-    pub node_selector: String,
-}
-
-/// How far a kubelet is trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KubeletTrust {
-    /// Its certificate chains to the CA of the API server's client.
-    ApiServerCa,
-    /// Its certificate chains to a CA of this file.
-    CaFile(PathBuf),
-    /// Any certificate will do; no CA is used.
-    AnyCertificate,
-    /// Plain HTTP, and no credentials of any kind are sent.
-    PlainHttp,
-}
-
-/// TLS of the listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Serving {
-    /// The certificate for names that no other covers.
-    pub certificate: Certificate,
-    /// More certificates by server name.
-    pub sni: Vec<SniCertificate>,
-    /// Protocol versions and cipher suites.
-    pub tls: TlsSettings,
-}
-
-impl Serving {
-    /// The settings of the certificates in force; `names` are those of a certificate made here.
-    #[must_use]
-    pub fn certificates(&self, names: Vec<String>) -> CertificateSettings {
-        let sni = self.sni.clone();
-        let mut settings = CertificateSettings { sni, names, ..CertificateSettings::default() };
-        match &self.certificate {
-            Certificate::Files { certificate, key } => {
-                settings.cert_file.clone_from(certificate);
-                settings.key_file.clone_from(key);
-            }
-            Certificate::Directory(directory) => settings.cert_dir = Some(directory.clone()),
-            Certificate::Ephemeral => {}
-        }
-        settings
-    }
-}
-
-/// Where the serving certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Certificate {
-    /// Files, watched for change.
-    Files {
-        /// Certificate chain.
-        certificate: PathBuf,
-        /// Private key.
-        key: PathBuf,
-    },
-    /// `apiserver.crt` and `apiserver.key` of this directory, made there when they are missing.
-    Directory(PathBuf),
-    /// Self-signed, made at every start, never written.
-    Ephemeral,
-}
-
-/// Who is asking.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authentication {
-    /// kubeconfig of the TokenReview client; `None`: the in-cluster client, or nobody is asked (host-only).
-    pub kubeconfig: Option<PathBuf>,
-    /// Do not read the authentication ConfigMap.
-    pub skip_lookup: bool,
-    /// Serve although the ConfigMap cannot be read.
-    pub tolerate_lookup_failure: bool,
-    /// Time a TokenReview's answer is kept.
-    pub token_ttl: Duration,
-    /// CA file of client certificates that identify a user.
-    pub client_ca: Option<PathBuf>,
-    /// The front proxy.
-    pub request_header: RequestHeader,
-}
-
-/// The front proxy by flags; without `ca` it comes from the ConfigMap, and the rest of this struct is not used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestHeader {
-    /// CA file.
-    pub ca: Option<PathBuf>,
-    /// Allowed common names; empty: any.
-    pub allowed_names: Vec<String>,
-    /// User headers.
-    pub username_headers: Vec<String>,
-    /// Group headers.
-    pub group_headers: Vec<String>,
-    /// UID headers.
-    pub uid_headers: Vec<String>,
-    /// Prefixes of extra headers.
-    pub extra_prefixes: Vec<String>,
-}
-
-/// Whether they may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorization {
-    /// kubeconfig of the SubjectAccessReview client; `None`: the in-cluster client, or nobody is asked (host-only).
-    pub kubeconfig: Option<PathBuf>,
-    /// Paths anyone may ask for; a trailing `*` matches any end.
-    pub always_allow_paths: Vec<String>,
-    /// Time a granting review is kept.
-    pub authorized_ttl: Duration,
-    /// Time a refusing review is kept.
-    pub unauthorized_ttl: Duration,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// `-v`.
-    pub verbosity: u32,
-    /// JSON lines in place of text.
-    pub json: bool,
-}
-
-/// Builds the configuration.
+/// Builds the configuration, and writes what was decided on the way back into `flags`.
 /// # Errors
 /// The first rule that is broken.
-pub fn build(args: &Args, settled: &Settled, around: &Surroundings) -> Result<Config, StartError> {
-    let rules = Rules { args, settled };
-    if let Some(error) = rules.kubelet().into_iter().chain(rules.resolution()).next() {
+pub fn build(flags: &mut Settled, around: &Surroundings) -> Result<Config, StartError> {
+    effective::resolution(flags)?;
+    if let Some(error) = rules::kubelet(flags)?.into_iter().chain(rules::resolution(flags)?).next() {
         return Err(error);
     }
-    rules.logging()?;
-    rules.durations()?;
-    rules.node_selector()?;
-    rules.always_allow_paths()?;
-    let decision = mode::decide(args.host_only, &args.kubeconfig, around)?;
-    let listen = rules.listen(&decision.mode)?;
-    let state_dir =
-        path(&args.state_dir).or_else(|| around.state_directory.as_deref().and_then(state_directory));
-    let mut warnings: Vec<String> = decision.warning.into_iter().collect();
-    warnings.extend(rules.ignored());
-    let kubeconfig = match &decision.mode {
-        Mode::Kubeconfig { path } => Some(path.clone()),
-        Mode::InCluster { .. } | Mode::HostOnly => None,
-    };
+    rules::logging(flags)?;
+    rules::durations(flags)?;
+    let node_selector = node_selector(flags)?;
+    let always_allow_paths = always_allow_paths(flags)?;
+    let host_only = flags.read("host-only", value::switch)?;
+    let decision = mode::decide(host_only, &flags.text("kubeconfig"), around)?;
+    let mut warnings: Vec<String> = decision.warning.iter().cloned().collect();
+    warnings.extend(rules::warnings(flags));
+    effective::apply(flags, &decision, around);
+    let flags = &*flags;
+    let time = |name| flags.read(name, value::duration).map(value::Nanos::duration);
+    let mode = decision.mode;
     Ok(Config {
-        listen,
-        reuse_port: args.permit_port_sharing,
-        max_connections: rules.at_least_one("max-connections", args.max_connections)?,
-        max_requests: args.max_requests_inflight,
-        resolution: rules.time_between_scrapes().duration(),
-        request_timeout: args.request_timeout.duration(),
-        shutdown_delay: args.shutdown_delay_duration.duration(),
-        capacity: rules.capacity()?,
-        kubelet: kubelet(args),
-        serving: rules.serving(&decision.mode, state_dir.as_ref())?,
-        authentication: authentication(args, kubeconfig.clone()),
-        authorization: Authorization {
-            kubeconfig: path(&args.authorization_kubeconfig).or(kubeconfig),
-            always_allow_paths: args.authorization_always_allow_paths.0.clone(),
-            authorized_ttl: args.authorization_webhook_cache_authorized_ttl.duration(),
-            unauthorized_ttl: args.authorization_webhook_cache_unauthorized_ttl.duration(),
+        listen: rules::listen(flags, &mode)?,
+        reuse_port: flags.read("permit-port-sharing", value::switch)?,
+        max_connections: rules::count(flags, "max-connections", u32::MAX)?,
+        max_requests: flags.read("max-requests-inflight", value::int)?,
+        resolution: time("metric-resolution")?,
+        request_timeout: time("request-timeout")?,
+        shutdown_delay: time("shutdown-delay-duration")?,
+        capacity: rules::capacity(flags)?,
+        state_dir: flags.path("state-dir"),
+        node_selector,
+        kubelet_addresses: kubelet_addresses(flags)?,
+        kubelet_credentials: kubelet_credentials(flags)?,
+        kubelet_timeout: time("kubelet-request-timeout")?,
+        certificates: certificates(flags)?,
+        tls: rules::tls(flags)?,
+        authentication_kubeconfig: flags.path("authentication-kubeconfig"),
+        authorization_kubeconfig: flags.path("authorization-kubeconfig"),
+        trust: trust(flags)?,
+        policy: Policy { always_allow_paths, mode: access_mode(flags, &mode) },
+        lifetimes: Lifetimes {
+            token: time("authentication-token-webhook-cache-ttl")?,
+            allowed: time("authorization-webhook-cache-authorized-ttl")?,
+            denied: time("authorization-webhook-cache-unauthorized-ttl")?,
         },
-        log: Log { verbosity: args.v, json: args.logging_format == "json" },
-        mode: decision.mode,
+        log_verbosity: flags.read("v", value::int)?,
+        log_json: flags.text("logging-format") == "json",
+        mode,
         mode_reason: decision.reason,
-        state_dir,
         warnings,
     })
 }
 
-/// A path, unless it is empty.
-pub(super) fn path(text: &str) -> Option<PathBuf> {
-    (!text.is_empty()).then(|| PathBuf::from(text))
+fn node_selector(flags: &Settled) -> Result<LabelSelector, StartError> {
+    LabelSelector::parse(flags.text("node-selector").trim())
+        .map_err(|text| flags.error("node-selector", text, "write it as for kubectl get nodes -l"))
 }
 
-/// systemd separates several directories by colons; the first is ours.
-fn state_directory(variable: &str) -> Option<PathBuf> {
-    path(variable.split(':').next().unwrap_or_default())
+fn always_allow_paths(flags: &Settled) -> Result<Vec<String>, StartError> {
+    const NAME: &str = "authorization-always-allow-paths";
+    let paths = flags.read(NAME, value::list)?;
+    Policy::check_paths(&paths)
+        .map_err(|text| flags.error(NAME, text, "write one path for each place, such as /metrics/*"))?;
+    Ok(paths)
 }
 
-/// The kubelet client's settings; the flags do not contradict each other any more.
-fn kubelet(args: &Args) -> Kubelet {
-    let trust = if args.deprecated_kubelet_completely_insecure {
-        KubeletTrust::PlainHttp
-    } else if args.kubelet_insecure_tls {
-        KubeletTrust::AnyCertificate
-    } else {
-        path(&args.kubelet_certificate_authority).map_or(KubeletTrust::ApiServerCa, KubeletTrust::CaFile)
+fn access_mode(flags: &Settled, mode: &RunMode) -> access::Mode {
+    match mode {
+        RunMode::HostOnly if flags.text("client-ca-file").is_empty() => access::Mode::HostAnonymous,
+        RunMode::HostOnly => access::Mode::HostClientCertificate,
+        RunMode::InCluster { .. } | RunMode::Kubeconfig { .. } => access::Mode::Delegated,
+    }
+}
+
+fn kubelet_addresses(flags: &Settled) -> Result<address::Rules, StartError> {
+    Ok(address::Rules {
+        https: !flags.read("deprecated-kubelet-completely-insecure", value::switch)?,
+        port: flags.read("kubelet-port", value::port)?,
+        use_status_port: flags.read("kubelet-use-node-status-port", value::switch)?,
+        preferred_types: flags.read("kubelet-preferred-address-types", value::list)?,
+    })
+}
+
+fn kubelet_credentials(flags: &Settled) -> Result<KubeletFlags, StartError> {
+    Ok(KubeletFlags {
+        certificate_authority: flags.path("kubelet-certificate-authority"),
+        pair: flags.path("kubelet-client-certificate").zip(flags.path("kubelet-client-key")),
+        insecure_tls: flags.read("kubelet-insecure-tls", value::switch)?,
+        completely_insecure: flags.read("deprecated-kubelet-completely-insecure", value::switch)?,
+    })
+}
+
+fn certificates(flags: &Settled) -> Result<CertificateSettings, StartError> {
+    const SNI: &str = "tls-sni-cert-key";
+    rules::serving_pair(flags)?;
+    let sni = |value: &String| {
+        SniCertificate::parse(value).ok_or_else(|| {
+            let problem = format!("`{value}` is not a certificate file, a comma and a key file");
+            flags.error(SNI, problem, "write crt,key or crt,key:name,name")
+        })
     };
-    Kubelet {
-        port: args.kubelet_port,
-        use_node_status_port: args.kubelet_use_node_status_port,
-        address_types: args.kubelet_preferred_address_types.0.clone(),
-        trust,
-        client_pair: path(&args.kubelet_client_certificate).zip(path(&args.kubelet_client_key)),
-        request_timeout: args.kubelet_request_timeout.duration(),
-        node_selector: args.node_selector.trim().to_owned(),
-    }
+    Ok(CertificateSettings {
+        cert_file: PathBuf::from(flags.text("tls-cert-file")),
+        key_file: PathBuf::from(flags.text("tls-private-key-file")),
+        cert_dir: flags.path("cert-dir"),
+        sni: flags.repeated(SNI).iter().map(sni).collect::<Result<_, _>>()?,
+        names: Vec::new(),
+    })
 }
 
-fn authentication(args: &Args, kubeconfig: Option<PathBuf>) -> Authentication {
-    Authentication {
-        kubeconfig: path(&args.authentication_kubeconfig).or(kubeconfig),
-        skip_lookup: args.authentication_skip_lookup,
-        tolerate_lookup_failure: args.authentication_tolerate_lookup_failure,
-        token_ttl: args.authentication_token_webhook_cache_ttl.duration(),
-        client_ca: path(&args.client_ca_file),
-        request_header: RequestHeader {
-            ca: path(&args.requestheader_client_ca_file),
-            allowed_names: args.requestheader_allowed_names.0.clone(),
-            username_headers: args.requestheader_username_headers.0.clone(),
-            group_headers: args.requestheader_group_headers.0.clone(),
-            uid_headers: args.requestheader_uid_headers.0.clone(),
-            extra_prefixes: args.requestheader_extra_headers_prefix.0.clone(),
+fn trust(flags: &Settled) -> Result<authentication::Settings, StartError> {
+    let list = |name| flags.read(name, value::list);
+    Ok(authentication::Settings {
+        skip_lookup: flags.read("authentication-skip-lookup", value::switch)?,
+        tolerate_lookup_failure: flags.read("authentication-tolerate-lookup-failure", value::switch)?,
+        client_ca_file: flags.path("client-ca-file"),
+        front_proxy_ca_file: flags.path("requestheader-client-ca-file"),
+        front_proxy: FrontProxySettings {
+            ca_pem: None,
+            allowed_names: list("requestheader-allowed-names")?,
+            username_headers: list("requestheader-username-headers")?,
+            group_headers: list("requestheader-group-headers")?,
+            extra_prefixes: list("requestheader-extra-headers-prefix")?,
+            uid_headers: list("requestheader-uid-headers")?,
         },
-    }
+    })
 }
-
-#[cfg(test)]
-mod tests;

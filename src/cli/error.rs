@@ -1,14 +1,11 @@
-//! Why the program does not start: what is wrong, where it stands, how to mend it. One line, exit code 2.
+//! Why the flags cannot be used: what is wrong, where it stands, how to mend it. One line, exit code 2.
 
 use std::fmt;
 use std::rc::Rc;
 
-/// Exit code after a start-up error.
-pub const START_ERROR_CODE: u8 = 2;
-
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// The flag table.
     Default,
     /// The command line.
@@ -19,13 +16,13 @@ pub enum Origin {
     Chosen(&'static str),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Default => f.write_str("default"),
-            Origin::CommandLine => f.write_str("command line"),
-            Origin::File(path, line) => write!(f, "{path}:{line}"),
-            Origin::Chosen(reason) => f.write_str(reason),
+            ValueOrigin::Default => f.write_str("default"),
+            ValueOrigin::CommandLine => f.write_str("command line"),
+            ValueOrigin::File(path, line) => write!(f, "{path}:{line}"),
+            ValueOrigin::Chosen(reason) => f.write_str(reason),
         }
     }
 }
@@ -36,7 +33,7 @@ pub struct StartError {
     /// The flag or file it is about, for instance `--secure-port`; empty when it is about all.
     pub subject: String,
     /// Where that was said.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
     /// What is wrong.
     pub problem: String,
     /// What to do about it.
@@ -48,7 +45,7 @@ impl StartError {
     #[must_use]
     pub fn new(
         subject: impl Into<String>,
-        origin: Origin,
+        origin: ValueOrigin,
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> StartError {
@@ -58,7 +55,7 @@ impl StartError {
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Origin::File(path, line) = &self.origin {
+        if let ValueOrigin::File(path, line) = &self.origin {
             one_line(f, path)?;
             write!(f, ":{line}: ")?;
         }
@@ -89,7 +86,7 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_whatever_was_written() {
-        let origin = Origin::File("/etc/a\nb".into(), 7);
+        let origin = ValueOrigin::File("/etc/a\nb".into(), 7);
         let error = StartError::new("--no\u{1b}[2Jport", origin, "`a\nb` is no port", "write\u{f}it");
         assert_eq!(error.to_string(), "/etc/a\\nb:7: --no\\u{1b}[2Jport: `a\\nb` is no port; write\\u{f}it");
     }

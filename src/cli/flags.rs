@@ -1,13 +1,16 @@
 //! The flag table: one row a flag, the only place that knows its name, kind, default and help.
 //!
-//! The row drives the rewriting of the command line, `--help`, the table in `configs/FLAGS.md`, `toplet check` and the nearest
-//! name in the error for an unknown flag. Names, defaults and meaning are metrics-server's (0.9.0); a flag of its that has
-//! nothing to do here is accepted, so that an existing argument list starts unchanged, and is named in one warning.
+//! The row drives the rewriting of the command line, `--help`, `configs/FLAGS.md`, `toplet check` and the nearest name in
+//! the error for an unknown flag. Names, defaults and meaning are metrics-server's (0.9.0); a flag of its that has nothing
+//! to do here is accepted, so that an existing argument list starts unchanged, and is named in one warning.
 //! Deviation: `--metric-resolution` is 15s by default, the value of every shipped manifest; metrics-server's own default is 60s.
+
+use crate::limits;
+use std::borrow::Cow;
 
 /// How a flag's value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// `--flag`, `--flag=true`, `--flag=false`; never takes the next argument.
     Switch,
     /// A whole number, not negative.
@@ -89,12 +92,21 @@ impl Section {
 /// Whether a flag does anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It means what it means upstream.
+    /// It means what it means to metrics-server.
     Used,
     /// Accepted; a value other than the default is named in the warning at the start.
     Ignored,
     /// Acts while the command line is read: `--config`, `--help`, `--version`.
     Immediate,
+}
+
+/// A flag's value when it is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// Text in the syntax of a value; empty for none.
+    Text(&'static str),
+    /// A number of `limits`.
+    Count(u64),
 }
 
 /// One flag.
@@ -105,9 +117,9 @@ pub struct Flag {
     /// One-letter form.
     pub short: Option<char>,
     /// Syntax of its value.
-    pub kind: Kind,
-    /// Default, in the syntax of a value; empty for none.
-    pub default: &'static str,
+    pub kind: ValueKind,
+    /// Its value when it is not given.
+    pub default: Default,
     /// Heading in the help text.
     pub section: Section,
     /// Whether it does anything.
@@ -116,56 +128,78 @@ pub struct Flag {
     pub help: &'static str,
 }
 
+impl Flag {
+    /// The default in the syntax of a value; empty for none.
+    #[must_use]
+    pub fn default_text(&self) -> Cow<'static, str> {
+        match self.default {
+            Default::Text(text) => Cow::Borrowed(text),
+            Default::Count(count) => Cow::Owned(count.to_string()),
+        }
+    }
+}
+
 const fn used(
     name: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     default: &'static str,
     section: Section,
     help: &'static str,
 ) -> Flag {
-    Flag { name, short: None, kind, default, section, effect: Effect::Used, help }
+    Flag { name, short: None, kind, default: Default::Text(default), section, effect: Effect::Used, help }
+}
+
+/// A number whose default is one of `limits`.
+const fn count(name: &'static str, default: u64, section: Section, help: &'static str) -> Flag {
+    let default = Default::Count(default);
+    Flag { name, short: None, kind: ValueKind::Int, default, section, effect: Effect::Used, help }
 }
 
 const fn ignored(
     name: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     default: &'static str,
     section: Section,
     help: &'static str,
 ) -> Flag {
-    Flag { name, short: None, kind, default, section, effect: Effect::Ignored, help }
+    Flag { name, short: None, kind, default: Default::Text(default), section, effect: Effect::Ignored, help }
 }
 
-const fn immediate(name: &'static str, kind: Kind, section: Section, help: &'static str) -> Flag {
-    Flag { name, short: None, kind, default: "", section, effect: Effect::Immediate, help }
+const fn immediate(name: &'static str, kind: ValueKind, section: Section, help: &'static str) -> Flag {
+    let default = Default::Text("");
+    Flag { name, short: None, kind, default, section, effect: Effect::Immediate, help }
 }
 
 const fn short(letter: char, flag: Flag) -> Flag {
     Flag { short: Some(letter), ..flag }
 }
 
-use Kind::{Duration, Float, Int, Ip, List, Port, Repeated, Switch, Text};
 use Section::{
     Audit, Authentication, Authorization, Features, Generic, Kubelet, Logging, Metrics, Serving, Toplet,
 };
+use ValueKind::{Duration, Float, Int, Ip, List, Port, Repeated, Switch, Text};
 
 const NO_HTTP2: &str = "HTTP/2 is never served.";
 const NO_WATCH: &str = "There are no watches.";
-const NO_AUDIT: &str = "Nothing is audited, as in metrics-server without a policy.";
+const NO_AUDIT: &str = "Nothing is audited, as by metrics-server without a policy.";
 const NO_FEATURES: &str = "There are no feature gates and no versions to emulate.";
 const NO_PROFILING: &str = "There are no profiling endpoints.";
 const NO_BUFFER: &str = "Each line is written at once, to stderr.";
 const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
+
+/// Every subcommand and what it does.
+pub const SUBCOMMANDS: [(&str, &str); 1] =
+    [("check", "Print the settings in force and the memory they reserve, or the first mistake.")];
 
 /// Every flag, by section.
 #[rustfmt::skip]
 pub static FLAGS: &[Flag] = &[
     immediate("config", Text, Toplet, "File of flags, one a line; lines that start with `#` are comments. The command line wins."),
     used("host-only", Switch, "false", Toplet, "Serve this machine alone, whatever cluster is configured."),
-    used("max-nodes", Int, "1000", Toplet, "Nodes that room is reserved for; nodes beyond are refused and named in the log."),
-    used("max-pods", Int, "20000", Toplet, "Pods that room is reserved for."),
-    used("max-containers", Int, "40000", Toplet, "Containers that room is reserved for; a pod beyond is refused."),
-    used("max-connections", Int, "128", Toplet, "Connections served at a time; one more is closed at once."),
+    count("max-nodes", limits::NODES_DEFAULT as u64, Toplet, "Nodes that room is reserved for; nodes beyond are refused and named in the log."),
+    count("max-pods", limits::PODS_DEFAULT as u64, Toplet, "Pods that room is reserved for."),
+    count("max-containers", limits::CONTAINERS_DEFAULT as u64, Toplet, "Containers that room is reserved for; a pod beyond is refused."),
+    count("max-connections", limits::CONNECTIONS_MAX as u64, Toplet, "Connections served at a time; one more is closed at once."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 
@@ -177,12 +211,12 @@ pub static FLAGS: &[Flag] = &[
     ignored("cors-allowed-origins", List, "", Generic, "No browser asks this API."),
     ignored("emulated-version", List, "", Generic, NO_FEATURES),
     ignored("emulation-forward-compatible", Switch, "false", Generic, NO_FEATURES),
-    ignored("external-hostname", Text, "", Generic, "No answer holds an URL."),
+    ignored("external-hostname", Text, "", Generic, "Responses contain no URL."),
     ignored("feature-gates", List, "", Generic, NO_FEATURES),
     ignored("goaway-chance", Float, "0", Generic, NO_HTTP2),
     ignored("livez-grace-period", Duration, "0s", Generic, "Live from the first second."),
     ignored("max-mutating-requests-inflight", Int, "200", Generic, "Nothing can be changed through this API."),
-    used("max-requests-inflight", Int, "400", Generic, "Requests answered at a time; further ones get 429."),
+    count("max-requests-inflight", limits::REQUESTS_MAX as u64, Generic, "Requests answered at a time; further ones get 429."),
     ignored("min-compatibility-version", List, "", Generic, NO_FEATURES),
     ignored("min-request-timeout", Int, "1800", Generic, NO_WATCH),
     used("request-timeout", Duration, "1m0s", Generic, "Longest time an answer may take; more than 1m0s counts as that."),
@@ -269,7 +303,7 @@ pub static FLAGS: &[Flag] = &[
 
     ignored("contention-profiling", Switch, "false", Features, NO_PROFILING),
     ignored("debug-socket-path", Text, "", Features, NO_PROFILING),
-    ignored("enable-priority-and-fairness", Switch, "true", Features, "Parsed and never applied, as in metrics-server."),
+    ignored("enable-priority-and-fairness", Switch, "true", Features, "Parsed and never applied by metrics-server either."),
     ignored("profiling", Switch, "true", Features, NO_PROFILING),
 
     ignored("log-flush-frequency", Duration, "5s", Logging, NO_BUFFER),

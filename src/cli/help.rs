@@ -1,10 +1,9 @@
-//! The flag table as text: `--help`, and the page `configs/FLAGS.md`.
+//! The flag table as text: `--help`, and `configs/FLAGS.md`.
 
-use super::args::SUBCOMMANDS;
-use super::flags::{Effect, FLAGS, Flag, Kind, Section};
+use super::flags::{Effect, FLAGS, Flag, SUBCOMMANDS, Section, ValueKind};
 use std::fmt::Write;
 
-/// What `--version` prints: the version and nothing else, as upstream.
+/// What `--version` prints: the version and nothing else, as metrics-server does.
 #[must_use]
 pub fn version() -> String {
     concat!("v", env!("CARGO_PKG_VERSION"), "\n").to_owned()
@@ -38,17 +37,20 @@ pub fn markdown() -> String {
     let mut out = String::from("| flag | default | meaning |\n|---|---|---|\n");
     for flag in FLAGS.iter().filter(|flag| flag.effect != Effect::Ignored) {
         let short = flag.short.map(|letter| format!(", `-{letter}`")).unwrap_or_default();
-        let default = if flag.default.is_empty() { String::new() } else { format!("`{}`", flag.default) };
+        let default = match flag.default_text() {
+            text if text.is_empty() => String::new(),
+            text => format!("`{text}`"),
+        };
         let help = flag.help.replace('|', "\\|");
         let _ = writeln!(out, "| `--{}`{short} | {default} | {help} |", flag.name);
     }
     let ignored = || FLAGS.iter().filter(|flag| flag.effect == Effect::Ignored);
-    let mut said = Vec::new();
+    let mut reasons = Vec::new();
     for reason in ignored().map(|flag| flag.help) {
-        if said.contains(&reason) {
+        if reasons.contains(&reason) {
             continue;
         }
-        said.push(reason);
+        reasons.push(reason);
         let names: Vec<String> =
             ignored().filter(|flag| flag.help == reason).map(|flag| format!("`--{}`", flag.name)).collect();
         let _ = write!(out, "\n- {reason}\n  {}\n", names.join(", "));
@@ -59,13 +61,13 @@ pub fn markdown() -> String {
 fn left(flag: &Flag) -> String {
     let short = flag.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
     let kind = match flag.kind {
-        Kind::Switch => "",
-        Kind::Int | Kind::Port => " int",
-        Kind::Float => " float",
-        Kind::Duration => " duration",
-        Kind::Ip => " ip",
-        Kind::Text => " string",
-        Kind::List | Kind::Repeated => " strings",
+        ValueKind::Switch => "",
+        ValueKind::Int | ValueKind::Port => " int",
+        ValueKind::Float => " float",
+        ValueKind::Duration => " duration",
+        ValueKind::Ip => " ip",
+        ValueKind::Text => " string",
+        ValueKind::List | ValueKind::Repeated => " strings",
     };
     format!("  {short}--{}{kind}", flag.name)
 }
@@ -75,9 +77,9 @@ fn right(flag: &Flag) -> String {
         Effect::Ignored => format!("No effect: {}", flag.help),
         Effect::Used | Effect::Immediate => flag.help.to_owned(),
     };
-    let unsaid = flag.default.is_empty() || flag.default == "false" || flag.effect == Effect::Ignored;
-    if !unsaid {
-        let _ = write!(text, " (default {})", flag.default);
+    let default = flag.default_text();
+    if !default.is_empty() && default != "false" && flag.effect != Effect::Ignored {
+        let _ = write!(text, " (default {default})");
     }
     text
 }

@@ -29,12 +29,11 @@ pub(super) fn print(out: &mut String, config: &Config) {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::{Check, Command, Surroundings, parse};
+    use crate::cli::{Command, Surroundings, parse};
 
     fn sum(flags: &[&str]) -> u64 {
         let words = ["toplet", "check"].iter().chain(flags).map(std::ffi::OsString::from);
         let Ok(Command::Check(check)) = parse(words, &Surroundings::default()) else { panic!("not a check") };
-        let Check { .. } = *check;
         let report = check.report(&|_| unreachable!()).unwrap();
         let line = report.lines().find(|line| line.ends_with("in all")).unwrap();
         line.split_ascii_whitespace().next().unwrap().parse().unwrap()

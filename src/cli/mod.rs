@@ -1,13 +1,14 @@
 //! The command line: argv rewriting, the flag table, configuration files, `check`.
 //!
 //! Flags have metrics-server's names, defaults and meaning; an argument list that starts metrics-server starts this
-//! program. The flow is `argv` (words to one settled value a flag) -> `args` (typed, argh) -> `config` (rules, mode,
-//! defaults). Everything before `main` acts on the result is a pure function of arguments, files and [`Surroundings`].
+//! program. The flow is `argv` (words to one settled value a flag) -> `effective` (what mode and surroundings decide) ->
+//! `config` (rules, and the option structs of those who act on them). Everything before `main` acts on the result is a
+//! pure function of arguments, files and [`Surroundings`].
 
-mod args;
 mod argv;
 mod check;
 mod config;
+mod effective;
 mod error;
 pub mod flags;
 pub mod help;
@@ -16,22 +17,26 @@ mod mode;
 mod rules;
 pub mod value;
 
-pub use check::{Check, Judge, Named, judge_file};
-pub use config::{
-    Authentication, Authorization, Certificate, Config, Kubelet, KubeletTrust, Log, RequestHeader, Serving,
-};
-pub use error::{Origin, START_ERROR_CODE, StartError};
-pub use mode::{Mode, Presence, Surroundings, TOKEN_PATH};
+pub use check::{ConfigCheck, Named, Validate, validate_file};
+pub use config::Config;
+pub use error::{StartError, ValueOrigin};
+pub use mode::{Presence, RunMode, Surroundings, TOKEN_PATH};
 
+use flags::SUBCOMMANDS;
 use std::ffi::OsString;
+
+/// Exit code when the flags cannot be used: a restart cannot help.
+pub const FLAGS_ERROR_CODE: u8 = 2;
+/// Exit code when something else is in the way, such as a port in use or a file that is missing: a restart may help.
+pub const ENVIRONMENT_ERROR_CODE: u8 = 1;
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Command {
     /// Serve.
     Run(Box<Config>),
-    /// Print what would be served and from what: [`Check::report`].
-    Check(Box<Check>),
+    /// Print what would be served and from what: [`ConfigCheck::report`].
+    Check(Box<ConfigCheck>),
     /// Print this text on standard output and end well (`--help`, `--version`).
     Say(String),
 }
@@ -42,21 +47,55 @@ pub enum Command {
 pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Result<Command, StartError> {
     let args = args.skip(1).map(OsString::into_string).collect::<Result<Vec<String>, OsString>>();
     let args = args.map_err(|arg| {
-        StartError::new(arg.to_string_lossy(), Origin::CommandLine, "this is not UTF-8", "write it in UTF-8")
+        StartError::new(arg.to_string_lossy(), ValueOrigin::CommandLine, "not UTF-8", "write it in UTF-8")
     })?;
-    let settled = argv::settle(&args, &|path| std::fs::read_to_string(path))?;
+    let mut settled = argv::settle(&args, &|path| std::fs::read_to_string(path))?;
     if settled.help || settled.words.first().is_some_and(|word| word == "help") {
         return Ok(Command::Say(help::text()));
     }
     if settled.version {
         return Ok(Command::Say(help::version()));
     }
-    let args = args::typed(&settled)?;
-    let config = config::build(&args, &settled, around)?;
-    Ok(match args.command {
+    let (command, stray) = subcommand(&settled.words)?;
+    let mut config = config::build(&mut settled, around)?;
+    config.warnings.splice(0..0, stray);
+    Ok(match command {
         None => Command::Run(Box::new(config)),
-        Some(args::Subcommand::Check(args::CheckArgs {})) => {
-            Command::Check(Box::new(Check { config, settled }))
-        }
+        Some(_) => Command::Check(Box::new(ConfigCheck { config, settled })),
     })
 }
+
+/// The subcommand, and a warning about words that are none: a container's `command` repeated among its `args`, or the
+/// value of a switch that was written as a word of its own. metrics-server passes over them.
+fn subcommand(words: &[String]) -> Result<(Option<&'static str>, Option<String>), StartError> {
+    let is_stray = |word: &&String| {
+        let program =
+            word.rsplit('/').next().is_some_and(|name| ["metrics-server", "toplet"].contains(&name));
+        program || word.contains('/') || value::switch(word).is_ok()
+    };
+    let (stray, words): (Vec<&String>, Vec<&String>) = words.iter().partition(is_stray);
+    let names: Vec<String> = stray.iter().map(|word| format!("`{word}`")).collect();
+    let warning = (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!("arguments without effect: {names}; the value of a switch is written --switch=false")
+    });
+    let error = |word: &String, problem| {
+        let known: Vec<String> = SUBCOMMANDS.iter().map(|(name, _)| format!("toplet {name}")).collect();
+        let remedy = format!("the commands are: {}", known.join(", "));
+        StartError::new(word.clone(), ValueOrigin::CommandLine, problem, remedy)
+    };
+    match words.as_slice() {
+        [] => Ok((None, warning)),
+        [word, rest @ ..] => {
+            let known = SUBCOMMANDS.iter().find(|(name, _)| name == word);
+            let (name, _) = known.ok_or_else(|| error(word, "unknown command"))?;
+            match rest.first() {
+                None => Ok((Some(name), warning)),
+                Some(word) => Err(error(word, "unexpected argument")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

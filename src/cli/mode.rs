@@ -1,15 +1,15 @@
 //! What to serve: the nodes of a cluster, or this machine. A pure decision over flags and what is around the process.
 
-use super::error::{Origin, StartError};
+use super::error::{StartError, ValueOrigin};
 use crate::cluster::kubeconfig::K3S;
 use std::path::{Path, PathBuf};
 
 /// Where a pod finds its service-account token.
 pub const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/// What is measured, and through whom requests are judged.
+/// What is measured, and who authorizes requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum RunMode {
     /// Every node of the cluster this pod runs in.
     InCluster {
         /// URL of the API server, `https://HOST:PORT`.
@@ -80,9 +80,9 @@ impl Surroundings {
 
 /// A mode with the reason for it, and what the administrator should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct ModeDecision {
     /// The mode.
-    pub mode: Mode,
+    pub mode: RunMode,
     /// Why this one.
     pub reason: &'static str,
     /// A line for the log: a cluster was found and cannot be used.
@@ -92,23 +92,28 @@ pub struct Decision {
 /// Decides. A kubeconfig that is given wins, then the pod's own cluster, then k3s on this machine.
 /// # Errors
 /// The pod has no token; `--host-only` together with a kubeconfig.
-pub fn decide(host_only: bool, kubeconfig: &str, around: &Surroundings) -> Result<Decision, StartError> {
-    let decision = |mode, reason| Ok(Decision { mode, reason, warning: None });
+pub fn decide(host_only: bool, kubeconfig: &str, around: &Surroundings) -> Result<ModeDecision, StartError> {
+    let decision = |mode, reason| Ok(ModeDecision { mode, reason, warning: None });
     if host_only && !kubeconfig.is_empty() {
         let problem = "cannot be used together with --kubeconfig";
-        return Err(StartError::new("--host-only", Origin::CommandLine, problem, "leave one of them out"));
+        return Err(StartError::new(
+            "--host-only",
+            ValueOrigin::CommandLine,
+            problem,
+            "leave one of them out",
+        ));
     }
     if host_only {
-        return decision(Mode::HostOnly, "--host-only");
+        return decision(RunMode::HostOnly, "--host-only");
     }
     if !kubeconfig.is_empty() {
-        return decision(Mode::Kubeconfig { path: PathBuf::from(kubeconfig) }, "--kubeconfig");
+        return decision(RunMode::Kubeconfig { path: PathBuf::from(kubeconfig) }, "--kubeconfig");
     }
     if let Some(host) = &around.service_host {
         if around.token != Presence::Readable {
             return Err(StartError::new(
                 "",
-                Origin::Chosen("environment"),
+                ValueOrigin::Chosen("environment"),
                 format!("KUBERNETES_SERVICE_HOST is set but {TOKEN_PATH} cannot be read"),
                 "give the pod a service account token, or use --kubeconfig or --host-only",
             ));
@@ -116,15 +121,15 @@ pub fn decide(host_only: bool, kubeconfig: &str, around: &Surroundings) -> Resul
         let port = around.service_port.as_deref().unwrap_or("443");
         let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         return decision(
-            Mode::InCluster { server: format!("https://{host}:{port}") },
+            RunMode::InCluster { server: format!("https://{host}:{port}") },
             "KUBERNETES_SERVICE_HOST is set",
         );
     }
     match around.k3s {
-        Presence::Readable => decision(Mode::Kubeconfig { path: PathBuf::from(K3S) }, "k3s is installed"),
-        Presence::Absent => decision(Mode::HostOnly, "no cluster is configured"),
-        Presence::Unreadable => Ok(Decision {
-            mode: Mode::HostOnly,
+        Presence::Readable => decision(RunMode::Kubeconfig { path: PathBuf::from(K3S) }, "k3s is installed"),
+        Presence::Absent => decision(RunMode::HostOnly, "no cluster is configured"),
+        Presence::Unreadable => Ok(ModeDecision {
+            mode: RunMode::HostOnly,
             reason: "no cluster can be reached",
             warning: Some(format!(
                 "{K3S} cannot be read: serving this machine alone; run as root or give --kubeconfig, \
@@ -150,16 +155,16 @@ mod tests {
     #[test]
     fn a_bare_machine_serves_itself() {
         let decision = decide(false, "", &Surroundings::default()).unwrap();
-        assert_eq!((decision.mode, decision.warning), (Mode::HostOnly, None));
+        assert_eq!((decision.mode, decision.warning), (RunMode::HostOnly, None));
     }
 
     #[test]
     fn a_pod_serves_its_cluster() {
         let server = "https://10.96.0.1:443".to_owned();
-        assert_eq!(decide(false, "", &pod()).unwrap().mode, Mode::InCluster { server });
+        assert_eq!(decide(false, "", &pod()).unwrap().mode, RunMode::InCluster { server });
         let six = Surroundings { service_host: Some("fd00::1".to_owned()), service_port: None, ..pod() };
         let server = "https://[fd00::1]:443".to_owned();
-        assert_eq!(decide(false, "", &six).unwrap().mode, Mode::InCluster { server });
+        assert_eq!(decide(false, "", &six).unwrap().mode, RunMode::InCluster { server });
     }
 
     #[test]
@@ -167,14 +172,14 @@ mod tests {
         let tokenless = Surroundings { token: Presence::Absent, ..pod() };
         let error = decide(false, "", &tokenless).unwrap_err().to_string();
         assert!(error.contains("KUBERNETES_SERVICE_HOST is set but"), "{error}");
-        assert_eq!(decide(true, "", &tokenless).unwrap().mode, Mode::HostOnly);
+        assert_eq!(decide(true, "", &tokenless).unwrap().mode, RunMode::HostOnly);
     }
 
     #[test]
     fn a_given_kubeconfig_wins_over_everything_around() {
         let path = PathBuf::from("/k");
         let around = Surroundings { k3s: Presence::Readable, ..pod() };
-        assert_eq!(decide(false, "/k", &around).unwrap().mode, Mode::Kubeconfig { path });
+        assert_eq!(decide(false, "/k", &around).unwrap().mode, RunMode::Kubeconfig { path });
         assert!(decide(true, "/k", &around).is_err());
     }
 
@@ -182,10 +187,10 @@ mod tests {
     fn k3s_is_found_where_it_can_be_read() {
         let found = Surroundings { k3s: Presence::Readable, ..Surroundings::default() };
         let path = PathBuf::from(K3S);
-        assert_eq!(decide(false, "", &found).unwrap().mode, Mode::Kubeconfig { path });
+        assert_eq!(decide(false, "", &found).unwrap().mode, RunMode::Kubeconfig { path });
         let closed = Surroundings { k3s: Presence::Unreadable, ..Surroundings::default() };
         let decision = decide(false, "", &closed).unwrap();
-        assert_eq!(decision.mode, Mode::HostOnly);
+        assert_eq!(decision.mode, RunMode::HostOnly);
         assert!(decision.warning.unwrap().contains("run as root"));
     }
 }

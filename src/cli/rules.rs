@@ -1,276 +1,200 @@
 //! The rules between flags, in metrics-server's words and order.
 //!
-//! Each rule is a function of the typed flags; an error names the flag, where it was said and the way out.
+//! Each rule is a function of the settled flags; an error names the flag, where it was given and the remedy.
 
-use super::args::Args;
 use super::argv::Settled;
-use super::config::{Certificate, Serving, path};
-use super::error::{Origin, StartError};
+use super::error::StartError;
 use super::flags::Effect;
-use super::mode::Mode;
-use super::value::Nanos;
-use crate::access::Policy;
-use crate::net::certificate::SniCertificate;
-use crate::net::tls::{self, TlsSettings};
+use super::mode::RunMode;
+use super::value::{self, Nanos};
+use crate::limits;
+use crate::net::tls;
 use crate::store::Capacity;
-use crate::wire::selector::LabelSelector;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 
-/// The rules between flags.
-pub(super) struct Rules<'a> {
-    pub(super) args: &'a Args,
-    pub(super) settled: &'a Settled,
+/// What a rule says.
+type Rule = Result<(), StartError>;
+
+/// Every broken rule of the kubelet flags, in metrics-server's order.
+pub(super) fn kubelet(flags: &Settled) -> Result<Vec<StartError>, StartError> {
+    const CA: &str = "kubelet-certificate-authority";
+    const CERTIFICATE: &str = "kubelet-client-certificate";
+    const KEY: &str = "kubelet-client-key";
+    const ANY: &str = "kubelet-insecure-tls";
+    const PLAIN: &str = "deprecated-kubelet-completely-insecure";
+    let [ca, certificate, key] = [CA, CERTIFICATE, KEY].map(|name| !flags.text(name).is_empty());
+    let (any, plain) = (flags.read(ANY, value::switch)?, flags.read(PLAIN, value::switch)?);
+    let exclude = |both: bool, one: &str, other: &str| {
+        let problem = || format!("cannot be used together with --{other}");
+        both.then(|| flags.error(one, problem(), "leave one of them out"))
+    };
+    let needs = |one: &str, other: &str| {
+        flags.error(one, format!("needs --{other} as well"), "give both files, or none")
+    };
+    let half_pair = match (certificate, key) {
+        (true, false) => Some(needs(CERTIFICATE, KEY)),
+        (false, true) => Some(needs(KEY, CERTIFICATE)),
+        _ => None,
+    };
+    let no_time = (flags.read("kubelet-request-timeout", value::duration)?.0 <= 0)
+        .then(|| flags.error("kubelet-request-timeout", "must be more than zero", "give a time such as 10s"));
+    let rules = [
+        exclude(ca && any, CA, ANY),
+        half_pair,
+        exclude(key && plain, KEY, PLAIN),
+        exclude(certificate && plain, CERTIFICATE, PLAIN),
+        exclude(any && plain, ANY, PLAIN),
+        exclude(ca && plain, CA, PLAIN),
+        no_time,
+    ];
+    Ok(rules.into_iter().flatten().collect())
 }
 
-impl Rules<'_> {
-    /// Where a flag's value came from.
-    fn origin(&self, name: &str) -> Origin {
-        let setting = self.settled.settings.iter().find(|setting| setting.flag.name == name);
-        setting.map_or(Origin::Default, |setting| setting.origin.clone())
+/// Every broken rule of the resolution.
+pub(super) fn resolution(flags: &Settled) -> Result<Vec<StartError>, StartError> {
+    const NAME: &str = "metric-resolution";
+    let resolution = flags.read(NAME, value::duration)?;
+    let timeout = flags.read("kubelet-request-timeout", value::duration)?;
+    let mut errors = Vec::new();
+    if resolution.0 < 10_000_000_000 {
+        errors.push(flags.error(NAME, "must be at least 10s", "15s is what Kubernetes deploys"));
     }
-
-    fn given(&self, name: &str) -> bool {
-        self.origin(name) != Origin::Default
+    if !fits(timeout, resolution) {
+        let problem = "--kubelet-request-timeout must be at most 90 % of it";
+        let remedy = "raise --metric-resolution or lower --kubelet-request-timeout";
+        errors.push(flags.error(NAME, problem, remedy));
     }
+    Ok(errors)
+}
 
-    fn error(&self, name: &str, problem: impl Into<String>, remedy: &str) -> StartError {
-        StartError::new(format!("--{name}"), self.origin(name), problem, remedy)
-    }
+/// A scrape ends before 90 % of the time to the next one are over.
+pub(super) fn fits(timeout: Nanos, resolution: Nanos) -> bool {
+    i128::from(timeout.0) <= i128::from(resolution.0) * 9 / 10
+}
 
-    /// Every broken rule of the kubelet flags, in metrics-server's order.
-    pub(super) fn kubelet(&self) -> Vec<StartError> {
-        const CA: &str = "kubelet-certificate-authority";
-        const CERTIFICATE: &str = "kubelet-client-certificate";
-        const KEY: &str = "kubelet-client-key";
-        const ANY: &str = "kubelet-insecure-tls";
-        const PLAIN: &str = "deprecated-kubelet-completely-insecure";
-        let args = self.args;
-        let ca = !args.kubelet_certificate_authority.is_empty();
-        let certificate = !args.kubelet_client_certificate.is_empty();
-        let key = !args.kubelet_client_key.is_empty();
-        let (any, plain) = (args.kubelet_insecure_tls, args.deprecated_kubelet_completely_insecure);
-        let exclude = |both: bool, one: &str, other: &str| {
-            let problem = || format!("cannot be used together with --{other}");
-            both.then(|| self.error(one, problem(), "leave one of them out"))
-        };
-        let needs = |one: &str, other: &str| {
-            self.error(one, format!("needs --{other} as well"), "give both files, or none")
-        };
-        let half_pair = match (certificate, key) {
-            (true, false) => Some(needs(CERTIFICATE, KEY)),
-            (false, true) => Some(needs(KEY, CERTIFICATE)),
-            _ => None,
-        };
-        let no_time = (args.kubelet_request_timeout.0 <= 0).then(|| {
-            self.error("kubelet-request-timeout", "must be more than zero", "give a time such as 10s")
-        });
-        let rules = [
-            exclude(ca && any, CA, ANY),
-            half_pair,
-            exclude(key && plain, KEY, PLAIN),
-            exclude(certificate && plain, CERTIFICATE, PLAIN),
-            exclude(any && plain, ANY, PLAIN),
-            exclude(ca && plain, CA, PLAIN),
-            no_time,
-        ];
-        rules.into_iter().flatten().collect()
-    }
-
-    /// Time between two scrapes. Where a list of arguments leaves it to the default and its scrapes may take longer than
-    /// ours allows, the reference's default of a minute counts, so that the list still starts.
-    pub(super) fn time_between_scrapes(&self) -> Nanos {
-        let default = self.args.metric_resolution;
-        if self.given("metric-resolution") || fits(self.args.kubelet_request_timeout, default) {
-            return default;
-        }
-        Nanos(60_000_000_000)
-    }
-
-    /// Every broken rule of the resolution.
-    pub(super) fn resolution(&self) -> Vec<StartError> {
-        const NAME: &str = "metric-resolution";
-        let resolution = self.time_between_scrapes();
-        let timeout = self.args.kubelet_request_timeout;
-        let mut errors = Vec::new();
-        if resolution.0 < 10_000_000_000 {
-            errors.push(self.error(NAME, "must be at least 10s", "15s is what Kubernetes deploys"));
-        }
-        if !fits(timeout, resolution) {
-            let problem = "nine tenths of it must not be less than --kubelet-request-timeout";
-            errors.push(self.error(
-                NAME,
-                problem,
-                "raise --metric-resolution or lower --kubelet-request-timeout",
-            ));
-        }
-        errors
-    }
-
-    pub(super) fn always_allow_paths(&self) -> Result<(), StartError> {
-        Policy::check_paths(&self.args.authorization_always_allow_paths.0).map_err(|text| {
-            self.error(
-                "authorization-always-allow-paths",
-                text,
-                "write one path for each place, such as /metrics/*",
-            )
-        })
-    }
-
-    pub(super) fn node_selector(&self) -> Result<(), StartError> {
-        LabelSelector::parse(self.args.node_selector.trim())
-            .map(drop)
-            .map_err(|text| self.error("node-selector", text, "write it as for kubectl get nodes -l"))
-    }
-
-    pub(super) fn logging(&self) -> Result<(), StartError> {
-        match self.args.logging_format.as_str() {
-            "text" | "json" => Ok(()),
-            other => Err(self.error("logging-format", format!("`{other}` is no format"), "use text or json")),
-        }
-    }
-
-    pub(super) fn durations(&self) -> Result<(), StartError> {
-        let args = self.args;
-        if args.request_timeout.0 <= 0 {
-            return Err(self.error("request-timeout", "must be more than zero", "give a time such as 1m0s"));
-        }
-        for (name, value) in [
-            ("shutdown-delay-duration", args.shutdown_delay_duration),
-            ("authentication-token-webhook-cache-ttl", args.authentication_token_webhook_cache_ttl),
-            ("authorization-webhook-cache-authorized-ttl", args.authorization_webhook_cache_authorized_ttl),
-            (
-                "authorization-webhook-cache-unauthorized-ttl",
-                args.authorization_webhook_cache_unauthorized_ttl,
-            ),
-        ] {
-            if value.0 < 0 {
-                return Err(self.error(name, "must not be negative", "0s switches it off"));
-            }
-        }
-        if args.kubelet_port == 0 {
-            return Err(self.error("kubelet-port", "0 is no port", "kubelets listen on 10250"));
-        }
-        Ok(())
-    }
-
-    /// The listening address: metrics-server's defaults in a cluster, loopback for one machine.
-    pub(super) fn listen(&self, mode: &Mode) -> Result<SocketAddr, StartError> {
-        let host_only = *mode == Mode::HostOnly;
-        let address = if host_only && !self.given("bind-address") {
-            IpAddr::V4(Ipv4Addr::LOCALHOST)
-        } else {
-            self.args.bind_address
-        };
-        let port =
-            if host_only && !self.given("secure-port") { HOST_ONLY_PORT } else { self.args.secure_port };
-        if port == 0 {
-            let remedy = "give the port to serve on, or leave the flag out";
-            return Err(self.error("secure-port", "0 would serve nothing", remedy));
-        }
-        if host_only && !address.is_loopback() && self.args.client_ca_file.is_empty() {
-            let problem =
-                format!("{address} is not a loopback address, and without a cluster nobody says who may ask");
-            let remedy =
-                "give --client-ca-file to admit holders of its certificates, or leave --bind-address out";
-            return Err(self.error("bind-address", problem, remedy));
-        }
-        Ok(SocketAddr::new(address, port))
-    }
-
-    pub(super) fn at_least_one(&self, name: &str, value: u32) -> Result<u32, StartError> {
-        if value == 0 {
-            return Err(self.error(name, "must be at least 1", "leave the flag out for the default"));
-        }
-        Ok(value)
-    }
-
-    pub(super) fn capacity(&self) -> Result<Capacity, StartError> {
-        let nodes = self.at_least_one("max-nodes", self.args.max_nodes)?;
-        let pods = self.at_least_one("max-pods", self.args.max_pods)?;
-        let containers = self.at_least_one("max-containers", self.args.max_containers)?;
-        Ok(Capacity { nodes, pods, containers, text_len: text_len(nodes, pods, containers) })
-    }
-
-    pub(super) fn serving(&self, mode: &Mode, state_dir: Option<&PathBuf>) -> Result<Serving, StartError> {
-        let args = self.args;
-        let certificate = match (path(&args.tls_cert_file), path(&args.tls_private_key_file)) {
-            (Some(certificate), Some(key)) => Certificate::Files { certificate, key },
-            (Some(_), None) => {
-                return Err(self.error(
-                    "tls-cert-file",
-                    "needs --tls-private-key-file as well",
-                    "give both files",
-                ));
-            }
-            (None, Some(_)) => {
-                return Err(self.error(
-                    "tls-private-key-file",
-                    "needs --tls-cert-file as well",
-                    "give both files",
-                ));
-            }
-            (None, None) if self.given("cert-dir") && args.cert_dir.is_empty() => Certificate::Ephemeral,
-            (None, None) if self.given("cert-dir") => Certificate::Directory(PathBuf::from(&args.cert_dir)),
-            (None, None) => match state_dir {
-                Some(state_dir) => Certificate::Directory(state_dir.clone()),
-                // A bare `toplet` leaves nothing behind.
-                None if *mode == Mode::HostOnly => Certificate::Ephemeral,
-                None => Certificate::Directory(PathBuf::from(&args.cert_dir)),
-            },
-        };
-        let sni = args.tls_sni_cert_key.iter().filter(|value| !value.is_empty()).map(|value| self.sni(value));
-        Ok(Serving { certificate, sni: sni.collect::<Result<_, _>>()?, tls: self.tls()? })
-    }
-
-    fn tls(&self) -> Result<TlsSettings, StartError> {
-        // These texts name the flag and the way out themselves.
-        let wrong = |name: &str| {
-            let origin = self.origin(name);
-            move |text: String| StartError::new("", origin, text, "")
-        };
-        let cipher_suites = self.args.tls_cipher_suites.0.clone();
-        tls::known_suites(&cipher_suites).map_err(wrong("tls-cipher-suites"))?;
-        let min_version = tls::min_version(&self.args.tls_min_version).map_err(wrong("tls-min-version"))?;
-        Ok(TlsSettings { min_version, cipher_suites })
-    }
-
-    /// `crt,key[:domain,...]`.
-    fn sni(&self, value: &str) -> Result<SniCertificate, StartError> {
-        SniCertificate::parse(value).ok_or_else(|| {
-            let problem = format!("`{value}` is not a certificate file, a comma and a key file");
-            self.error("tls-sni-cert-key", problem, "write crt,key or crt,key:name,name")
-        })
-    }
-
-    /// One warning for all flags that were given a value of their own and have nothing to do.
-    pub(super) fn ignored(&self) -> Option<String> {
-        let names: Vec<String> = self
-            .settled
-            .settings
-            .iter()
-            .filter(|setting| setting.flag.effect == Effect::Ignored && setting.origin != Origin::Default)
-            .filter(|setting| setting.text() != setting.flag.default)
-            .map(|setting| format!("--{}", setting.flag.name))
-            .collect();
-        (!names.is_empty())
-            .then(|| format!("flags accepted without effect (toplet --help says why): {}", names.join(", ")))
+pub(super) fn logging(flags: &Settled) -> Rule {
+    match flags.text("logging-format").as_str() {
+        "text" | "json" => Ok(()),
+        other => Err(flags.error("logging-format", format!("unknown format `{other}`"), "use text or json")),
     }
 }
 
-/// Port of one machine's own service: 443 needs root.
-const HOST_ONLY_PORT: u16 = 4443;
+pub(super) fn durations(flags: &Settled) -> Rule {
+    if flags.read("request-timeout", value::duration)?.0 <= 0 {
+        return Err(flags.error("request-timeout", "must be more than zero", "give a time such as 1m0s"));
+    }
+    for name in [
+        "shutdown-delay-duration",
+        "authentication-token-webhook-cache-ttl",
+        "authorization-webhook-cache-authorized-ttl",
+        "authorization-webhook-cache-unauthorized-ttl",
+    ] {
+        if flags.read(name, value::duration)?.0 < 0 {
+            return Err(flags.error(name, "must not be negative", "0s switches it off"));
+        }
+    }
+    if flags.read("kubelet-port", value::port)? == 0 {
+        return Err(flags.error("kubelet-port", "invalid port 0", "kubelets listen on 10250"));
+    }
+    Ok(())
+}
+
+/// The listening address. Without a cluster only loopback may be open to everybody.
+pub(super) fn listen(flags: &Settled, mode: &RunMode) -> Result<SocketAddr, StartError> {
+    let address = flags.read("bind-address", value::ip)?;
+    let port = flags.read("secure-port", value::port)?;
+    if port == 0 {
+        let remedy = "give the port to serve on, or leave the flag out";
+        return Err(flags.error("secure-port", "invalid port 0", remedy));
+    }
+    if *mode == RunMode::HostOnly && !address.is_loopback() && flags.text("client-ca-file").is_empty() {
+        let problem = format!("{address} is not a loopback address, and host-only mode has no authorizer");
+        let remedy =
+            "give --client-ca-file to admit holders of its certificates, or leave --bind-address out";
+        return Err(flags.error("bind-address", problem, remedy));
+    }
+    Ok(SocketAddr::new(address, port))
+}
+
+/// A count from 1 to `max`.
+pub(super) fn count(flags: &Settled, name: &str, max: u32) -> Result<u32, StartError> {
+    match flags.read(name, value::int)? {
+        0 => Err(flags.error(name, "must be at least 1", "leave the flag out for the default")),
+        value if value > max => {
+            let problem = format!("{value} is more than the {max} that room can be reserved for");
+            Err(flags.error(name, problem, "leave the flag out for the default"))
+        }
+        value => Ok(value),
+    }
+}
+
+pub(super) fn capacity(flags: &Settled) -> Result<Capacity, StartError> {
+    let nodes = count(flags, "max-nodes", limits::NODES_MAX)?;
+    let pods = count(flags, "max-pods", limits::PODS_MAX)?;
+    let containers = count(flags, "max-containers", limits::CONTAINERS_MAX)?;
+    Ok(Capacity { nodes, pods, containers, text_len: text_len(nodes, pods, containers) })
+}
 
 /// Bytes of names and labels that go with so many objects.
 fn text_len(nodes: u32, pods: u32, containers: u32) -> u32 {
-    use crate::limits::{CONTAINER_TEXT_LEN, NODE_TEXT_LEN, POD_TEXT_LEN};
+    use limits::{CONTAINER_TEXT_LEN, NODE_TEXT_LEN, POD_TEXT_LEN};
     let sum = u64::from(nodes) * NODE_TEXT_LEN
         + u64::from(pods) * POD_TEXT_LEN
         + u64::from(containers) * CONTAINER_TEXT_LEN;
+    // Offsets into the text are 32 bits wide.
     u32::try_from(sum).unwrap_or(u32::MAX)
 }
 
-/// A scrape ends before nine tenths of the time to the next one are over.
-fn fits(timeout: Nanos, resolution: Nanos) -> bool {
-    i128::from(timeout.0) <= i128::from(resolution.0) * 9 / 10
+/// Certificate and key of the listener come together.
+pub(super) fn serving_pair(flags: &Settled) -> Rule {
+    const CERTIFICATE: &str = "tls-cert-file";
+    const KEY: &str = "tls-private-key-file";
+    let lone = match [CERTIFICATE, KEY].map(|name| !flags.text(name).is_empty()) {
+        [true, false] => (CERTIFICATE, KEY),
+        [false, true] => (KEY, CERTIFICATE),
+        _ => return Ok(()),
+    };
+    Err(flags.error(lone.0, format!("needs --{} as well", lone.1), "give both files"))
+}
+
+pub(super) fn tls(flags: &Settled) -> Result<tls::TlsSettings, StartError> {
+    // These texts name the flag and the remedy themselves.
+    let wrong = |name: &str| {
+        let origin = flags.origin(name);
+        move |text: String| StartError::new("", origin, text, "")
+    };
+    let cipher_suites = flags.read("tls-cipher-suites", value::list)?;
+    tls::known_suites(&cipher_suites).map_err(wrong("tls-cipher-suites"))?;
+    let min_version = tls::min_version(&flags.text("tls-min-version")).map_err(wrong("tls-min-version"))?;
+    Ok(tls::TlsSettings { min_version, cipher_suites })
+}
+
+/// Warnings about flags that were given and have nothing to do.
+pub(super) fn warnings(flags: &Settled) -> Vec<String> {
+    let given = || flags.settings.iter().filter(|setting| flags.given(setting.flag.name));
+    let listed = |names: Vec<String>| names.join(", ");
+    let ignored: Vec<String> = given()
+        .filter(|setting| setting.flag.effect == Effect::Ignored)
+        .filter(|setting| setting.text() != setting.flag.default_text())
+        .map(|setting| format!("--{}", setting.flag.name))
+        .collect();
+    let mut warnings = Vec::new();
+    if !ignored.is_empty() {
+        let names = listed(ignored);
+        warnings.push(format!("flags accepted without effect (toplet --help says why): {names}"));
+    }
+    const PROXY_CA: &str = "requestheader-client-ca-file";
+    if flags.text(PROXY_CA).is_empty() {
+        let unused: Vec<String> = given()
+            .filter(|setting| setting.flag.name.starts_with("requestheader-"))
+            .map(|setting| format!("--{}", setting.flag.name))
+            .collect();
+        if !unused.is_empty() {
+            let names = listed(unused);
+            warnings.push(format!(
+                "without --{PROXY_CA} the authentication ConfigMap decides; no effect: {names}"
+            ));
+        }
+    }
+    warnings
 }

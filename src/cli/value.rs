@@ -1,9 +1,9 @@
 //! How the value of each kind of flag is read: Go's syntaxes, as in every Kubernetes component.
 //!
-//! The same functions judge a value where it stands (so that an error can name the line of a file) and turn it into its
-//! type for the configuration. Each error completes the sentence "VALUE is not ...".
+//! The same functions validate a value where it stands (so that an error can name the line of a file) and turn it into
+//! its type for the configuration. Each error completes the sentence "VALUE is not ...".
 
-use super::flags::Kind;
+use super::flags::ValueKind;
 use crate::wire::time;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 pub struct Nanos(pub i64);
 
 impl Nanos {
-    /// As a standard duration; zero when negative.
+    /// As a standard duration; zero when negative, which the rules exclude.
     #[must_use]
     pub fn duration(self) -> std::time::Duration {
         std::time::Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))
@@ -22,16 +22,16 @@ impl Nanos {
 /// Whether a value can be read as its kind.
 /// # Errors
 /// What it is not, with an example.
-pub fn judge(kind: Kind, value: &str) -> Result<(), String> {
+pub fn validate(kind: ValueKind, value: &str) -> Result<(), String> {
     match kind {
-        Kind::Switch => switch(value).map(drop),
-        Kind::Int => int(value).map(drop),
-        Kind::Port => port(value).map(drop),
-        Kind::Float => float(value),
-        Kind::Duration => duration(value).map(drop),
-        Kind::Ip => ip(value).map(drop),
-        Kind::List => list(value).map(drop),
-        Kind::Text | Kind::Repeated => Ok(()),
+        ValueKind::Switch => switch(value).map(drop),
+        ValueKind::Int => int(value).map(drop),
+        ValueKind::Port => port(value).map(drop),
+        ValueKind::Float => float(value),
+        ValueKind::Duration => duration(value).map(drop),
+        ValueKind::Ip => ip(value).map(drop),
+        ValueKind::List => list(value).map(drop),
+        ValueKind::Text | ValueKind::Repeated => Ok(()),
     }
 }
 
@@ -64,7 +64,7 @@ fn float(value: &str) -> Result<(), String> {
     value.parse::<f64>().map(drop).map_err(|_| "a number".to_owned())
 }
 
-/// An address; empty means every address, as upstream.
+/// An address; empty means every address, as for metrics-server.
 /// # Errors
 /// Anything else.
 pub fn ip(value: &str) -> Result<IpAddr, String> {
@@ -167,16 +167,16 @@ mod tests {
     #[test]
     fn each_kind_refuses_what_it_is_not() {
         for (kind, value) in [
-            (Kind::Switch, "yes"),
-            (Kind::Int, "-1"),
-            (Kind::Int, "1.5"),
-            (Kind::Port, "65536"),
-            (Kind::Float, "x"),
-            (Kind::Duration, "10"),
-            (Kind::Ip, "localhost"),
-            (Kind::List, "\"a"),
+            (ValueKind::Switch, "yes"),
+            (ValueKind::Int, "-1"),
+            (ValueKind::Int, "1.5"),
+            (ValueKind::Port, "65536"),
+            (ValueKind::Float, "x"),
+            (ValueKind::Duration, "10"),
+            (ValueKind::Ip, "localhost"),
+            (ValueKind::List, "\"a"),
         ] {
-            assert!(judge(kind, value).is_err(), "{kind:?} {value}");
+            assert!(validate(kind, value).is_err(), "{kind:?} {value}");
         }
         assert_eq!(ip(""), Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         assert_eq!(switch("T"), Ok(true));

@@ -75,7 +75,7 @@ impl ApiServer {
     }
 }
 
-/// What the keeper of a cluster can do about a request that failed; `right` names the permission a 403 asks for.
+/// What an administrator can do about a request that failed; `right` names the permission a 403 asks for.
 #[must_use]
 pub fn hint(reason: Reason, right: &str) -> String {
     let hint = match reason {

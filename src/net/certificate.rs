@@ -178,7 +178,13 @@ impl Certificates {
         let made = match &watch.origin {
             Origin::Files(..) => return None,
             _ if !ends_soon(&serving, now) => return None,
-            Origin::Directory(directory) => make_in(directory, &self.names, now),
+            Origin::Directory(directory) => {
+                make_in(directory, &self.names, now).or_else(|error| match watch.loaded {
+                    // The pair in use could not be kept there either.
+                    None => make(&self.names, now),
+                    Some(_) => Err(error),
+                })
+            }
             Origin::Memory => make(&self.names, now),
         };
         match made {
@@ -300,7 +306,10 @@ fn open(origin: &Origin, names: &[String], now: UnixNanos) -> Result<CertifiedKe
                 log::error!("serving certificate expires soon and cannot be renewed: {error}");
                 Ok(pair)
             }),
-            Err(_) => make_in(directory, names, now),
+            Err(_) => make_in(directory, names, now).or_else(|error| {
+                log::warn!("certificate in memory, new at every start, since it cannot be kept: {error}");
+                make(names, now)
+            }),
         },
     }
 }

@@ -3,11 +3,11 @@
 //! In two steps: [`Clients::open`] reads every file that flags and kubeconfigs name and starts nothing, so that a mistake
 //! in one of them ends the start before it has left a trace; [`Clients::start`] starts the threads.
 
-use super::{Shared, poll};
+use super::shared::{SharedState, poll};
 use crate::access::review::Ask;
-use crate::cli::{Config, KubeletTrust, Mode};
+use crate::cli::{Config, RunMode};
 use crate::cluster::authentication::Authentication;
-use crate::cluster::client::{self, ApiServer, KubeletFlags};
+use crate::cluster::client::{self, ApiServer};
 use crate::cluster::kubeconfig;
 use crate::cluster::review::Reviewer;
 use crate::cluster::watch;
@@ -31,7 +31,7 @@ pub struct Clients {
 }
 
 /// The threads that talk to the API server.
-pub struct Cluster {
+pub struct ClusterThreads {
     inventory: Arc<ApiServer>,
     /// Asks reviews, and refreshes the trust.
     pub reviewer: Reviewer,
@@ -44,41 +44,35 @@ impl Clients {
     /// Which file cannot be used, and why.
     pub fn open(config: &Config) -> Result<Option<Clients>, String> {
         let access = match &config.mode {
-            Mode::HostOnly => return Ok(None),
-            Mode::Kubeconfig { path } => kubeconfig::load(path).map_err(of("--kubeconfig"))?,
-            Mode::InCluster { server } => {
+            RunMode::HostOnly => return Ok(None),
+            RunMode::Kubeconfig { path } => kubeconfig::load(path).map_err(of("--kubeconfig"))?,
+            RunMode::InCluster { server } => {
                 kubeconfig::in_cluster(server, Path::new(kubeconfig::SERVICE_ACCOUNT))?
             }
         };
         let inventory = Arc::new(ApiServer::new(access.clone()).map_err(of("--kubeconfig"))?);
         let reviews = |flag, path: &Option<PathBuf>| match (path, &config.mode) {
-            (Some(path), Mode::Kubeconfig { path: same }) if path == same => Ok(inventory.clone()),
+            (Some(path), RunMode::Kubeconfig { path: same }) if path == same => Ok(inventory.clone()),
             (None, _) => Ok(inventory.clone()),
             (Some(path), _) => {
                 kubeconfig::load(path).and_then(ApiServer::new).map(Arc::new).map_err(of(flag))
             }
         };
-        let flags = kubelet_flags(config);
+        let flags = &config.kubelet_credentials;
         // What is not from a flag was good for the API server already.
-        let culprit = match (&flags.certificate_authority, &flags.pair) {
+        let flag = match (&flags.certificate_authority, &flags.pair) {
             (None, _) => "--kubelet-client-certificate",
             (Some(_), None) => "--kubelet-certificate-authority",
             (Some(_), Some(_)) => "--kubelet-certificate-authority or --kubelet-client-certificate",
         };
         let kubelets =
-            Fetcher::new(client::kubelet_credentials(&access.credentials, &flags)).map_err(of(culprit))?;
-        let rules = Rules {
-            https: !flags.completely_insecure,
-            port: config.kubelet.port,
-            use_status_port: config.kubelet.use_node_status_port,
-            preferred_types: config.kubelet.address_types.clone(),
-        };
+            Fetcher::new(client::kubelet_credentials(&access.credentials, flags)).map_err(of(flag))?;
         Ok(Some(Clients {
-            tokens: reviews("--authentication-kubeconfig", &config.authentication.kubeconfig)?,
-            permissions: reviews("--authorization-kubeconfig", &config.authorization.kubeconfig)?,
+            tokens: reviews("--authentication-kubeconfig", &config.authentication_kubeconfig)?,
+            permissions: reviews("--authorization-kubeconfig", &config.authorization_kubeconfig)?,
             inventory,
             kubelets: Arc::new(kubelets),
-            rules: Arc::new(rules),
+            rules: Arc::new(config.kubelet_addresses.clone()),
         }))
     }
 
@@ -88,13 +82,13 @@ impl Clients {
     pub fn start(
         self,
         config: &Config,
-        shared: &Shared,
+        shared: &SharedState,
         authentication: Arc<Authentication>,
-    ) -> Result<(Cluster, Poller), String> {
+    ) -> Result<(ClusterThreads, Poller), String> {
         let Clients { inventory, tokens, permissions, kubelets, rules } = self;
         let thread = |e: std::io::Error| format!("no thread: {e}");
         let reviewer = Reviewer::start(tokens, permissions, authentication).map_err(thread)?;
-        let timeout = config.kubelet.request_timeout;
+        let timeout = config.kubelet_timeout;
         let source = move || KubeletSource::new(kubelets.clone(), rules.clone(), timeout);
         let poller = poll(config, shared, Box::new(move || Box::new(source())))?;
         let stop = Arc::new(watch::Stop::default());
@@ -104,11 +98,11 @@ impl Clients {
             watch::start(kind, inventory.clone(), shared.store.clone(), changed, stop.clone())
                 .map_err(thread)?;
         }
-        Ok((Cluster { inventory, reviewer, stop }, poller))
+        Ok((ClusterThreads { inventory, reviewer, stop }, poller))
     }
 }
 
-impl Cluster {
+impl ClusterThreads {
     /// The way to ask reviews.
     pub fn ask(&self) -> Arc<Ask> {
         self.reviewer.ask().into()
@@ -125,17 +119,4 @@ impl Cluster {
 /// Puts the flag before an error.
 fn of(flag: &'static str) -> impl Fn(String) -> String {
     move |error| format!("{flag}: {error}")
-}
-
-fn kubelet_flags(config: &Config) -> KubeletFlags {
-    let kubelet = &config.kubelet;
-    KubeletFlags {
-        certificate_authority: match &kubelet.trust {
-            KubeletTrust::CaFile(path) => Some(path.clone()),
-            _ => None,
-        },
-        pair: kubelet.client_pair.clone(),
-        insecure_tls: kubelet.trust == KubeletTrust::AnyCertificate,
-        completely_insecure: kubelet.trust == KubeletTrust::PlainHttp,
-    }
 }

@@ -1,4 +1,4 @@
-//! Any command line and any flag file: a configuration, or a mistake that is said in one line.
+//! Any command line and any flag file: a configuration, or a mistake reported in one line.
 //! Input: arguments, one a line; after a NUL, the flag file.
 #![no_main]
 
@@ -35,7 +35,7 @@ fn check(parsed: &Result<Command, StartError>) {
         Ok(Command::Check(check)) => {
             let report = check.report(&|_| Ok(())).unwrap();
             assert!(report.contains("mode: "), "{report}");
-            // Either nothing is named, or what is named is said to be wrong.
+            // Either nothing is named, or what is named is reported as wrong.
             assert!(check.report(&|_| Err("no".to_owned())).map_or(true, |same| same == report));
         }
         Ok(Command::Run(config)) => assert!(!config.resolution.is_zero() && config.max_connections > 0),

@@ -1,4 +1,4 @@
-//! One thread for what happens seldom: signals, systemd's watchdog and status line, files of the trust without a cluster.
+//! One thread for rare work: signals, systemd's watchdog and status line, files of the trust without a cluster.
 //!
 //! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
 
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What the thread looks after.
-pub struct Keeper {
+pub struct Housekeeping {
     /// Pending signals.
     pub signals: Signals,
     /// Stops the server.
@@ -35,7 +35,7 @@ pub struct Keeper {
     pub resolution: Duration,
 }
 
-impl Keeper {
+impl Housekeeping {
     /// Runs until the process ends.
     pub fn work(self) {
         let watchdog = systemd::watchdog_interval();
@@ -70,7 +70,7 @@ impl Keeper {
             if watchdog.is_some() && self.moves_on(now) {
                 systemd::alive();
             }
-            self.tell(&mut status);
+            self.report(&mut status);
             allocator::trim();
             // Only the start is left out of memory: later, what was called once may well be called again.
             if std::mem::take(&mut starting) {
@@ -84,15 +84,15 @@ impl Keeper {
     }
 
     /// Tells systemd how much is measured, when that changed.
-    fn tell(&self, said: &mut String) {
+    fn report(&self, reported: &mut String) {
         let occupancy = lock(&self.store).occupancy();
         let status = format!(
             "{}/{} nodes and {} containers measured",
             occupancy.node_points, occupancy.nodes, occupancy.container_points
         );
-        if *said != status {
+        if *reported != status {
             systemd::status(&status);
-            *said = status;
+            *reported = status;
         }
     }
 }

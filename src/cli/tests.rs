@@ -1,4 +1,8 @@
-use crate::cli::*;
+use super::*;
+use crate::access;
+use crate::cluster::client::KubeletFlags;
+use crate::net::tls::MinVersion;
+use crate::wire::selector::LabelSelector;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,13 +35,16 @@ fn error(args: &[&str]) -> String {
     parse_in(&pod(), args).unwrap_err().to_string()
 }
 
+fn certificate_directory(config: &Config) -> Option<&str> {
+    config.certificates.cert_dir.as_deref().and_then(std::path::Path::to_str)
+}
+
 /// How many of the kubelet rules and resolution rules are broken.
 fn broken_rules(args: &[&str]) -> usize {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    let settled = crate::cli::argv::settle(&args, &|_| unreachable!()).unwrap();
-    let args = crate::cli::args::typed(&settled).unwrap();
-    let rules = crate::cli::rules::Rules { args: &args, settled: &settled };
-    rules.kubelet().len() + rules.resolution().len()
+    let mut settled = argv::settle(&args, &|_| unreachable!()).unwrap();
+    effective::resolution(&mut settled).unwrap();
+    rules::kubelet(&settled).unwrap().len() + rules::resolution(&settled).unwrap().len()
 }
 
 const CA: &str = "--kubelet-certificate-authority=a";
@@ -49,42 +56,40 @@ const PLAIN: &str = "--deprecated-kubelet-completely-insecure";
 #[test]
 fn h1_defaults() {
     let config = in_pod(&[]);
-    let kubelet = &config.kubelet;
-    assert_eq!((kubelet.port, kubelet.use_node_status_port), (10250, false));
-    assert_eq!(kubelet.address_types, ["Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"]);
-    assert_eq!(kubelet.trust, KubeletTrust::ApiServerCa);
-    assert_eq!(kubelet.client_pair, None);
-    assert_eq!(kubelet.request_timeout, Duration::from_secs(10));
+    let addresses = &config.kubelet_addresses;
+    assert_eq!((addresses.https, addresses.port, addresses.use_status_port), (true, 10250, false));
+    let types = ["Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"];
+    assert_eq!(addresses.preferred_types, types);
+    assert_eq!(config.kubelet_credentials, KubeletFlags::default());
+    assert_eq!(config.kubelet_timeout, Duration::from_secs(10));
     assert_eq!(config.resolution, Duration::from_secs(15));
     assert_eq!(config.listen.to_string(), "0.0.0.0:443");
-    assert_eq!(config.authorization.always_allow_paths, ["/healthz", "/readyz", "/livez"]);
-    assert_eq!(config.authentication.request_header.username_headers, ["x-remote-user"]);
-    assert_eq!(config.authentication.request_header.uid_headers, [""; 0]);
-    assert_eq!(
-        config.serving.certificate,
-        Certificate::Directory(PathBuf::from("apiserver.local.config/certificates"))
-    );
+    assert_eq!(config.policy.always_allow_paths, ["/healthz", "/readyz", "/livez"]);
+    assert_eq!(config.trust.front_proxy.username_headers, ["x-remote-user"]);
+    assert_eq!(config.trust.front_proxy.uid_headers, [""; 0]);
+    assert_eq!(certificate_directory(&config), Some("apiserver.local.config/certificates"));
     assert_eq!(config.warnings, [""; 0]);
 }
 
 #[test]
 fn h2_insecure_tls_takes_any_certificate() {
-    assert_eq!(in_pod(&[ANY]).kubelet.trust, KubeletTrust::AnyCertificate);
+    assert!(in_pod(&[ANY]).kubelet_credentials.insecure_tls);
 }
 
 #[test]
 fn h3_certificate_authority_replaces_the_api_servers() {
-    assert_eq!(in_pod(&[CA]).kubelet.trust, KubeletTrust::CaFile(PathBuf::from("a")));
+    assert_eq!(in_pod(&[CA]).kubelet_credentials.certificate_authority, Some(PathBuf::from("a")));
 }
 
 #[test]
 fn h4_completely_insecure_is_plain_http() {
-    assert_eq!(in_pod(&[PLAIN]).kubelet.trust, KubeletTrust::PlainHttp);
+    let config = in_pod(&[PLAIN]);
+    assert!(config.kubelet_credentials.completely_insecure && !config.kubelet_addresses.https);
 }
 
 #[test]
 fn h5_h6_client_certificate_and_key_replace_the_api_servers() {
-    let pair = in_pod(&[CERTIFICATE, KEY]).kubelet.client_pair;
+    let pair = in_pod(&[CERTIFICATE, KEY]).kubelet_credentials.pair;
     assert_eq!(pair, Some((PathBuf::from("c"), PathBuf::from("k"))));
 }
 
@@ -124,7 +129,7 @@ fn h20_nine_tenths_of_the_resolution_may_not_be_less_than_the_timeout() {
 }
 
 #[test]
-fn the_first_broken_rule_in_upstreams_order_is_the_error() {
+fn the_first_broken_rule_in_metrics_servers_order_is_the_error() {
     assert_eq!(
         error(&[ANY, CA, KEY, "--metric-resolution=1s"]),
         "--kubelet-certificate-authority: cannot be used together with --kubelet-insecure-tls; leave one of them out"
@@ -155,14 +160,14 @@ fn k48_the_argument_lists_that_are_deployed_start_unchanged() {
         let config = in_pod(&[&kustomize[..], extra].concat());
         assert_eq!(config.listen.to_string(), "0.0.0.0:10250");
         assert_eq!(config.resolution, Duration::from_secs(15));
-        assert!(config.kubelet.use_node_status_port);
-        assert_eq!(config.kubelet.address_types, ["InternalIP", "ExternalIP", "Hostname"]);
+        assert!(config.kubelet_addresses.use_status_port);
+        assert_eq!(config.kubelet_addresses.preferred_types, ["InternalIP", "ExternalIP", "Hostname"]);
         assert_eq!(config.warnings, [""; 0], "{extra:?}");
     }
-    assert_eq!(in_pod(&overlay).kubelet.node_selector, "metrics-server-skip!=true");
-    assert_eq!(in_pod(&overlay).log, Log { verbosity: 4, json: false });
-    assert_eq!(in_pod(&helm).authorization.always_allow_paths, ["/metrics"]);
-    assert_eq!(in_pod(&[k3s_ciphers]).serving.tls.cipher_suites.len(), 6);
+    assert_eq!(in_pod(&overlay).node_selector, LabelSelector::parse("metrics-server-skip!=true").unwrap());
+    assert_eq!((in_pod(&overlay).log_verbosity, in_pod(&overlay).log_json), (4, false));
+    assert_eq!(in_pod(&helm).policy.always_allow_paths, ["/metrics"]);
+    assert_eq!(in_pod(&[k3s_ciphers]).tls.cipher_suites.len(), 6);
 }
 
 #[test]
@@ -183,10 +188,11 @@ fn flags_without_effect_are_named_in_one_warning() {
 #[test]
 fn a_bare_toplet_listens_on_loopback_and_leaves_nothing_behind() {
     let config = bare(&[]).unwrap();
-    assert_eq!(config.mode, Mode::HostOnly);
+    assert_eq!(config.mode, RunMode::HostOnly);
     assert_eq!(config.listen.to_string(), "127.0.0.1:4443");
-    assert_eq!(config.serving.certificate, Certificate::Ephemeral);
-    assert_eq!(config.authentication.kubeconfig, None);
+    assert_eq!(certificate_directory(&config), None);
+    assert_eq!(config.policy.mode, access::Mode::HostAnonymous);
+    assert_eq!(config.authentication_kubeconfig, None);
 }
 
 #[test]
@@ -208,9 +214,9 @@ fn host_only_beyond_loopback_needs_a_client_ca() {
 fn a_port_of_zero_is_an_error_with_a_reason() {
     assert_eq!(
         error(&["--secure-port=0"]),
-        "--secure-port: 0 would serve nothing; give the port to serve on, or leave the flag out"
+        "--secure-port: invalid port 0; give the port to serve on, or leave the flag out"
     );
-    assert!(error(&["--kubelet-port=0"]).starts_with("--kubelet-port: 0 is no port"));
+    assert!(error(&["--kubelet-port=0"]).starts_with("--kubelet-port: invalid port 0"));
 }
 
 #[test]
@@ -219,82 +225,80 @@ fn one_kubeconfig_serves_all_three_clients_unless_others_are_given() {
     assert_eq!(config.listen.to_string(), "0.0.0.0:443");
     let expected = Some(PathBuf::from("/k"));
     assert_eq!(
-        (config.authentication.kubeconfig, config.authorization.kubeconfig),
+        (config.authentication_kubeconfig, config.authorization_kubeconfig),
         (expected.clone(), expected)
     );
     let config =
         bare(&["--kubeconfig=/k", "--authentication-kubeconfig=/n", "--authorization-kubeconfig=/z"])
             .unwrap();
-    assert_eq!(config.authentication.kubeconfig, Some(PathBuf::from("/n")));
-    assert_eq!(config.authorization.kubeconfig, Some(PathBuf::from("/z")));
+    assert_eq!(config.authentication_kubeconfig, Some(PathBuf::from("/n")));
+    assert_eq!(config.authorization_kubeconfig, Some(PathBuf::from("/z")));
 }
 
 #[test]
 fn certificates_come_from_files_then_directory_then_state() {
     let files = ["--tls-cert-file=/c", "--tls-private-key-file=/k", "--cert-dir=/d"];
-    assert!(matches!(in_pod(&files).serving.certificate, Certificate::Files { .. }));
+    let config = in_pod(&files);
+    assert_eq!(config.certificates.cert_file, PathBuf::from("/c"));
+    assert_eq!(certificate_directory(&config), None);
     assert!(error(&["--tls-cert-file=/c"]).contains("needs --tls-private-key-file"));
     assert!(error(&["--tls-private-key-file=/c"]).contains("needs --tls-cert-file"));
     let around = Surroundings { state_directory: Some("/var/lib/toplet:/x".to_owned()), ..pod() };
-    let directory = |path: &str| Certificate::Directory(PathBuf::from(path));
-    assert_eq!(parse_in(&around, &[]).unwrap().serving.certificate, directory("/var/lib/toplet"));
-    assert_eq!(parse_in(&around, &["--cert-dir=/d"]).unwrap().serving.certificate, directory("/d"));
-    assert_eq!(parse_in(&around, &["--state-dir=/s"]).unwrap().serving.certificate, directory("/s"));
-    assert_eq!(bare(&["--cert-dir=/d"]).unwrap().serving.certificate, directory("/d"));
+    for (args, directory) in [
+        (&[][..], Some("/var/lib/toplet")),
+        (&["--cert-dir=/d"], Some("/d")),
+        (&["--cert-dir="], None),
+        (&["--state-dir=/s"], Some("/s")),
+    ] {
+        assert_eq!(certificate_directory(&parse_in(&around, args).unwrap()), directory, "{args:?}");
+    }
+    assert_eq!(certificate_directory(&bare(&["--cert-dir=/d"]).unwrap()), Some("/d"));
 }
 
 #[test]
-fn a_scrape_longer_than_the_default_resolution_allows_takes_the_references_default() {
+fn a_scrape_longer_than_the_default_resolution_allows_takes_metrics_servers_default() {
     assert_eq!(in_pod(&["--kubelet-request-timeout=30s"]).resolution, Duration::from_secs(60));
     assert_eq!(in_pod(&["--kubelet-request-timeout=13s"]).resolution, Duration::from_secs(15));
-    assert!(error(&["--kubelet-request-timeout=55s"]).contains("nine tenths"));
-    assert!(error(&["--kubelet-request-timeout=30s", "--metric-resolution=15s"]).contains("nine tenths"));
+    assert!(error(&["--kubelet-request-timeout=55s"]).contains("must be at most 90 %"));
+    assert!(
+        error(&["--kubelet-request-timeout=30s", "--metric-resolution=15s"]).contains("must be at most 90 %")
+    );
 }
 
 #[test]
 fn certificates_by_server_name() {
     let config = in_pod(&["--tls-sni-cert-key=a.crt,a.key", "--tls-sni-cert-key=b.crt,b.key:*.b.com,b.com"]);
-    assert_eq!(config.serving.sni.len(), 2);
-    assert_eq!(config.serving.sni[1].names, ["*.b.com", "b.com"]);
-    assert_eq!(config.serving.sni[0].key, PathBuf::from("a.key"));
-    let settings = config.serving.certificates(vec!["n".to_owned()]);
-    let pairs = ["a.crt,a.key", "b.crt,b.key:*.b.com,b.com"]
-        .map(|value| crate::net::certificate::SniCertificate::parse(value).unwrap());
-    assert_eq!(settings.sni, pairs);
-    assert_eq!((settings.cert_file, settings.names), (PathBuf::new(), vec!["n".to_owned()]));
+    assert_eq!(config.certificates.sni.len(), 2);
+    assert_eq!(config.certificates.sni[1].names, ["*.b.com", "b.com"]);
+    assert_eq!(config.certificates.sni[0].key, PathBuf::from("a.key"));
     assert!(
         error(&["--tls-sni-cert-key=a.crt"]).contains("is not a certificate file, a comma and a key file")
     );
 }
 
 #[test]
-fn capacities_have_defaults_and_may_not_be_zero() {
-    use crate::limits;
-    let capacity = in_pod(&[]).capacity;
-    assert_eq!(
-        (capacity.nodes, capacity.pods, capacity.containers),
-        (limits::NODES_DEFAULT, limits::PODS_DEFAULT, limits::CONTAINERS_DEFAULT)
-    );
-    assert_eq!(in_pod(&[]).max_connections as usize, limits::CONNECTIONS_MAX);
-    assert_eq!(in_pod(&[]).max_requests as usize, limits::REQUESTS_MAX);
-    assert!(error(&["--max-pods=0"]).starts_with("--max-pods: must be at least 1"));
+fn capacities_may_not_be_zero_or_absurd() {
+    for name in ["max-nodes", "max-pods", "max-containers", "max-connections"] {
+        assert!(error(&[&format!("--{name}=0")]).starts_with(&format!("--{name}: must be at least 1")));
+    }
+    assert!(error(&["--max-nodes=1000000000"]).starts_with("--max-nodes: 1000000000 is more than"));
 }
 
 #[test]
 fn an_unknown_command_is_an_error() {
-    assert!(error(&["chekc"]).starts_with("chekc: this is no command"));
+    assert!(error(&["chekc"]).starts_with("chekc: unknown command"));
     assert!(error(&["check", "now"]).contains("now"));
 }
 
 #[test]
-fn selectors_and_tls_settings_are_judged_at_the_start() {
+fn selectors_and_tls_settings_are_validated_at_the_start() {
     assert!(error(&["--node-selector=a in ("]).starts_with("--node-selector: "));
-    assert_eq!(in_pod(&["--node-selector= a=b "]).kubelet.node_selector, "a=b");
+    assert_eq!(in_pod(&["--node-selector= a=b "]).node_selector, LabelSelector::parse("a=b").unwrap());
     assert!(error(&["--tls-min-version=VersionTLS99"]).starts_with("--tls-min-version: unknown version"));
     assert!(error(&["--tls-cipher-suites=NULL"]).starts_with("--tls-cipher-suites: unknown cipher suite"));
     let weak =
         in_pod(&["--tls-cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA", "--tls-min-version=VersionTLS13"]);
-    assert_eq!(weak.serving.tls.min_version, crate::net::tls::MinVersion::Tls13);
+    assert_eq!(weak.tls.min_version, MinVersion::Tls13);
 }
 
 #[test]
@@ -305,4 +309,64 @@ fn always_allowed_paths_end_with_their_star() {
         "{text}"
     );
     assert!(bare(&["--authorization-always-allow-paths=/metrics*"]).is_ok());
+}
+
+#[test]
+fn stray_words_are_warned_about_and_start() {
+    for (args, stray) in [
+        (&["/metrics-server", "--v=1"][..], "`/metrics-server`"),
+        (&["--kubelet-insecure-tls", "true"], "`true`"),
+        (&["metrics-server", "--kubelet-insecure-tls", "false"], "`metrics-server`, `false`"),
+    ] {
+        let config = in_pod(args);
+        assert_eq!(config.warnings.len(), 1, "{args:?}");
+        assert!(config.warnings[0].starts_with(&format!("arguments without effect: {stray};")), "{args:?}");
+    }
+    assert!(error(&["chekc", "true"]).starts_with("chekc: unknown command"));
+}
+
+#[test]
+fn front_proxy_flags_without_their_ca_are_warned_about() {
+    let config = in_pod(&["--requestheader-allowed-names=a", "--requestheader-group-headers=g"]);
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].ends_with("--requestheader-allowed-names, --requestheader-group-headers"));
+    assert_eq!(
+        in_pod(&["--requestheader-allowed-names=a", "--requestheader-client-ca-file=/c"]).warnings,
+        [""; 0]
+    );
+}
+
+/// The lines of `toplet check` about settings.
+fn checked(around: &Surroundings, args: &[&str]) -> String {
+    let args = ["toplet", "check"].iter().chain(args).map(OsString::from);
+    let Ok(Command::Check(check)) = parse(args, around) else { panic!("not a check") };
+    check.report(&|_| Ok(())).unwrap()
+}
+
+#[test]
+fn check_prints_what_is_in_force() {
+    let k3s = Surroundings { k3s: Presence::Readable, ..Surroundings::default() };
+    let state = Surroundings { state_directory: Some("/var/lib/toplet".to_owned()), ..pod() };
+    for (around, args, line) in [
+        (&Surroundings::default(), &[][..], "--secure-port=4443   (host-only default)"),
+        (&Surroundings::default(), &[], "--bind-address=127.0.0.1   (host-only default)"),
+        (&Surroundings::default(), &[], "--host-only=true   (no cluster is configured)"),
+        (&pod(), &["--kubelet-request-timeout=30s"], "--metric-resolution=1m0s   (--kubelet-request-timeout"),
+        (&pod(), &["--request-timeout=2m"], "--request-timeout=1m0s   (the most that is served)"),
+        (&k3s, &[], "--kubeconfig=/etc/rancher/k3s/k3s.yaml   (k3s is installed)"),
+        (&k3s, &[], "--authorization-kubeconfig=/etc/rancher/k3s/k3s.yaml   (as --kubeconfig)"),
+        (&state, &[], "--cert-dir=/var/lib/toplet   (as --state-dir)"),
+        (&pod(), &["--secure-port=4443"], "--secure-port=4443   (command line)"),
+        (&pod(), &[], "--secure-port=443   (default)"),
+    ] {
+        let report = checked(around, args);
+        assert!(report.contains(&format!("  {line}")), "{line} is not in {report}");
+    }
+}
+
+#[test]
+fn a_credential_of_a_unit_that_does_not_run_is_explained() {
+    let report =
+        checked(&Surroundings::default(), &["--kubeconfig=/run/credentials/toplet-none.service/kubeconfig"]);
+    assert!(report.contains("exists only while the unit runs (LoadCredential=), not checked"), "{report}");
 }
