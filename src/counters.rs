@@ -1,8 +1,8 @@
-//! What toplet counts of itself, for `/metrics`: the reference's six families, and our own.
+//! What toplet counts of itself, for `/metrics`: metrics-server's six families, and our own.
 //!
 //! Counters of hot paths are atomics; what carries a node's name lives in one list behind a mutex that is taken once a
 //! scrape. Memory: about 1 KiB when idle, and some 150 bytes for every node scraped, at most
-//! `limits::SELF_METRICS_NODES_MAX` of them; nodes that leave the inventory are forgotten (the reference keeps them for
+//! `limits::SELF_METRICS_NODES_MAX` of them; nodes that leave the inventory are forgotten (metrics-server keeps them for
 //! ever). The page itself is rendered piece by piece (`page.rs`). Refuses nothing: what finds no place counts in totals.
 
 mod histogram;

@@ -41,7 +41,7 @@ pub const LABELS_SCRATCH_LEN_KEPT: usize = 4 * 1024;
 
 /// Bytes of one piece of an answer's body: one TLS record. A list is encoded piece by piece, resumed by key.
 pub const CHUNK_LEN_MAX: usize = 16 * 1024;
-/// Nodes with series of their own in the self metrics (some 150 bytes each): as many as the reference was tested with.
+/// Nodes with series of their own in the self metrics (some 150 bytes each): as many as metrics-server was tested with.
 /// Scrapes of further nodes count in the totals only.
 pub const SELF_METRICS_NODES_MAX: usize = 5_000;
 /// Different reasons (or outcomes) counted under one self metric; they are words of the source, so this is never met.
@@ -50,7 +50,7 @@ pub const SELF_METRICS_REASONS_MAX: usize = 16;
 pub const NODE_NAME_LEN_MAX: usize = 253;
 /// Bytes of one part of a generated document or of the self-metrics page: parts are added to a piece while it has room.
 pub const PART_LEN_MAX: usize = 8 * 1024;
-/// Time a request may take, as in the reference; `?timeout=` can only shorten it. Beyond it: 504.
+/// Time a request may take, as in metrics-server; `?timeout=` can only shorten it. Beyond it: 504.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time below which no answer can be ready: such a `?timeout=` is answered 504 at once.
 pub const REQUEST_TIME_MIN: Duration = Duration::from_micros(10);
@@ -72,14 +72,14 @@ pub const CA_COUNT_MAX: usize = 64;
 pub const INTERMEDIATE_COUNT_MAX: usize = 8;
 
 /// Seconds for which the outcome of verifying a connection's certificates is kept, at most: a wall clock that jumps
-/// (boards without a battery) is noticed within this time. Beyond it the chain is verified anew.
+/// (boards without a battery) is noticed within this time. Beyond it the chain is verified again.
 pub const PEER_MEMO_SECS_MAX: i64 = 60;
 
-/// Bytes of request-controlled text up to which the verdict on a request is remembered (the reference's figure). Beyond
+/// Bytes of request-controlled text up to which the verdict on a request is remembered (metrics-server's figure). Beyond
 /// it each request is reviewed.
 pub const CACHEABLE_LEN_MAX: usize = 10_000;
 
-/// Remembered verdicts. The reference keeps 8192; within the 10 s they live a small cluster asks some dozens of
+/// Remembered verdicts. metrics-server keeps 8192; within the 10 s they live a small cluster asks some dozens of
 /// different questions, and 256 keep the memory near 64 KiB and the search in one pass over 4 KiB of keys. Beyond it
 /// the one that was used longest ago goes.
 pub const VERDICT_COUNT_MAX: usize = 256;
@@ -91,7 +91,7 @@ pub const VERDICT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one verdict: the owner of a token may be in hundreds of groups. A larger one is not remembered.
 pub const VERDICT_LEN_MAX: usize = 32 * 1024;
 
-/// Different reviews in flight, at most half of them for strangers (unproven tokens, anonymous requests). Beyond it a
+/// Different reviews in flight, at most half of them for unauthenticated callers (unproven tokens, anonymous requests). Beyond it a
 /// request that needs a new one is answered as when the API server is away.
 pub const REVIEW_COUNT_MAX: usize = 64;
 
@@ -247,7 +247,7 @@ pub const PIECE_TIME_MAX: Duration = Duration::from_secs(20);
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
 /// Time for which the receiving side of a connection stays open after its last answer, so that the peer can read it.
 pub const LINGER_TIME_MAX: Duration = Duration::from_millis(500);
-/// Time for requests in flight after the listener closed; then they are cut (upstream's 60 s).
+/// Time for requests in flight after the listener closed; then they are cut (metrics-server's 60 s).
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 /// Age from which a connection that has not sent its first request makes room for a newcomer.
 pub const WAITING_TIME_MIN: Duration = Duration::from_secs(1);
@@ -293,7 +293,7 @@ pub const TLS_QUEUE_LEN_MAX: usize = 17 * 1024;
 pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Life of the certificate authority made here: a `caBundle` stays valid for that long.
 pub const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// Rest of a certificate's life at which it is made anew.
+/// Rest of a certificate's life at which it is renewed.
 pub const CERTIFICATE_RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 // ---- cli and host ---------------------------------------------------------------------------------------------------

@@ -54,11 +54,11 @@ impl Window {
         Window(secs.saturating_mul(1_000_000_000))
     }
 
-    /// The window in seconds, as the reference divides by it.
+    /// The window in seconds, as metrics-server divides by it.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn as_secs_f64(self) -> f64 {
-        // The reference adds whole seconds and the fraction (Go's Duration.Seconds): the same rounding, step by step.
+        // metrics-server adds whole seconds and the fraction (Go's Duration.Seconds): the same rounding, step by step.
         (self.0 / 1_000_000_000) as f64 + (self.0 % 1_000_000_000) as f64 / 1e9
     }
 }

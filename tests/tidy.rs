@@ -1,4 +1,4 @@
-//! The house rules that no compiler knows: floors, sizes, words, borrowed crates, and that the papers name what the code does.
+//! The house rules that no compiler knows: layers, sizes, words, borrowed crates, and that the documents name what the code does.
 //!
 //! Every check is a function from a file's path and text to complaints, and each has a test that it does complain.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -420,7 +420,7 @@ fn unspoken(these: &[String], those: &[String]) -> Vec<String> {
     these.iter().filter(|this| !those.iter().any(|that| speak_of_the_same(this, that))).cloned().collect()
 }
 
-/// Deviations in comments, and those that the requests compared with the reference expect.
+/// Deviations in comments, and those that the requests compared with metrics-server expect.
 fn known_deviations(files: &BTreeMap<String, String>) -> Vec<String> {
     let code = files.iter().filter(|(path, _)| is_source(path)).flat_map(|(_, text)| coded_deviations(text));
     let corpus = files["tests/cluster/parity/corpus.jsonl"].lines();
@@ -443,7 +443,7 @@ fn deviations_of_the_code_and_of_the_readme_are_the_same() {
 fn a_silent_deviation_is_seen() {
     let readme = "# x\n\n## Deviations\n\n- Redirects of kubelets are refused.\n- One bad line is dropped.\n\n## Next\n- nothing\n";
     assert_eq!(listed_deviations(readme).len(), 2);
-    let code = "//! Deviation: a kubelet that redirects us is refused;\n//! the reference follows redirects of kubelets.\nfn x() {}\n";
+    let code = "//! Deviation: a kubelet that redirects us is refused;\n//! metrics-server follows redirects of kubelets.\nfn x() {}\n";
     let found = coded_deviations(code);
     assert_eq!(found.len(), 1);
     assert_eq!(unspoken(&found, &listed_deviations(readme)), Vec::<String>::new());

@@ -1,7 +1,7 @@
 //! Histograms as Prometheus has them: cumulative buckets on reading, one count a bucket on writing.
 //!
 //! Bounds are a small array in place, so that a histogram allocates nothing. A value equal to a bound belongs to that
-//! bound's bucket. Bounds are those of the reference, bit for bit: they are names that dashboards ask for.
+//! bound's bucket. Bounds are those of metrics-server, bit for bit: they are names that dashboards ask for.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""decisions - the decision table of access control, row by row beside the reference.
+"""decisions - the decision table of access control, row by row beside metrics-server.
 
   decisions.py --a URL --b URL --down-a URL --down-b URL --pki DIR
 
-A is the reference, B the server under test; `--down-*` are the same programs whose TokenReviews find nobody. Every row is one
+A is metrics-server, B the server under test; `--down-*` are the same programs whose TokenReviews find nobody. Every row is one
 combination of peer certificate, identity headers and Authorization; both servers must give the same status, body and Warning header.
 Each row asks for a namespace of its own, so that no remembered verdict answers. The certificates are made with openssl in
 DIR/decisions under the cluster's own authorities. Prints what differs; the last line counts the rows. Exit status 1 if any differs.
@@ -43,9 +43,9 @@ CERTIFICATES = [
     ("client with a UID", "cluster-ca", BOB + UID + "u-1", CLIENT, NOW, "P-256", []),
     ("client with two UIDs", "cluster-ca", BOB + UID + "u-1" + UID + "u-2", CLIENT, NOW, "P-256", []),
     ("master", "cluster-ca", "/O=system:masters/CN=root", CLIENT, NOW, "P-256", []),
-    ("stranger", "stranger-ca", BOB, CLIENT, NOW, "P-256", []),
-    ("stranger with the front proxy's name", "stranger-ca", PROXY, CLIENT, NOW, "P-256", []),
-    ("stranger, CA sent", "stranger-ca", BOB, CLIENT, NOW, "P-256", ["stranger-ca"]),
+    ("other", "other-ca", BOB, CLIENT, NOW, "P-256", []),
+    ("other CA with the front proxy's name", "other-ca", PROXY, CLIENT, NOW, "P-256", []),
+    ("other CA, CA sent", "other-ca", BOB, CLIENT, NOW, "P-256", ["other-ca"]),
     ("CA issued by the client CA", "cluster-ca", "/CN=sub-ca", IS_CA, NOW, "P-256", []),
     ("client, intermediate sent", "CA issued by the client CA", BOB, CLIENT, NOW, "P-256", ["CA issued by the client CA"]),
     ("client, intermediate not sent", "CA issued by the client CA", BOB, CLIENT, NOW, "P-256", []),
@@ -77,13 +77,13 @@ CERTIFICATES = [
     ("client, name outside", "intermediate for names", BOB, CLIENT + "\nsubjectAltName=DNS:a.bad.example", NOW, "P-256", ["intermediate for names"]),
 ]
 # Authorities shown as if they were somebody, and no certificate at all.
-THEMSELVES = ["front-proxy-ca", "cluster-ca", "stranger-ca"]
+THEMSELVES = ["front-proxy-ca", "cluster-ca", "other-ca"]
 # Where B is meant to be stricter than A: it answers as A answers this other peer, or it refuses the handshake.
 DEVIATIONS = {
     "client, RSA 1024": ("RSA keys below 2048 bits are refused, in the handshake", None),
     "client, P-521": ("P-521 in clients' certificates is not offered, so a client keeps its certificate to itself", "none"),
-    "client, signed with SHA-512": ("a certificate signed with ECDSA and SHA-512 is refused", "stranger"),
-    "CA issued by an intermediate": ("a CA certificate issued by an intermediate is refused as a client's", "stranger"),
+    "client, signed with SHA-512": ("a certificate signed with ECDSA and SHA-512 is refused", "other"),
+    "CA issued by an intermediate": ("a CA certificate issued by an intermediate is refused as a client's", "other"),
 }
 
 ALICE = "X-Remote-User: alice"
@@ -271,7 +271,7 @@ def main():
                         print("DIFF %s / %s / %s\n  a: %s\n  b: %s" % (peer, header, token, theirs, ours))
             for server in filter(None, (a, b, other)):
                 server.close()
-    print("the reference's statuses: " + ", ".join("%d x %s" % (n, status or "no handshake") for status, n in sorted(statuses.items())))
+    print("metrics-server's statuses: " + ", ".join("%d x %s" % (n, status or "no handshake") for status, n in sorted(statuses.items())))
     for peer, (reason, _) in DEVIATIONS.items():
         print("deviation: %s: %s" % (peer, reason))
     print("decisions: %(rows)d rows, %(equal)d equal, %(deviations)d deviations (each with its reason), %(different)d different" % counts)

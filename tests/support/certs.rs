@@ -1,4 +1,4 @@
-//! Certificates for the tests: small authorities and what they sign, made anew in each run.
+//! Certificates for the tests: small authorities and what they sign, made for each run.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,

@@ -192,7 +192,7 @@ pub fn exposition(containers: &[Container]) -> String {
     out
 }
 
-/// A port on which whoever connects is answered with these bytes and then left alone.
+/// A port on which every connection is answered with these bytes and then left alone.
 pub fn babbler(bytes: &'static [u8]) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

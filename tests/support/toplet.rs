@@ -149,7 +149,7 @@ impl Toplet {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
-    /// Lets the peak memory (`VmHWM`) begin anew.
+    /// Resets the peak memory (`VmHWM`).
     pub fn forget_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }

@@ -19,7 +19,7 @@ const PLAIN: [(&str, &str, &str); 22] = [
     ("jud", "ged", "verified, validated or evaluated"),
     ("jud", "ges", "verifies, validates or evaluates"),
     ("jud", "ging", "verifying"),
-    ("judge", "ment", "verdict"),
+    ("jud", "gement", "verdict"),
     ("is a", "way", "is unreachable"),
     ("are a", "way", "are unreachable"),
     ("is ba", "ck", "is reachable again"),

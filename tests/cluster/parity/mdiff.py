@@ -9,9 +9,9 @@ Exit status: 0 all passed, 1 a DIFF, 2 usage. Needs Python 3.9 and nothing else.
 
 THE CORPUS: JSON lines; `#` starts a comment line. A case:
   id, note
-  credentials  none | proxy:USER[:GROUP,GROUP] | proxy-stranger:USER[:GROUPS] | proxy-wrong-cn:USER[:GROUPS] | proxy-no-user
+  credentials  none | proxy:USER[:GROUP,GROUP] | proxy-other:USER[:GROUPS] | proxy-wrong-cn:USER[:GROUPS] | proxy-no-user
                | cert:NAME (DIR/NAME.crt, .key) | token:NAME (DIR/NAME.token) | token:bad | token:empty | basic
-               A `+` joins two (proxy-stranger:x+token:sa). In USER and GROUP, %XX is decoded: write %3A for a colon, %2B for a plus.
+               A `+` joins two (proxy-other:x+token:sa). In USER and GROUP, %XX is decoded: write %3A for a colon, %2B for a plus.
                proxy:... sends X-Remote-User and one X-Remote-Group line a group under the certificate front-proxy-client.
   method (GET), path (with the query, sent byte for byte), headers (list of "Name: value", sent in order; {long:N} = N letters;
                "*N Name: value{n}" = N lines, {n} counts from 0), body
@@ -82,8 +82,8 @@ class Credentials:
             kind, _, rest = part.partition(":")
             if kind == "none":
                 pass
-            elif kind in ("proxy", "proxy-stranger", "proxy-wrong-cn"):
-                self.cert = {"proxy": "front-proxy-client", "proxy-stranger": "front-proxy-stranger", "proxy-wrong-cn": "front-proxy-wrong-cn"}[kind]
+            elif kind in ("proxy", "proxy-other", "proxy-wrong-cn"):
+                self.cert = {"proxy": "front-proxy-client", "proxy-other": "front-proxy-other", "proxy-wrong-cn": "front-proxy-wrong-cn"}[kind]
                 user, _, groups = rest.partition(":")
                 self.headers.append(("X-Remote-User", urllib.parse.unquote(user)))
                 self.headers += [("X-Remote-Group", urllib.parse.unquote(g)) for g in groups.split(",") if g]
