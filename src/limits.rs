@@ -18,7 +18,8 @@ pub const OBJECT_LEN_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of scratch for objects cut by a piece's end that are kept; what a rare larger object took is given back.
 pub const OBJECT_SCRATCH_LEN_KEPT: usize = 32 * 1024;
 
-/// Bytes of a client's text that a message repeats; the rest is left out.
+/// Bytes of a client's text that a message repeats; the rest is left out, so that a refusal is small however large the
+/// request is.
 pub const QUOTED_LEN_MAX: usize = 200;
 
 // ---- store: the sample table ----------------------------------------------------------------------------------------
@@ -54,12 +55,16 @@ pub const PART_LEN_MAX: usize = 8 * 1024;
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time below which no answer can be ready: such a `?timeout=` is answered 504 at once.
 pub const REQUEST_TIME_MIN: Duration = Duration::from_micros(10);
-/// Clauses of an `Accept` header that are looked at; browsers send about ten, kubectl three. Later ones do not count.
-pub const ACCEPT_CLAUSES_MAX: usize = 64;
+/// Bytes of an error's message: what clients sent is in it at most a few times, and an authorizer's reason once.
+pub const STATUS_MESSAGE_LEN_MAX: usize = 1024;
+/// Objects and terms of selectors that are looked at for one piece of a list, under one lock: a tenth of a millisecond.
+/// Then others have their turn, the request's deadline is checked, and the list goes on.
+pub const LIST_WORK_MAX: u32 = 4 * 1024;
 /// Bytes of one selector: a few thousand names. Beyond it: 400.
 pub const SELECTOR_LEN_MAX: usize = 64 * 1024;
-/// Requirements and values of one selector, each an allocation. Beyond it: 400.
-pub const SELECTOR_TERMS_MAX: usize = 4096;
+/// Requirements and values of one selector, each an allocation and work for each label set.
+/// Deviation: a selector with more terms is refused with 400; longer ones held up everybody else.
+pub const SELECTOR_TERMS_MAX: usize = 1024;
 
 // ---- access: identities, reviews and their caches -------------------------------------------------------------------
 
@@ -165,8 +170,6 @@ pub const WATCH_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WATCH_LIFE_MAX: Duration = Duration::from_secs(660);
 /// The longest `Retry-After` that is honoured.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
-/// Bytes of each text chosen by the client that a refusal repeats: a refusal stays small however large the request is.
-pub const ECHO_LEN_MAX: usize = 200;
 /// Letters of foreign text that a log line or an error text repeats.
 pub const LOGGED_LEN_MAX: usize = 200;
 /// Problems remembered so that each is logged once, for one part of the program; further ones are not logged. 40 bytes each.

@@ -1,10 +1,10 @@
 //! Why a request is refused, as a value; `serve` turns it into a status and a body.
 //!
 //! The text of a denial ([`std::fmt::Display`]) holds no secret. Whatever the client chose is cut at
-//! [`ECHO_LEN_MAX`] bytes, so that a refusal is small however large the request is.
+//! [`QUOTED_LEN_MAX`] bytes, so that a refusal is small however large the request is.
 
 use super::Identity;
-use crate::limits::ECHO_LEN_MAX;
+use crate::limits::QUOTED_LEN_MAX;
 use crate::wire::request::RequestInfo;
 use std::fmt;
 
@@ -61,9 +61,9 @@ impl Forbidden {
     }
 }
 
-/// At most [`ECHO_LEN_MAX`] bytes of a text.
+/// At most [`QUOTED_LEN_MAX`] bytes of a text.
 fn cut(text: &str) -> String {
-    text.get(..text.floor_char_boundary(ECHO_LEN_MAX)).unwrap_or_default().to_owned()
+    text.get(..text.floor_char_boundary(QUOTED_LEN_MAX)).unwrap_or_default().to_owned()
 }
 
 impl fmt::Display for Forbidden {
@@ -108,8 +108,8 @@ mod tests {
     fn what_the_client_chose_is_cut() {
         let path = format!("/{}", "ü".repeat(500_000));
         let denial = Forbidden::new(&identity(&path, &[]), &get_path(&path), String::new());
-        assert!(denial.path.len() <= ECHO_LEN_MAX && denial.path.len() > ECHO_LEN_MAX - 2);
-        assert!(denial.to_string().len() <= 3 * ECHO_LEN_MAX);
+        assert!(denial.path.len() <= QUOTED_LEN_MAX && denial.path.len() > QUOTED_LEN_MAX - 2);
+        assert!(denial.to_string().len() <= 3 * QUOTED_LEN_MAX);
     }
 
     #[test]

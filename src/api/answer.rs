@@ -14,6 +14,14 @@ pub struct Answer {
     pub body: Body,
 }
 
+impl Answer {
+    /// A 200 of one content type.
+    #[must_use]
+    pub fn ok(content_type: &'static str, body: Body) -> Answer {
+        Answer { status: 200, headers: vec![("Content-Type", content_type.into())], body }
+    }
+}
+
 /// The body of an answer.
 pub enum Body {
     /// A constant document.
@@ -35,11 +43,15 @@ pub enum Progress {
     Broken,
 }
 
-/// A body that is encoded from the store, each piece under one short lock.
+/// A body that is encoded from the store. Each call does a bounded amount of work (`limits::LIST_WORK_MAX`), however
+/// little of the store is selected, so that the store's lock is free again soon.
 #[allow(clippy::len_without_is_empty)] // No body is empty.
 pub trait Pieces {
-    /// Bytes of the whole body, when it is known to fit one piece or the encoding needs it; else `None`.
+    /// Works towards the first piece; `true` once it is ready and `len` may be asked. Until then it wants to be called
+    /// again, and nothing of the answer need have been written.
+    fn prepare(&mut self, store: &Store, metrics: &Counters) -> bool;
+    /// Bytes of the whole body, when it fits one piece or the encoding needs it; else `None`.
     fn len(&self) -> Option<usize>;
-    /// Appends the next piece (at most `limits::CHUNK_LEN_MAX` bytes) to `out`.
+    /// Appends the next piece (at most `limits::CHUNK_LEN_MAX` bytes, and perhaps none) to `out`.
     fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress;
 }

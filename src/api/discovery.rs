@@ -7,11 +7,12 @@
 
 use super::answer::{Answer, Body};
 use super::encode_protobuf::{self, list_meta, message};
-use super::negotiate::{self, Choice, Convert, Media, Produces};
+use super::negotiate::{self, Choice, Media, Rendition};
+use super::status::Status;
 use super::validators::Digest;
-use super::{Context, encode_json, index, status};
+use super::{document, encode_json};
 use crate::wire::protobuf::{put_bytes, put_varint_field};
-use crate::wire::request::{Head, RequestInfo};
+use crate::wire::request::Head;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
@@ -69,37 +70,26 @@ const AGGREGATED: &str = concat!(
     "]}]}\n"
 );
 
-/// How the aggregated document is asked for; `v2beta1` is skipped, as in the reference.
-const AGGREGATED_FORM: Convert<'_> =
-    Convert { kind: b"APIGroupDiscoveryList", group: b"apidiscovery.k8s.io", version: b"v2" };
-
-/// Answers `/apis`, `/apis/metrics.k8s.io` and its versions, each with or without slashes at the end.
-#[must_use]
-pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
-    if head.method != "GET" {
-        return status::method_not_allowed(head);
-    }
-    match info.path.trim_end_matches('/') {
-        "/apis" => groups(&context.settings.server_address, head),
-        "/apis/metrics.k8s.io" => document(head, GROUP.into(), || {
-            encode_protobuf::document("v1", "APIGroup", |out| group(out, None))
-        }),
-        "/apis/metrics.k8s.io/v1" => resources(head, RESOURCES_V1, "metrics.k8s.io/v1"),
-        "/apis/metrics.k8s.io/v1beta1" => resources(head, RESOURCES_V1BETA1, "metrics.k8s.io/v1beta1"),
-        _ => index::not_found(),
+/// Answers `/apis/metrics.k8s.io` (an empty `api_version`) and its versions.
+/// # Errors
+/// 406.
+pub fn group_or_version(api_version: &str, head: &Head<'_>) -> Result<Answer, Status> {
+    match api_version {
+        "metrics.k8s.io/v1" => resources(head, RESOURCES_V1, api_version),
+        "metrics.k8s.io/v1beta1" => resources(head, RESOURCES_V1BETA1, api_version),
+        _ => {
+            plain(head, GROUP.into(), || encode_protobuf::document("v1", "APIGroup", |out| group(out, None)))
+        }
     }
 }
 
-/// `/apis`: the aggregated document for whoever asks for it, else the plain list of groups.
-fn groups(server_address: &str, head: &Head<'_>) -> Answer {
-    if let Err(refusal) = negotiate::consume(head, Produces::Documents)
-        .and_then(|()| negotiate::route(head, Produces::Documents))
-    {
-        return refusal;
-    }
-    let allows = |_, convert: Option<&Convert<'_>>| convert.is_none_or(|form| *form == AGGREGATED_FORM);
-    if let Some(choice @ Choice { convert: Some(_), .. }) = negotiate::choose(head, b"", allows) {
-        return aggregated(head, &choice);
+/// `/apis`: the aggregated document for those who ask for it, else the plain list of groups.
+/// # Errors
+/// 406.
+pub fn groups(server_address: &str, head: &Head<'_>) -> Result<Answer, Status> {
+    let choice = negotiate::groups(head)?;
+    if choice.rendition == Rendition::Aggregated {
+        return Ok(aggregated(head, &choice));
     }
     let mut json = String::from(concat!(r#"{"kind":"APIGroupList","groups":[{"#, group!()));
     json.push_str(r#","serverAddressByClientCIDRs":[{"clientCIDR":"0.0.0.0/0","serverAddress":"#);
@@ -107,16 +97,17 @@ fn groups(server_address: &str, head: &Head<'_>) -> Answer {
     encode_json::string(&mut address, server_address);
     json.push_str(&String::from_utf8_lossy(&address));
     json.push_str("}]}]}\n");
-    document(head, json.into(), || {
-        // The reference leaves the apiVersion of this list empty.
+    let content_type = choice.media.content_type();
+    Ok(document::answer(&choice, content_type, json.into(), || {
+        // metrics-server leaves the apiVersion of this list empty.
         encode_protobuf::document("", "APIGroupList", |out| {
-            message(out, 1, |out| group(out, Some(server_address)))
+            message(out, 1, |out| group(out, Some(server_address)));
         })
-    })
+    }))
 }
 
-fn resources(head: &Head<'_>, json: &'static str, group_version: &str) -> Answer {
-    document(head, json.into(), || {
+fn resources(head: &Head<'_>, json: &'static str, group_version: &str) -> Result<Answer, Status> {
+    plain(head, json.into(), || {
         encode_protobuf::document("v1", "APIResourceList", |out| {
             put_bytes(out, 1, group_version.as_bytes());
             for (name, kind, namespaced) in RESOURCES {
@@ -133,8 +124,8 @@ fn resources(head: &Head<'_>, json: &'static str, group_version: &str) -> Answer
     })
 }
 
-/// The aggregated document, or 304 for whoever has it: the tag is compared to the letter, lists and `*` never match.
-fn aggregated(head: &Head<'_>, choice: &Choice<'_>) -> Answer {
+/// The aggregated document, or 304 for a client that has it: the tag is compared to the letter, lists and `*` never match.
+fn aggregated(head: &Head<'_>, choice: &Choice) -> Answer {
     static TAG: OnceLock<String> = OnceLock::new();
     let tag = TAG.get_or_init(|| {
         let mut digest = Digest::new();
@@ -146,8 +137,7 @@ fn aggregated(head: &Head<'_>, choice: &Choice<'_>) -> Answer {
     if head.first("If-None-Match") == Some(tag.as_bytes()) {
         return Answer { status: 304, headers, body: Body::Static(b"") };
     }
-    headers.push(("Content-Type", aggregated_type(choice.media).into()));
-    let body = encoded(choice, AGGREGATED.into(), || {
+    let mut answer = document::answer(choice, aggregated_type(choice.media), AGGREGATED.into(), || {
         encode_protobuf::document("apidiscovery.k8s.io/v2", "APIGroupDiscoveryList", |out| {
             list_meta(out, 1);
             message(out, 2, |out| {
@@ -156,7 +146,8 @@ fn aggregated(head: &Head<'_>, choice: &Choice<'_>) -> Answer {
             });
         })
     });
-    Answer { status: 200, headers, body }
+    headers.append(&mut answer.headers);
+    Answer { headers, ..answer }
 }
 
 const fn aggregated_type(media: Media) -> &'static str {
@@ -210,24 +201,13 @@ fn verbs(number: u32) -> impl Fn(&mut Vec<u8>) {
 }
 
 /// A document in the encoding negotiated; `json` is compact, with its line end.
-fn document(head: &Head<'_>, json: Cow<'static, str>, protobuf: impl FnOnce() -> Vec<u8>) -> Answer {
-    match negotiate::document(head) {
-        Err(refusal) => refusal,
-        Ok(choice) => {
-            let headers = vec![("Content-Type", choice.media.content_type().into())];
-            Answer { status: 200, headers, body: encoded(&choice, json, protobuf) }
-        }
-    }
-}
-
-fn encoded(choice: &Choice<'_>, json: Cow<'static, str>, protobuf: impl FnOnce() -> Vec<u8>) -> Body {
-    match (choice.media, choice.pretty, json) {
-        (Media::Protobuf, ..) => Body::Whole(protobuf()),
-        (Media::Json, false, Cow::Borrowed(json)) => Body::Static(json.as_bytes()),
-        (media, pretty, json) => {
-            Body::Whole(encode_json::document(media, pretty, json.trim_end().as_bytes()))
-        }
-    }
+fn plain(
+    head: &Head<'_>,
+    json: Cow<'static, str>,
+    protobuf: impl FnOnce() -> Vec<u8>,
+) -> Result<Answer, Status> {
+    let choice = negotiate::document(head)?;
+    Ok(document::answer(&choice, choice.media.content_type(), json, protobuf))
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
-//! JSON as the reference writes it: compact with a newline at the end, or indented without one.
+//! JSON as metrics-server writes it: compact with a newline at the end, or indented without one.
 //!
 //! Objects are written compact, straight into the output; indented JSON and YAML are made from compact JSON, object by
 //! object, so that there is one place that knows what an object looks like. Escapes are Go's: `<`, `>`, `&`, U+2028 and
 //! U+2029 beside what JSON demands. Keeps no memory.
 
-use super::encode_yaml;
-use super::negotiate::{Media, MetaVersion};
 use super::view::{Form, Measured, Object};
 use crate::store::Usage;
 use crate::wire::{quantity, time};
@@ -53,21 +51,6 @@ fn flush(out: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {
 
 const fn hex(nibble: u8) -> u8 {
     if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
-}
-
-/// A whole document from its compact JSON, in the layout asked for.
-#[must_use]
-pub fn document(media: Media, pretty: bool, compact: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(compact.len() + compact.len() / 2);
-    if media == Media::Yaml {
-        encode_yaml::value(&mut out, compact, 0);
-    } else if pretty {
-        Indenter::default().feed(compact, &mut out);
-    } else {
-        out.extend_from_slice(compact);
-        out.push(b'\n');
-    }
-    out
 }
 
 /// Turns compact JSON into indented JSON, piece by piece; pieces may end anywhere.
@@ -154,9 +137,9 @@ pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form, typed: bool) 
 }
 
 /// Appends an object's metadata as an object of its own.
-pub fn partial(out: &mut Vec<u8>, object: &Object<'_>, version: MetaVersion, form: &Form) {
+pub fn partial(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
     out.push(b'{');
-    type_meta(out, "PartialObjectMetadata", version.api_version());
+    type_meta(out, "PartialObjectMetadata", "meta.k8s.io/v1");
     metadata(out, object, form);
     out.push(b'}');
 }

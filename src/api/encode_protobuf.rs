@@ -1,30 +1,36 @@
 //! Kubernetes' protobuf: the magic, an envelope with apiVersion and kind, and the object.
 //!
-//! Fields are written as the reference writes them, empty strings and zeros included. A message is written first and its
-//! length put before it afterwards, so that nothing is computed twice; the moved bytes are one small message.
-//! Source: `generated.proto` of `k8s.io/apimachinery` (`runtime`, `meta/v1`) and `k8s.io/metrics`.
+//! Fields are written as metrics-server writes them, empty strings and zeros included. A message is written behind room
+//! for its length, which is right for nearly all; else the message is moved. The length of an object is also known
+//! without writing it. Source: `generated.proto` of `k8s.io/apimachinery` (`runtime`, `meta/v1`) and `k8s.io/metrics`.
 
-use super::status::{Detail, Status};
 use super::view::{Form, Measured, Object};
 use crate::store::Usage;
 use crate::units::UnixNanos;
 use crate::wire::protobuf::{MAGIC, put_bytes, put_len_head, put_varint_field, varint_len};
 use crate::wire::quantity;
 
-/// Appends a message field whose content `write` appends.
+/// Appends a message field whose content `write` appends; most have less than 128 bytes.
 pub fn message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    wide_message(out, number, 1, write);
+}
+
+/// Appends a message field whose length most likely takes `width` bytes.
+fn wide_message(out: &mut Vec<u8>, number: u32, width: usize, write: impl FnOnce(&mut Vec<u8>)) {
     put_len_head(out, number, 0);
-    let start = out.len();
+    let begin = out.len() - 1;
+    let start = begin + width;
+    out.resize(start, 0);
     write(out);
     let len = out.len() - start;
-    // The head was written for a length of one byte; a longer one makes room for itself.
-    let extra = varint_len(len as u64) - 1;
-    if extra > 0 {
-        out.resize(out.len() + extra, 0);
-        out.copy_within(start..start + len, start + extra);
+    let needed = varint_len(len as u64);
+    if needed != width {
+        out.resize(begin + needed.max(width) + len, 0);
+        out.copy_within(start..start + len, begin + needed);
+        out.truncate(begin + needed + len);
     }
     let mut left = len;
-    for slot in out.get_mut(start - 1..start + extra).unwrap_or(&mut []) {
+    for slot in out.get_mut(begin..begin + needed).unwrap_or_default() {
         *slot = low_seven_bits(left);
         left >>= 7;
         if left > 0 {
@@ -72,39 +78,23 @@ pub fn list_meta(out: &mut Vec<u8>, number: u32) {
     });
 }
 
-/// A `Status` document.
-#[must_use]
-pub fn status(status: &Status) -> Vec<u8> {
-    document("v1", "Status", |out| {
-        list_meta(out, 1);
-        put_bytes(out, 2, b"Failure");
-        put_bytes(out, 3, status.message.as_bytes());
-        put_bytes(out, 4, status.reason.as_bytes());
-        if let Some(details) = &status.details {
-            message(out, 5, |out| detail(out, details));
-        }
-        put_varint_field(out, 6, u64::from(status.code));
-    })
+/// Appends one object as a field of a list.
+pub fn item(out: &mut Vec<u8>, number: u32, object: &Object<'_>, form: &Form) {
+    wide_message(out, number, 2, |out| self::object(out, object, form));
 }
 
-fn detail(out: &mut Vec<u8>, details: &Detail) {
-    put_bytes(out, 1, details.name.as_bytes());
-    put_bytes(out, 2, details.group.as_bytes());
-    put_bytes(out, 3, details.kind.as_bytes());
-    for cause in &details.causes {
-        message(out, 4, |out| {
-            put_bytes(out, 1, cause.reason.as_bytes());
-            put_bytes(out, 2, cause.message.as_bytes());
-            put_bytes(out, 3, cause.field.as_bytes());
-        });
-    }
-    put_varint_field(out, 5, u64::from(details.retry_after));
-    put_bytes(out, 6, b"");
+/// Bytes that [`item`] appends for a field number below 16.
+#[must_use]
+pub fn item_len(object: &Object<'_>, form: &Form) -> usize {
+    field_len(object_len(object, form))
 }
 
 /// Appends the fields of one object.
 pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
-    partial(out, object, form);
+    // Labels have at most eight bytes of framing for a key and value of some length.
+    let metadata_len =
+        32 + object.name.len() + object.namespace.map_or(0, str::len) + object.labels.text_len();
+    wide_message(out, 1, if metadata_len < 128 { 1 } else { 2 }, |out| metadata(out, object, form));
     message(out, 2, |out| {
         if let Some(at) = object.at {
             time(out, at);
@@ -124,29 +114,60 @@ pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
     }
 }
 
-/// Appends an object's metadata, which is also all of a `PartialObjectMetadata`.
-pub fn partial(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
-    message(out, 1, |out| {
-        put_bytes(out, 1, object.name.as_bytes());
-        put_bytes(out, 2, b"");
-        put_bytes(out, 3, object.namespace.unwrap_or("").as_bytes());
-        put_bytes(out, 4, b"");
-        put_bytes(out, 5, b"");
-        put_bytes(out, 6, b"");
-        put_varint_field(out, 7, 0);
-        message(out, 8, |out| time(out, form.now));
-        for (key, value) in object.labels.iter() {
-            message(out, 11, |out| {
-                put_bytes(out, 1, key.as_bytes());
-                put_bytes(out, 2, value.as_bytes());
-            });
-        }
-    });
+fn object_len(object: &Object<'_>, form: &Form) -> usize {
+    let at_len = object.at.map_or(0, time_len);
+    let window_len = 1 + varint_len(object.window.0.cast_unsigned());
+    let measured_len: usize = match &object.measured {
+        Measured::Node(node) => usage_len(node),
+        Measured::Pod(pod) => pod
+            .containers()
+            .map(|(name, container)| field_len(field_len(name.len()) + usage_len(&container)))
+            .sum(),
+    };
+    field_len(metadata_len(object, form)) + field_len(at_len) + field_len(window_len) + measured_len
+}
+
+/// Bytes of a length-delimited field with a number below 16.
+fn field_len(content_len: usize) -> usize {
+    1 + varint_len(content_len as u64) + content_len
+}
+
+fn metadata(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+    put_bytes(out, 1, object.name.as_bytes());
+    put_bytes(out, 2, b"");
+    put_bytes(out, 3, object.namespace.unwrap_or("").as_bytes());
+    put_bytes(out, 4, b"");
+    put_bytes(out, 5, b"");
+    put_bytes(out, 6, b"");
+    put_varint_field(out, 7, 0);
+    message(out, 8, |out| time(out, form.now));
+    for (key, value) in object.labels.iter() {
+        message(out, 11, |out| {
+            put_bytes(out, 1, key.as_bytes());
+            put_bytes(out, 2, value.as_bytes());
+        });
+    }
+}
+
+fn metadata_len(object: &Object<'_>, form: &Form) -> usize {
+    let labels = object.labels.iter();
+    let labels_len: usize =
+        labels.map(|(key, value)| field_len(field_len(key.len()) + field_len(value.len()))).sum();
+    // Four empty texts and a zero between the name and the time.
+    field_len(object.name.len())
+        + field_len(object.namespace.unwrap_or("").len())
+        + 5 * 2
+        + field_len(time_len(form.now))
+        + labels_len
 }
 
 fn time(out: &mut Vec<u8>, at: UnixNanos) {
     put_varint_field(out, 1, at.seconds().cast_unsigned());
     put_varint_field(out, 2, 0);
+}
+
+fn time_len(at: UnixNanos) -> usize {
+    1 + varint_len(at.seconds().cast_unsigned()) + 2
 }
 
 fn usage(out: &mut Vec<u8>, number: u32, usage: &Usage) {
@@ -155,6 +176,15 @@ fn usage(out: &mut Vec<u8>, number: u32, usage: &Usage) {
     if let Some(swap) = usage.swap {
         entry(out, number, "swap", quantity::bytes_text(swap).as_bytes());
     }
+}
+
+fn usage_len(usage: &Usage) -> usize {
+    let entry_len = |name: &str, quantity_len: usize| {
+        field_len(field_len(name.len()) + field_len(field_len(quantity_len)))
+    };
+    entry_len("cpu", quantity::cpu_text(usage.cpu).len())
+        + entry_len("memory", quantity::bytes_text(usage.working_set).len())
+        + usage.swap.map_or(0, |swap| entry_len("swap", quantity::bytes_text(swap).len()))
 }
 
 fn entry(out: &mut Vec<u8>, number: u32, name: &str, quantity: &[u8]) {

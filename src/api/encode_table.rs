@@ -1,13 +1,13 @@
 //! Tables: what `kubectl get nodemetrics` and `podmetrics` print.
 //!
-//! Columns are the name, the quantities of the first row in order, and the window; a pod's quantities are the exact sums
+//! Columns are the name, CPU and memory of the first row, the window, and swap; a pod's quantities are the exact sums
 //! over its containers. The first row decides for all: a quantity it lacks has no column, one that a later row lacks is
-//! `0`. Rows of pods without containers before it have no quantities at all, as in the reference. Tables have no
+//! `0`. Rows of pods without containers before it have no quantities at all, as with metrics-server. Tables have no
 //! protobuf form. Source: `pkg/api/table.go` of metrics-server, `handlers/response.go` of `k8s.io/apiserver`.
 
 use super::encode_json;
-use super::negotiate::MetaVersion;
-use super::view::{Form, Include, Measured, Object, Position, Selection};
+use super::selection::{Position, Selection, Walked};
+use super::view::{Form, Include, Measured, Object};
 use crate::store::{Store, Usage};
 use crate::units::{Bytes, Nanocores};
 use crate::wire::{quantity, time};
@@ -24,15 +24,12 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The columns of a list: those of its first row that has quantities.
-    #[must_use]
-    pub fn of_list(selection: &Selection, store: &Store, position: &Position) -> Columns {
-        let mut columns = Columns::default();
-        selection.walk(store, &mut position.clone(), |object| {
-            columns = Columns::of(object);
-            !columns.usage
-        });
-        columns
+    /// Learns the columns of a list, those of its first row that has quantities, as far as one walk goes.
+    pub fn learn(&mut self, selection: &Selection, store: &Store, position: &mut Position) -> Walked {
+        selection.walk(store, position, |object| {
+            *self = Columns::of(object);
+            !self.usage
+        })
     }
 
     /// The columns of one object's table.
@@ -45,19 +42,20 @@ impl Columns {
 
 /// A table without its rows, as compact JSON that ends in `"rows":[]}`.
 #[must_use]
-pub fn shell(version: MetaVersion, columns: Columns) -> Vec<u8> {
-    let mut out = format!(
-        r#"{{"kind":"Table","apiVersion":"{}","metadata":{{}},"columnDefinitions":"#,
-        version.api_version()
-    )
-    .into_bytes();
+pub fn shell(columns: Columns) -> Vec<u8> {
+    let mut out =
+        br#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{},"columnDefinitions":"#.to_vec();
     if columns.any {
         column(&mut out, b'[', "Name", "name", "Name of the resource");
-        let quantities = [("cpu", columns.usage), ("memory", columns.usage), ("swap", columns.swap)];
-        for (name, _) in quantities.iter().filter(|(_, shown)| *shown) {
-            column(&mut out, b',', name, "quantity", "");
+        if columns.usage {
+            column(&mut out, b',', "cpu", "quantity", "");
+            column(&mut out, b',', "memory", "quantity", "");
         }
         column(&mut out, b',', "Window", "duration", "");
+        // Last, so that scripts find the others where they always were.
+        if columns.swap {
+            column(&mut out, b',', "swap", "quantity", "");
+        }
         out.push(b']');
     } else {
         out.extend_from_slice(b"null");
@@ -75,7 +73,7 @@ fn column(out: &mut Vec<u8>, before: u8, name: &str, format: &str, description: 
 }
 
 /// Appends one row. `columns` are the table's; they are learned from the rows before they are used.
-pub fn row(out: &mut Vec<u8>, object: &Object<'_>, columns: Columns, version: MetaVersion, form: &Form) {
+pub fn row(out: &mut Vec<u8>, object: &Object<'_>, columns: Columns, form: &Form) {
     out.extend_from_slice(b"{\"cells\":[");
     encode_json::string(out, object.name);
     let sum = Sum::of(object);
@@ -83,13 +81,13 @@ pub fn row(out: &mut Vec<u8>, object: &Object<'_>, columns: Columns, version: Me
         cell(out, |out| quantity::cpu(sum.cpu, out));
         cell(out, |out| quantity::bytes(sum.memory, out));
     }
+    cell(out, |out| time::duration(object.window, out));
     if columns.swap {
         cell(out, |out| quantity::bytes(sum.swap.unwrap_or_default(), out));
     }
-    cell(out, |out| time::duration(object.window, out));
     out.extend_from_slice(b"],\"object\":");
     match form.include {
-        Include::Metadata => encode_json::partial(out, object, version, form),
+        Include::Metadata => encode_json::partial(out, object, form),
         Include::Object => encode_json::object(out, object, form, true),
         Include::None => out.extend_from_slice(b"null"),
     }

@@ -1,12 +1,12 @@
-//! `/healthz`, `/livez` and `/readyz`: the checks of the reference by name and in its order.
+//! `/healthz`, `/livez` and `/readyz`: the checks of metrics-server by name and in its order.
 //!
-//! Bodies are those of the reference to the byte, so they withhold reasons: probes come without credentials. The log says
+//! Bodies are those of metrics-server, so they withhold reasons: probes come without credentials. The log says
 //! why, once each time the set of failing checks changes. Any method is answered. `metadata-informer-sync` always
-//! passes, as in the reference, where nothing ever fails it: it stands in liveness too, and a restart brings no API
+//! passes, as with metrics-server, where nothing ever fails it: it stands in liveness too, and a restart brings no API
 //! server back. What waits for the API server is `metric-informer-sync`, in readiness alone.
 
 use super::answer::{Answer, Body};
-use super::{Context, Vitals, index};
+use super::context::{Context, Vitals};
 use crate::log_once::LogOnce;
 use crate::store::Readiness;
 use crate::wire::request::{Head, RequestInfo, parameter, parameters};
@@ -49,7 +49,7 @@ const ENDPOINTS: [Endpoint; 3] = [
     },
 ];
 
-/// Checks of the reference that have nothing to check here; they pass.
+/// Checks of metrics-server that have nothing to check here; they pass.
 const MAX_IN_FLIGHT: &str = "poststarthook/max-in-flight-filter";
 const OBJECT_COUNT: &str = "poststarthook/storage-object-count-tracker-hook";
 
@@ -79,9 +79,9 @@ struct Failure {
 /// Which endpoints were last seen failing, and how.
 static LOG: LogOnce = LogOnce::new();
 
-/// Answers the three endpoints and the single checks below them; other paths get the index.
+/// Answers the three endpoints and the single checks below them; `None` for other paths.
 #[must_use]
-pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
+pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Option<Answer> {
     let state = State {
         ready: context.store.readiness(),
         vitals: context.vitals,
@@ -101,14 +101,14 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
                     LOG.problem(log::Level::Warn, name, mask, format_args!("{name} fails: {reasons}"));
                 }
             }
-            return answer;
+            return Some(answer);
         }
         let check = path.strip_prefix(endpoint.name).and_then(|rest| rest.strip_prefix('/'));
         if let Some(check) = check.filter(|check| endpoint.checks.contains(check)) {
-            return state.single(check);
+            return Some(state.single(check));
         }
     }
-    index::not_found()
+    None
 }
 
 impl State {
@@ -131,8 +131,9 @@ impl State {
             body.extend(line);
         }
         if !excluded.is_empty() {
-            let names: Vec<_> = excluded.iter().map(|name| quoted(name)).collect();
+            let names: Vec<_> = excluded.iter().map(|name| &**name).collect();
             let names = names.join(", ");
+            let names = quoted(&names);
             body.push_str(&format!("warn: some health checks cannot be excluded: no matches for {names}\n"));
         }
         let answer = if mask != 0 {
@@ -210,7 +211,7 @@ impl State {
     }
 }
 
-/// Plain text; the single checks of the reference lack the `nosniff` when they pass.
+/// Plain text; the single checks of metrics-server lack the `nosniff` when they pass.
 fn text(status: u16, nosniff: bool, body: Body) -> Answer {
     let mut headers = vec![("Content-Type", "text/plain; charset=utf-8".into())];
     if nosniff {

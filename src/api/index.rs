@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_paths_are_sorted_and_those_of_the_reference_but_for_v1_and_statusz() {
+    fn the_paths_are_sorted_and_those_of_metrics_server_but_for_v1_and_statusz() {
         let Answer { status: 404, body: Body::Whole(body), .. } = not_found() else { panic!("not a 404") };
         let golden = include_str!("../../tests/golden/api/index.json");
         let wanted = golden

@@ -1,8 +1,7 @@
 //! Lists, encoded from the store piece by piece.
 //!
-//! JSON and YAML need no length and are chunked. Protobuf needs one before the first byte, which is why it has a file of
-//! its own.
-//! A list keeps its selectors, two strings and, indented or as YAML, one object; pieces are at most
+//! JSON (which is also YAML) needs no length and is chunked. Protobuf needs one before the first byte, which is why it has a file of
+//! its own. A list keeps its selectors, two strings and, indented, one object; pieces are at most
 //! `limits::CHUNK_LEN_MAX`, unless a single object is larger.
 
 mod protobuf;
@@ -10,227 +9,198 @@ mod protobuf;
 use super::answer::{Body, Pieces, Progress};
 use super::encode_json::{self, Indenter};
 use super::encode_table::{self, Columns};
-use super::negotiate::{Choice, Media, Transform};
-use super::view::{Form, Object, Position, Selection};
-use super::{encode_protobuf, encode_yaml};
+use super::negotiate::{Choice, Media};
+use super::selection::{Position, Selection, Walked};
+use super::view::{Form, Object};
+use super::{document, encode_protobuf};
 use crate::counters::Counters;
 use crate::limits::CHUNK_LEN_MAX;
 use crate::store::Store;
 use protobuf::ProtobufList;
 
-/// Bytes kept free in a piece for the end of a list in JSON or YAML.
+/// Bytes kept free in a piece for the end of a list in JSON.
 const TAIL_LEN: usize = 128;
 
-/// The body of a list: whole when it fits one piece, else in pieces.
+/// The body of a list.
 #[must_use]
-pub fn body(
-    selection: Selection,
-    form: Form,
-    choice: &Choice<'_>,
-    store: &Store,
-    metrics: &Counters,
-) -> Body {
+pub fn body(selection: Selection, form: Form, choice: &Choice, store: &Store) -> Body {
     if choice.media == Media::Protobuf {
-        return ProtobufList::body(selection, form, store, metrics);
+        return Body::List(Box::new(ProtobufList::new(selection, form, store)));
     }
-    let layout = match (choice.media, choice.pretty) {
-        (Media::Yaml, _) => Layout::Yaml,
-        (_, true) => Layout::Indented(Indenter::default()),
-        (_, false) => Layout::Compact,
-    };
-    let mut list = TextList::new(selection, form, layout, store);
-    let mut piece = Vec::new();
-    match list.encode(store, Some(metrics), &mut piece) {
-        Progress::Done => Body::Whole(piece),
-        _ => {
-            list.ahead = piece;
-            Body::List(Box::new(list))
-        }
-    }
+    let indenter = choice.pretty.then(Indenter::default);
+    Body::List(Box::new(TextList::new(selection, form, indenter, store)))
 }
 
 /// One object in the form asked for, in any encoding.
 #[must_use]
-pub fn single(object: &Object<'_>, form: &Form, choice: &Choice<'_>) -> Vec<u8> {
+pub fn single(object: &Object<'_>, form: &Form, choice: &Choice) -> Vec<u8> {
     if choice.media == Media::Protobuf {
-        return match form.transform {
-            Transform::None => encode_protobuf::document(form.api_version, object.resource().kind(), |out| {
-                encode_protobuf::object(out, object, form);
-            }),
-            Transform::Partial(v) | Transform::PartialList(v) | Transform::Table(v) => {
-                encode_protobuf::document(v.api_version(), "PartialObjectMetadata", |out| {
-                    encode_protobuf::partial(out, object, form);
-                })
-            }
-        };
+        return encode_protobuf::document(form.api_version, object.resource().kind(), |out| {
+            encode_protobuf::object(out, object, form);
+        });
     }
     let mut json = Vec::new();
-    match form.transform {
-        Transform::None => encode_json::object(&mut json, object, form, true),
-        Transform::Partial(v) | Transform::PartialList(v) => encode_json::partial(&mut json, object, v, form),
-        Transform::Table(version) => {
-            let columns = Columns::of(object);
-            json = encode_table::shell(version, columns);
-            json.truncate(json.len().saturating_sub(2));
-            encode_table::row(&mut json, object, columns, version, form);
-            json.extend_from_slice(b"]}");
-        }
+    if form.is_table {
+        let columns = Columns::of(object);
+        json = encode_table::shell(columns);
+        json.truncate(json.len().saturating_sub(2));
+        encode_table::row(&mut json, object, columns, form);
+        json.extend_from_slice(b"]}");
+    } else {
+        encode_json::object(&mut json, object, form, true);
     }
-    encode_json::document(choice.media, choice.pretty, &json)
+    document::encoded(choice.pretty, json)
 }
 
-/// How JSON is laid out, or that it becomes YAML.
-#[derive(Clone, Copy)]
-enum Layout {
-    Compact,
-    Indented(Indenter),
-    Yaml,
-}
-
-/// A list in JSON or YAML.
-#[derive(Clone)]
+/// A list in JSON.
 struct TextList {
     selection: Selection,
     form: Form,
-    layout: Layout,
+    /// Indents what is written; `None`: compact.
+    indenter: Option<Indenter>,
     position: Position,
     columns: Columns,
-    /// What comes before the items, and after them; the former is empty once it is written.
-    head: Vec<u8>,
-    tail: Vec<u8>,
+    /// How far a table has been looked through for its columns; `None` once they are known.
+    learning: Option<Position>,
+    /// The document up to its items is written.
+    begun: bool,
+    /// An item is written.
     any: bool,
-    /// One object as compact JSON, on its way to another layout.
+    /// Everything is written.
+    ended: bool,
+    /// One object as compact JSON, before it is indented.
     scratch: Vec<u8>,
-    /// The first piece, encoded when the list began.
+    /// The first piece, encoded before the answer begins.
     ahead: Vec<u8>,
+    /// `ahead` is complete, or was taken.
+    prepared: bool,
 }
 
 impl TextList {
-    fn new(selection: Selection, form: Form, layout: Layout, store: &Store) -> TextList {
+    fn new(selection: Selection, form: Form, indenter: Option<Indenter>, store: &Store) -> TextList {
         let position = Position::begin(store);
-        let mut columns = Columns::default();
-        let shell = match form.transform {
-            Transform::Table(version) => {
-                columns = Columns::of_list(&selection, store, &position);
-                encode_table::shell(version, columns)
-            }
-            Transform::PartialList(version) | Transform::Partial(version) => {
-                encode_json::shell("PartialObjectMetadataList", version.api_version())
-            }
-            Transform::None => encode_json::shell(selection.resource.list_kind(), form.api_version),
-        };
-        let (head, tail) = split_shell(&shell, layout);
-        let (scratch, ahead) = (Vec::new(), Vec::new());
-        TextList { selection, form, layout, position, columns, head, tail, any: false, scratch, ahead }
+        let learning = form.is_table.then(|| position.clone());
+        TextList {
+            selection,
+            form,
+            indenter,
+            position,
+            columns: Columns::default(),
+            learning,
+            begun: false,
+            any: false,
+            ended: false,
+            scratch: Vec::new(),
+            ahead: Vec::new(),
+            prepared: false,
+        }
     }
 
-    /// Appends one piece; without `metrics` it only finds out how long the list is.
-    fn encode(&mut self, store: &Store, metrics: Option<&Counters>, out: &mut Vec<u8>) -> Progress {
-        let start = out.len();
-        put(&mut self.layout, &std::mem::take(&mut self.head), out);
-        let TextList { selection, form, layout, position, columns, any, scratch, .. } = self;
+    /// Appends items until the piece is full or the work of one walk is done.
+    fn encode(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>, start: usize) -> Walked {
+        if let Some(ahead) = &mut self.learning {
+            if self.columns.learn(&self.selection, store, ahead) == Walked::Paused {
+                return Walked::Paused;
+            }
+            self.learning = None;
+        }
+        self.begin(out);
+        let TextList { selection, form, indenter, position, columns, any, scratch, .. } = self;
         let mut fresh = true;
-        let finished = selection.walk(store, position, |object| {
-            let (len, layout_before) = (out.len(), *layout);
-            if let Layout::Compact = layout {
-                out.push(if *any { b',' } else { b'[' });
-                write(out, object, *columns, form);
-            } else {
+        let walked = selection.walk(store, position, |object| {
+            let (len, before) = (out.len(), *indenter);
+            let separator = if *any { b',' } else { b'[' };
+            if let Some(indenter) = indenter {
                 scratch.clear();
+                scratch.push(separator);
                 write(scratch, object, *columns, form);
-                put_item(layout, *any, scratch, out);
+                indenter.feed(scratch, out);
+            } else {
+                out.push(separator);
+                write(out, object, *columns, form);
             }
             if out.len() - start > CHUNK_LEN_MAX - TAIL_LEN && !fresh {
                 out.truncate(len);
-                *layout = layout_before;
+                *indenter = before;
                 return false;
             }
             (*any, fresh) = (true, false);
-            if let Some(metrics) = metrics {
-                object.observe(form.now, metrics);
-            }
+            object.observe(form.now, metrics);
             true
         });
-        if !finished {
-            return Progress::More;
+        if walked == Walked::End {
+            self.end(out);
         }
-        self.end(out);
-        Progress::Done
+        walked
+    }
+
+    /// Writes the document up to its items, once.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let shell = match self.form.is_table {
+            true => encode_table::shell(self.columns),
+            false => encode_json::shell(self.selection.resource.list_kind(), self.form.api_version),
+        };
+        put(&mut self.indenter, shell.get(..shell.len().saturating_sub(3)).unwrap_or(b""), out);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        // The reference never fills these two lists when there is nothing to fill them with.
-        let empty: &[u8] = if self.form.transform == Transform::None { b"[]" } else { b"null" };
-        match (self.any, self.layout) {
-            (true, Layout::Yaml) => {}
-            (true, _) => put(&mut self.layout, b"]", out),
-            (false, Layout::Yaml) => {
-                out.push(b' ');
-                out.extend_from_slice(empty);
-                out.push(b'\n');
-            }
-            (false, _) => put(&mut self.layout, empty, out),
-        }
-        put(&mut self.layout, &self.tail, out);
-        if let Layout::Compact = self.layout {
+        self.ended = true;
+        // metrics-server never fills the rows of a table when there is nothing to fill them with.
+        let end: &[u8] = match (self.any, self.form.is_table) {
+            (true, _) => b"]}",
+            (false, false) => b"[]}",
+            (false, true) => b"null}",
+        };
+        put(&mut self.indenter, end, out);
+        if self.indenter.is_none() {
             out.push(b'\n');
         }
     }
-}
-
-/// Cuts the shell of a list where its items go.
-fn split_shell(shell: &[u8], layout: Layout) -> (Vec<u8>, Vec<u8>) {
-    let Layout::Yaml = layout else {
-        return (shell.get(..shell.len().saturating_sub(3)).unwrap_or(b"").to_vec(), b"}".to_vec());
-    };
-    let mut yaml = Vec::new();
-    encode_yaml::value(&mut yaml, shell, 0);
-    let text = String::from_utf8(yaml).unwrap_or_default();
-    let (head, tail) = text.split_once(" []\n").unwrap_or((&text, ""));
-    (head.as_bytes().to_vec(), tail.as_bytes().to_vec())
 }
 
 /// Appends a part of the document, in its layout.
-fn put(layout: &mut Layout, part: &[u8], out: &mut Vec<u8>) {
-    match layout {
-        Layout::Indented(indenter) => indenter.feed(part, out),
-        Layout::Compact | Layout::Yaml => out.extend_from_slice(part),
-    }
-}
-
-/// Appends one item that is compact JSON, in another layout.
-fn put_item(layout: &mut Layout, any: bool, item: &[u8], out: &mut Vec<u8>) {
-    if let Layout::Yaml = layout {
-        if !any {
-            out.push(b'\n');
-        }
-        encode_yaml::item(out, item, 0);
-    } else {
-        put(layout, if any { b"," } else { b"[" }, out);
-        put(layout, item, out);
+fn put(indenter: &mut Option<Indenter>, part: &[u8], out: &mut Vec<u8>) {
+    match indenter {
+        Some(indenter) => indenter.feed(part, out),
+        None => out.extend_from_slice(part),
     }
 }
 
 /// Appends one object as compact JSON, in its form.
 fn write(out: &mut Vec<u8>, object: &Object<'_>, columns: Columns, form: &Form) {
-    match form.transform {
-        Transform::None => encode_json::object(out, object, form, false),
-        Transform::Partial(v) | Transform::PartialList(v) => encode_json::partial(out, object, v, form),
-        Transform::Table(version) => encode_table::row(out, object, columns, version, form),
+    if form.is_table {
+        encode_table::row(out, object, columns, form);
+    } else {
+        encode_json::object(out, object, form, false);
     }
 }
 
 impl Pieces for TextList {
+    fn prepare(&mut self, store: &Store, metrics: &Counters) -> bool {
+        if !self.prepared {
+            let mut ahead = std::mem::take(&mut self.ahead);
+            let walked = self.encode(store, metrics, &mut ahead, 0);
+            self.ahead = ahead;
+            self.prepared = walked != Walked::Paused;
+        }
+        self.prepared
+    }
+
     fn len(&self) -> Option<usize> {
-        None
+        self.ended.then_some(self.ahead.len())
     }
 
     fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
-        if self.ahead.is_empty() {
-            return self.encode(store, Some(metrics), out);
-        }
+        let start = out.len();
         out.append(&mut std::mem::take(&mut self.ahead));
-        Progress::More
+        if !self.ended && out.len() == start {
+            self.encode(store, metrics, out, start);
+        }
+        self.prepared = true;
+        if self.ended { Progress::Done } else { Progress::More }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The page at `/metrics`: the text exposition format 0.0.4, rendered piece by piece.
 //!
-//! Families stand in the order of their names, those of the reference with its exact names, labels and help. A family
+//! Families stand in the order of their names, those of metrics-server with its exact names, labels and help. A family
 //! is absent until something was observed, as there. Series by node are resumed by node name, so a page over any number
 //! of nodes needs one piece of memory, and the lock on the node list is held for a piece at most. Deviation: there is no
-//! protobuf form (whoever asks for it accepts text as well), and the families of the reference's libraries are left out.
+//! protobuf form (whoever asks for it accepts text as well), and the families of Go's libraries are left out.
 
 use crate::api::answer::{Answer, Body, Pieces, Progress};
-use crate::api::{Context, Vitals};
+use crate::api::context::{Context, Vitals};
 use crate::counters::{Atomic, Counters, NodeSeries};
 use crate::limits;
 use crate::lock::lock;
@@ -91,6 +91,10 @@ const SCRAPE_ERRORS: [&str; 3] =
     ["toplet_scrape_errors_total", "counter", "Scrapes of a node that failed, by reason."];
 
 impl Pieces for Page {
+    fn prepare(&mut self, _store: &Store, _metrics: &Counters) -> bool {
+        true
+    }
+
     fn len(&self) -> Option<usize> {
         None
     }

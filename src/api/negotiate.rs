@@ -1,14 +1,13 @@
-//! Which representation a request gets: media type, transformation, layout.
+//! Which representation a request gets: media type, form and layout, chosen in one pass over `Accept`.
 //!
-//! Two stages, as in the reference, with different ideas of a wildcard. The router reads only the types of the `Accept`
-//! header and lets exact ones and `*/*` through. The negotiator then takes the clauses by quality and skips those whose
-//! parameters (`as`, `g`, `v`, `stream`, `sv`) the endpoint cannot serve. Each stage has its own 406. Only the first
-//! `Accept` line counts. Nothing is allocated but the list of clauses, which is bounded.
-//! Source: go-restful's router, `k8s.io/apiserver` `negotiation`, and goautoneg's order of clauses.
+//! A clause counts when the endpoint serves its media type in the form it asks for (`as`, `g`, `v`); of those that count,
+//! the best quality wins, then the more specific media type, then the first. Other parameters are ignored. Only the first
+//! `Accept` line counts, and nothing is allocated. Deviations: `PartialObjectMetadata` and `Table` in `v1beta1` are not
+//! served, a quality of zero excludes a media type, indented JSON is asked for by `pretty=` or by the user agent alone, and
+//! YAML is written in flow style, as indented JSON: a library's block style leaves words unquoted that Go's older reader
+//! takes for booleans.
 
-use super::answer::Answer;
-use super::status::{Detail, Status};
-use crate::limits::ACCEPT_CLAUSES_MAX;
+use super::status::Status;
 use crate::wire::request::{Head, parameter};
 
 /// `Content-Type` of JSON.
@@ -18,12 +17,14 @@ pub const YAML: &str = "application/yaml";
 /// `Content-Type` of Kubernetes' protobuf envelope.
 pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
+const ALL: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
 /// An encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
     /// `application/json`.
     Json,
-    /// `application/yaml`.
+    /// `application/yaml`: indented JSON, which is YAML that every reader understands alike.
     Yaml,
     /// `application/vnd.kubernetes.protobuf`.
     Protobuf,
@@ -44,198 +45,95 @@ impl Media {
     }
 }
 
-/// The transformation asked for by a clause: `as`, `g` and `v`.
+/// The form that a clause asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Convert<'a> {
-    /// `as`.
-    pub kind: &'a [u8],
-    /// `g`.
-    pub group: &'a [u8],
-    /// `v`.
-    pub version: &'a [u8],
+pub enum Rendition {
+    /// Objects and documents as they are.
+    #[default]
+    Plain,
+    /// Rows with columns, for printing: `as=Table;v=v1;g=meta.k8s.io`.
+    Table,
+    /// Discovery in one document: `as=APIGroupDiscoveryList;v=v2;g=apidiscovery.k8s.io`.
+    Aggregated,
 }
 
 /// What the negotiation chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice<'a> {
+pub struct Choice {
     /// The encoding.
     pub media: Media,
     /// Indented JSON.
     pub pretty: bool,
-    /// The transformation, if one was asked for.
-    pub convert: Option<Convert<'a>>,
+    /// The form.
+    pub rendition: Rendition,
 }
 
-/// Versions of the group `meta.k8s.io`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetaVersion {
-    /// `v1`.
-    V1,
-    /// `v1beta1`.
-    V1beta1,
+/// Negotiates metrics: a list or one object, plain or (but for protobuf) as a table.
+/// # Errors
+/// 406.
+pub fn metrics(head: &Head<'_>) -> Result<Choice, Status> {
+    choose(head, |media, rendition| match rendition {
+        Rendition::Plain => true,
+        Rendition::Table => media != Media::Protobuf,
+        Rendition::Aggregated => false,
+    })
+    .ok_or_else(|| Status::not_acceptable(ALL))
 }
 
-impl MetaVersion {
-    /// Group and version.
-    #[must_use]
-    pub const fn api_version(self) -> &'static str {
-        match self {
-            MetaVersion::V1 => "meta.k8s.io/v1",
-            MetaVersion::V1beta1 => "meta.k8s.io/v1beta1",
+/// Negotiates a document that has one form.
+/// # Errors
+/// 406.
+pub fn document(head: &Head<'_>) -> Result<Choice, Status> {
+    choose(head, |_, rendition| rendition == Rendition::Plain).ok_or_else(|| Status::not_acceptable(ALL))
+}
+
+/// Negotiates the list of groups, plain or aggregated.
+/// # Errors
+/// 406.
+pub fn groups(head: &Head<'_>) -> Result<Choice, Status> {
+    choose(head, |_, rendition| rendition != Rendition::Table).ok_or_else(|| Status::not_acceptable(ALL))
+}
+
+/// Checks that JSON is acceptable, where nothing else is served.
+/// # Errors
+/// 406.
+pub fn json_only(head: &Head<'_>) -> Result<(), Status> {
+    choose(head, |media, rendition| media == Media::Json && rendition == Rendition::Plain)
+        .map(|_| ())
+        .ok_or_else(|| Status::not_acceptable(JSON))
+}
+
+/// Negotiates an error document; when no clause fits one it is indented JSON.
+#[must_use]
+pub fn error(head: &Head<'_>) -> Choice {
+    let fallback = Choice { media: Media::Json, pretty: true, rendition: Rendition::Plain };
+    choose(head, |_, rendition| rendition == Rendition::Plain).unwrap_or(fallback)
+}
+
+/// The best clause that `serves` knows.
+fn choose(head: &Head<'_>, serves: impl Fn(Media, Rendition) -> bool) -> Option<Choice> {
+    let accept = head.first("Accept").unwrap_or(b"");
+    let accept = if accept.is_empty() { b"*/*" } else { accept };
+    let mut best: Option<(Rank, Choice)> = None;
+    for clause in accept.split(|b| *b == b',').filter_map(Clause::read) {
+        let rendition = clause.rendition;
+        let fits = |media: &Media| clause.names(*media) && rendition.is_some_and(|r| serves(*media, r));
+        let (Some(media), Some(rendition)) = (Media::ALL.into_iter().find(fits), rendition) else { continue };
+        if clause.rank.quality > 0.0 && best.as_ref().is_none_or(|(rank, _)| clause.rank > *rank) {
+            best = Some((clause.rank, Choice { media, pretty: false, rendition }));
         }
     }
-}
-
-/// The form in which objects are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transform {
-    /// As they are.
-    None,
-    /// Rows with columns, for printing.
-    Table(MetaVersion),
-    /// Metadata of one object.
-    Partial(MetaVersion),
-    /// Metadata of a list.
-    PartialList(MetaVersion),
-}
-
-impl Transform {
-    /// Reads `as`, `g` and `v`; `None` when it is no form of an object.
-    fn of(convert: &Convert<'_>) -> Option<Transform> {
-        let version = match (convert.group, convert.version) {
-            (b"meta.k8s.io", b"v1") => MetaVersion::V1,
-            (b"meta.k8s.io", b"v1beta1") => MetaVersion::V1beta1,
-            _ => return None,
+    best.map(|(_, choice)| {
+        let pretty = match choice.media {
+            Media::Json => pretty(head),
+            Media::Yaml => true,
+            Media::Protobuf => false,
         };
-        match convert.kind {
-            b"Table" => Some(Transform::Table(version)),
-            b"PartialObjectMetadata" => Some(Transform::Partial(version)),
-            b"PartialObjectMetadataList" => Some(Transform::PartialList(version)),
-            _ => None,
-        }
-    }
+        Choice { pretty, ..choice }
+    })
 }
 
-/// What an endpoint's router can produce; decides the text of its 406.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Produces {
-    /// JSON alone: `/version`.
-    JsonOnly,
-    /// Documents and single objects.
-    Documents,
-    /// Lists, which the reference could also stream.
-    Lists,
-}
-
-impl Produces {
-    const fn available(self) -> &'static str {
-        match self {
-            Produces::JsonOnly => "application/json",
-            Produces::Documents => "application/json, application/yaml, application/vnd.kubernetes.protobuf",
-            Produces::Lists => {
-                "application/json, application/yaml, application/vnd.kubernetes.protobuf, \
-                 application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
-            }
-        }
-    }
-
-    fn has(self, media_type: &[u8]) -> bool {
-        media_type == b"*/*"
-            || media_type == JSON.as_bytes()
-            || (self != Produces::JsonOnly
-                && (media_type == YAML.as_bytes() || media_type == PROTOBUF.as_bytes()))
-    }
-}
-
-/// The router's look at `Accept`.
-/// # Errors
-/// The router's 406.
-pub fn route(head: &Head<'_>, produces: Produces) -> Result<(), Answer> {
-    let accept = head.first("Accept").unwrap_or(b"");
-    if accept.is_empty() || media_types(accept).any(|media_type| produces.has(media_type)) {
-        return Ok(());
-    }
-    let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produces.available());
-    Err(Status::failure(406, "NotAcceptable", message).with(Detail::default()).answer(head))
-}
-
-/// The router's look at `Content-Type`, which only documents restrict.
-/// # Errors
-/// 415, for a type that is not produced either.
-pub fn consume(head: &Head<'_>, produces: Produces) -> Result<(), Answer> {
-    let sent = head.first("Content-Type").unwrap_or(b"");
-    if sent.is_empty() || media_types(sent).any(|t| t != b"*/*" && produces.has(t)) {
-        return Ok(());
-    }
-    let message = "415: Unsupported Media Type".to_owned();
-    Err(Status::failure(415, "UnsupportedMediaType", message).with(Detail::default()).answer(head))
-}
-
-/// Negotiates a document that has no other form (discovery): JSON, YAML or protobuf.
-/// # Errors
-/// 415, or one of the two 406.
-pub fn document<'a>(head: &Head<'a>) -> Result<Choice<'a>, Answer> {
-    consume(head, Produces::Documents)?;
-    route(head, Produces::Documents)?;
-    choose(head, b"", |_, convert| convert.is_none()).ok_or_else(|| not_acceptable(head))
-}
-
-/// Negotiates metrics: a list or one object, in one of its forms. The router's turn is over.
-/// # Errors
-/// The negotiator's 406.
-pub fn metrics<'a>(head: &Head<'a>) -> Result<(Choice<'a>, Transform), Answer> {
-    let allows = |media, convert: Option<&Convert<'_>>| match convert.map(Transform::of) {
-        None => true,
-        Some(None) => false,
-        Some(Some(Transform::Table(_))) => media != Media::Protobuf,
-        Some(Some(_)) => true,
-    };
-    let choice = choose(head, b"v1", allows).ok_or_else(|| not_acceptable(head))?;
-    let transform = choice.convert.as_ref().and_then(Transform::of).unwrap_or(Transform::None);
-    Ok((choice, transform))
-}
-
-/// Negotiates an error document; `None` when no clause fits it: such an error is indented JSON.
-#[must_use]
-pub fn error<'a>(head: &Head<'a>) -> Option<Choice<'a>> {
-    choose(head, b"", |_, convert| convert.is_none())
-}
-
-/// The negotiator's 406.
-#[must_use]
-pub fn not_acceptable(head: &Head<'_>) -> Answer {
-    let message = "only the following media types are accepted: \
-                   application/json, application/yaml, application/vnd.kubernetes.protobuf";
-    Status::failure(406, "NotAcceptable", message.to_owned()).answer(head)
-}
-
-/// Takes the first clause, by quality, that an endpoint can serve. `server_version` is the only `sv` it knows; `allows`
-/// judges a media type with its transformation.
-pub fn choose<'a>(
-    head: &Head<'a>,
-    server_version: &[u8],
-    allows: impl Fn(Media, Option<&Convert<'_>>) -> bool,
-) -> Option<Choice<'a>> {
-    let accept = head.first("Accept").unwrap_or(b"");
-    let asked_pretty = pretty(head);
-    if accept.is_empty() {
-        return Some(Choice { media: Media::Json, pretty: asked_pretty, convert: None });
-    }
-    for clause in clauses(accept) {
-        for media in Media::ALL {
-            if clause.fits(media)
-                && clause.server_version.is_none_or(|version| version == server_version)
-                && allows(media, clause.convert.as_ref())
-            {
-                let pretty = (clause.pretty || asked_pretty) && media == Media::Json;
-                return Some(Choice { media, pretty, convert: clause.convert });
-            }
-        }
-    }
-    None
-}
-
-/// Whether the request wants indented JSON by its query or its agent.
+/// Whether the request wants indented JSON by its query or its user agent.
 fn pretty(head: &Head<'_>) -> bool {
     if let Some(value) = parameter(head.query, "pretty")
         && !value.is_empty()
@@ -246,123 +144,69 @@ fn pretty(head: &Head<'_>) -> bool {
     [&b"curl"[..], b"Wget", b"Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix))
 }
 
-/// The media types of a header, parameters cut off, blanks trimmed.
-fn media_types(header: &[u8]) -> impl Iterator<Item = &[u8]> {
-    header.split(|b| *b == b',').map(|clause| trimmed(clause.split(|b| *b == b';').next().unwrap_or(clause)))
+/// What decides between clauses: quality, then how much of the media type is named.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+struct Rank {
+    quality: f64,
+    named: u8,
 }
 
 /// One clause of `Accept`.
-#[derive(Clone, Copy, Debug)]
 struct Clause<'a> {
     main: &'a [u8],
     sub: &'a [u8],
-    quality: f64,
-    pretty: bool,
-    stream: &'a [u8],
-    server_version: Option<&'a [u8]>,
-    convert: Option<Convert<'a>>,
+    rank: Rank,
+    /// `None`: a form that nothing here has.
+    rendition: Option<Rendition>,
 }
 
 impl<'a> Clause<'a> {
     /// Reads a clause; `None` when it is no media type.
     fn read(text: &'a [u8]) -> Option<Clause<'a>> {
-        let mut parts = text.split(|b| *b == b';');
-        let mut types = trimmed(parts.next()?).split(|b| *b == b'/');
-        let main = trimmed(types.next()?);
-        let sub = match types.next() {
-            Some(sub) if !sub.is_empty() => trimmed(sub),
-            _ if main == b"*" => b"*",
+        let mut parts = text.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+        let (main, sub) = match halves(parts.next()?, b'/') {
+            (b"*", None) => (&b"*"[..], &b"*"[..]),
+            (main, Some(sub)) => (main, sub),
             _ => return None,
         };
-        if types.next().is_some_and(|rest| !rest.is_empty()) || types.next().is_some() {
-            return None;
-        }
-        let mut clause = Clause {
-            main,
-            sub,
-            quality: 1.0,
-            pretty: false,
-            stream: b"",
-            server_version: None,
-            convert: None,
-        };
-        for part in parts {
-            clause.parameter(part);
-        }
-        Some(clause)
-    }
-
-    /// Reads one parameter; one without a value, or with two `=`, is ignored.
-    fn parameter(&mut self, text: &'a [u8]) {
-        let mut halves = text.split(|b| *b == b'=');
-        let name = trimmed(halves.next().unwrap_or(b""));
-        let raw = halves.next().unwrap_or(b"");
-        if raw.is_empty() || halves.any(|rest| !rest.is_empty()) {
-            return;
-        }
-        let value = trimmed(raw);
-        match name {
-            b"q" => {
-                self.quality = f64::from(quality(raw).unwrap_or(0.0));
+        let (mut quality, mut kind, mut group, mut version) = (1.0, &b""[..], &b""[..], &b""[..]);
+        for (name, value) in parts.map(|part| halves(part, b'=')) {
+            let value = value.unwrap_or_default();
+            match name {
+                b"q" => quality = std::str::from_utf8(value).ok().and_then(|q| q.parse().ok()).unwrap_or(0.0),
+                b"as" => kind = value,
+                b"g" => group = value,
+                b"v" => version = value,
+                _ => {}
             }
-            b"as" => self.convert.get_or_insert_default().kind = value,
-            b"g" => self.convert.get_or_insert_default().group = value,
-            b"v" => self.convert.get_or_insert_default().version = value,
-            b"stream" => self.stream = value,
-            b"sv" => self.server_version = Some(value).filter(|v| !v.is_empty()),
-            b"pretty" => self.pretty = value == b"1",
-            _ => {}
+        }
+        let rendition = match (kind, group, version) {
+            (b"", b"", b"") => Some(Rendition::Plain),
+            (b"Table", b"meta.k8s.io", b"v1") => Some(Rendition::Table),
+            (b"APIGroupDiscoveryList", b"apidiscovery.k8s.io", b"v2") => Some(Rendition::Aggregated),
+            _ => None,
+        };
+        let named = u8::from(main != b"*") + u8::from(sub != b"*");
+        Some(Clause { main, sub, rank: Rank { quality, named }, rendition })
+    }
+
+    /// Whether a media type is meant, by name or by wildcard.
+    fn names(&self, media: Media) -> bool {
+        let sub = media.content_type().as_bytes().get("application/".len()..).unwrap_or_default();
+        match (self.main, self.sub) {
+            (b"*", b"*") => true,
+            (main, wanted) => {
+                main.eq_ignore_ascii_case(b"application")
+                    && (wanted == b"*" || wanted.eq_ignore_ascii_case(sub))
+            }
         }
     }
-
-    /// Whether a media type is meant, by name or by wildcard; YAML cannot be streamed.
-    fn fits(&self, media: Media) -> bool {
-        let sub = media.content_type().as_bytes().get(12..).unwrap_or(b"");
-        let named = self.main == b"application" && (self.sub == sub || self.sub == b"*");
-        let streams = self.stream.is_empty() || (self.stream == b"watch" && media != Media::Yaml);
-        streams && (named || (self.main == b"*" && self.sub == b"*"))
-    }
-
-    /// Whether a clause goes before another. Not a strict order: a concrete type also goes before a wildcard of
-    /// better quality, and that is what the reference's insertion sort sees.
-    fn goes_before(&self, other: &Clause<'_>) -> bool {
-        self.quality > other.quality
-            || (self.main != b"*" && other.main == b"*")
-            || (self.sub != b"*" && other.sub == b"*")
-    }
 }
 
-/// The clauses in the order in which they are tried; those beyond the limit are not looked at.
-fn clauses(accept: &[u8]) -> Vec<Clause<'_>> {
-    let mut sorted: Vec<Clause<'_>> = Vec::new();
-    for text in accept.split(|b| *b == b',').take(ACCEPT_CLAUSES_MAX) {
-        let Some(clause) = Clause::read(trimmed(text)) else { continue };
-        let place = sorted.iter().rposition(|earlier| !clause.goes_before(earlier)).map_or(0, |at| at + 1);
-        sorted.insert(place, clause);
-    }
-    sorted
-}
-
-/// A quality as Go's `ParseFloat` reads it, with `_` between digits; its hexadecimal floats are not read.
-fn quality(raw: &[u8]) -> Option<f32> {
-    let text = std::str::from_utf8(raw).ok()?;
-    if !text.contains('_') {
-        return text.parse().ok();
-    }
-    let between_digits = |at: usize| {
-        let digit = |at: usize| raw.get(at).is_some_and(u8::is_ascii_digit);
-        at.checked_sub(1).is_some_and(digit) && digit(at + 1)
-    };
-    text.match_indices('_').all(|(at, _)| between_digits(at)).then_some(())?;
-    text.replace('_', "").parse().ok()
-}
-
-/// Without blanks at both ends.
-fn trimmed(mut text: &[u8]) -> &[u8] {
-    while let [b' ', rest @ ..] | [rest @ .., b' '] = text {
-        text = rest;
-    }
-    text
+/// The text before and after the first separator, without blanks.
+fn halves(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    let mut halves = text.splitn(2, |b| *b == separator).map(<[u8]>::trim_ascii);
+    (halves.next().unwrap_or_default(), halves.next())
 }
 
 #[cfg(test)]

@@ -1,18 +1,35 @@
-//! List options: the query of a list, and everything that may be wrong with it.
+//! Queries: what a request asks for beside its path, and everything that may be wrong with it.
 //!
-//! The order of checks is the reference's, since only the first mistake is told: numbers, label selector, field
-//! selector (400), options that exclude each other (422), fields that are not known (400), then a watch (405, in
-//! `route`). Paging, resource versions and `timeoutSeconds` are read for mistakes only: a list is always whole and of
-//! now. Deviation: on pods the field `spec.nodeName` is known as well, which `kubectl top pod --field-selector` asks for.
-//! Source: `handlers/get.go` of `k8s.io/apiserver`, `meta/internalversion` of `k8s.io/apimachinery`.
+//! Only the first mistake of a list is told, in metrics-server's order: numbers, label selector, field selector (400),
+//! options that exclude each other (422), fields that are not known (400), then a watch (405, in `route`). Paging,
+//! resource versions and `timeoutSeconds` are read for mistakes only: a list is always whole and of now.
+//! Deviation: on pods the field `spec.nodeName` is known as well, which `kubectl top pod --field-selector` asks for.
 
-use super::answer::Answer;
-use super::invalid_field::{InvalidField, Mistake};
-use super::status::{bad_request, invalid_list_options};
+use super::status::{Cause, Status};
 use super::view::{Include, Resource};
-use crate::wire::request::{Head, integer, is_true, parameter};
+use crate::limits::REQUEST_TIME_MIN;
+use crate::wire::request::{Head, RequestInfo, integer, is_true, parameter};
 use crate::wire::selector::{FieldSelector, LabelSelector};
 use crate::wire::text::quoted;
+use crate::wire::time::parse_duration;
+
+/// What is refused before anybody is authenticated: a path that is no request (500), a bad `timeout` parameter (400), or
+/// one so short that no answer can be ready in time (504).
+/// # Errors
+/// The refusal.
+pub fn before_authentication(head: &Head<'_>, info: &RequestInfo<'_>) -> Result<(), Status> {
+    if info.malformed {
+        let message = format!("unable to determine kind and namespace from path {}", quoted(head.path));
+        return Err(Status::internal(message));
+    }
+    let Some(timeout) = info.timeout else { return Ok(()) };
+    if let Some(text) = parameter(head.query, "timeout").filter(|text| !text.is_empty())
+        && let Err(error) = parse_duration(&text)
+    {
+        return Err(Status::bad_request(format!("timeout: {error}")));
+    }
+    if timeout < REQUEST_TIME_MIN { Err(Status::timeout()) } else { Ok(()) }
+}
 
 /// What a list's query asks for.
 #[derive(Clone, Debug, Default)]
@@ -29,25 +46,29 @@ impl ListOptions {
     /// Reads the query of a list.
     /// # Errors
     /// 400 or 422, for the first mistake.
-    pub fn read(head: &Head<'_>, resource: Resource) -> Result<ListOptions, Answer> {
+    pub fn read(query: Option<&str>, resource: Resource) -> Result<ListOptions, Status> {
         for name in ["timeoutSeconds", "limit"] {
-            if let Some(text) = parameter(head.query, name) {
-                integer(&text).map_err(|error| bad_request(head, format!("{name}: {error}")))?;
+            if let Some(text) = parameter(query, name) {
+                integer(&text).map_err(|error| Status::bad_request(format!("{name}: {error}")))?;
             }
         }
-        let text = |name| parameter(head.query, name).unwrap_or_default();
+        let text = |name| parameter(query, name).unwrap_or_default();
         let labels = LabelSelector::parse(&text("labelSelector"))
-            .map_err(|error| bad_request(head, format!("labelSelector: {error}")))?;
+            .map_err(|error| Status::bad_request(format!("labelSelector: {}", error)))?;
         let fields = FieldSelector::parse(&text("fieldSelector"))
-            .map_err(|error| bad_request(head, format!("fieldSelector: {error}")))?;
-        let watch = is_true(head.query, "watch");
-        let mistakes = if watch { watch_mistakes(head.query) } else { list_mistakes(head.query) };
-        if !mistakes.is_empty() {
-            return Err(invalid_list_options(head, &mistakes));
+            .map_err(|error| Status::bad_request(format!("fieldSelector: {}", error)))?;
+        let watch = is_true(query, "watch");
+        let causes = if watch { watch_mistakes(query) } else { list_mistakes(query) };
+        if !causes.is_empty() {
+            return Err(Status::invalid_list_options(causes));
         }
         if let Some((field, _, _)) = fields.terms().find(|(field, _, _)| !is_known(field, resource)) {
-            let known = "is not a known field selector: only \"metadata.name\", \"metadata.namespace\"";
-            return Err(bad_request(head, format!("{} {known}", quoted(field))));
+            let known = match resource {
+                Resource::Nodes => "metadata.name and metadata.namespace",
+                Resource::Pods => "metadata.name, metadata.namespace and spec.nodeName",
+            };
+            let message = format!("fieldSelector: unknown field {}; known are {known}", quoted(field));
+            return Err(Status::bad_request(message));
         }
         Ok(ListOptions { labels, fields, watch })
     }
@@ -58,71 +79,58 @@ fn is_known(field: &str, resource: Resource) -> bool {
         || (resource == Resource::Pods && field == "spec.nodeName")
 }
 
-/// `resourceVersionMatch` and its mistakes.
 const MATCH: &str = "resourceVersionMatch";
-const WITHOUT_VERSION: &str = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-const WITH_CONTINUE: &str = "resourceVersionMatch is forbidden when continue is provided";
-const EXACT_ZERO: &str = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-const WATCH_WITHOUT_SEND: &str =
-    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-const SEND_WITHOUT_MATCH: &str = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+const EVENTS: &str = "sendInitialEvents";
 
-fn forbidden(field: &str, detail: &str) -> InvalidField {
-    let (field, detail) = (field.to_owned(), detail.to_owned());
-    InvalidField { field, kind: Mistake::Forbidden, value: String::new(), detail }
+fn forbidden(field: &'static str, message: &str) -> Cause {
+    Cause { reason: "FieldValueForbidden", message: message.to_owned(), field }
 }
 
-fn not_supported(value: &str, supported: &str) -> InvalidField {
-    InvalidField {
-        field: MATCH.to_owned(),
-        kind: Mistake::NotSupported,
-        value: value.to_owned(),
-        detail: format!("supported values: {supported}"),
-    }
+fn not_supported(value: &str, supported: &str) -> Cause {
+    let message = format!("{} is not supported; known are {supported}", quoted(value));
+    Cause { reason: "FieldValueNotSupported", message, field: MATCH }
 }
 
-fn list_mistakes(query: Option<&str>) -> Vec<InvalidField> {
+fn list_mistakes(query: Option<&str>) -> Vec<Cause> {
     let text = |name| parameter(query, name).unwrap_or_default();
-    let version = text("resourceVersion");
+    let (version, chosen) = (text("resourceVersion"), text(MATCH));
     let mut mistakes = Vec::new();
-    let chosen = text(MATCH);
     if !chosen.is_empty() {
         if version.is_empty() {
-            mistakes.push(forbidden(MATCH, WITHOUT_VERSION));
+            mistakes.push(forbidden(MATCH, "needs resourceVersion"));
         }
         if !text("continue").is_empty() {
-            mistakes.push(forbidden(MATCH, WITH_CONTINUE));
+            mistakes.push(forbidden(MATCH, "cannot be combined with continue"));
         }
         if !matches!(&*chosen, "Exact" | "NotOlderThan") {
-            mistakes.push(not_supported(&chosen, "\"Exact\", \"NotOlderThan\", \"\""));
+            mistakes.push(not_supported(&chosen, "Exact and NotOlderThan"));
         }
         if chosen == "Exact" && version == "0" {
-            mistakes.push(forbidden(MATCH, EXACT_ZERO));
+            mistakes.push(forbidden(MATCH, "Exact cannot be combined with resourceVersion 0"));
         }
     }
-    if parameter(query, "sendInitialEvents").is_some() {
-        mistakes.push(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    if parameter(query, EVENTS).is_some() {
+        mistakes.push(forbidden(EVENTS, "cannot be combined with a list"));
     }
     mistakes
 }
 
-fn watch_mistakes(query: Option<&str>) -> Vec<InvalidField> {
-    let text = |name| parameter(query, name).unwrap_or_default();
+fn watch_mistakes(query: Option<&str>) -> Vec<Cause> {
+    let chosen = parameter(query, MATCH).unwrap_or_default();
+    let sends = parameter(query, EVENTS).is_some();
     let mut mistakes = Vec::new();
-    let chosen = text(MATCH);
-    let sends = parameter(query, "sendInitialEvents").is_some();
     if sends && chosen != "NotOlderThan" {
-        mistakes.push(forbidden(MATCH, SEND_WITHOUT_MATCH));
+        mistakes.push(forbidden(MATCH, "must be NotOlderThan with sendInitialEvents"));
     }
     if !chosen.is_empty() {
         if !sends {
-            mistakes.push(forbidden(MATCH, WATCH_WITHOUT_SEND));
+            mistakes.push(forbidden(MATCH, "needs sendInitialEvents in a watch"));
         }
         if chosen != "NotOlderThan" {
-            mistakes.push(not_supported(&chosen, "\"NotOlderThan\""));
+            mistakes.push(not_supported(&chosen, "NotOlderThan"));
         }
-        if !text("continue").is_empty() {
-            mistakes.push(forbidden(MATCH, WITH_CONTINUE));
+        if !parameter(query, "continue").unwrap_or_default().is_empty() {
+            mistakes.push(forbidden(MATCH, "cannot be combined with continue"));
         }
     }
     mistakes
@@ -131,30 +139,24 @@ fn watch_mistakes(query: Option<&str>) -> Vec<InvalidField> {
 /// The option of a get: `export` is gone, and only a false one passes.
 /// # Errors
 /// 400.
-pub fn check_get(head: &Head<'_>) -> Result<(), Answer> {
-    if is_true(head.query, "export") {
-        let message = "the export parameter, deprecated since v1.14, is no longer supported";
-        return Err(bad_request(head, message.to_owned()));
+pub fn check_get(query: Option<&str>) -> Result<(), Status> {
+    match is_true(query, "export") {
+        true => Err(Status::bad_request("export: this parameter is not supported any more")),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// What the rows of a table are to carry; read only when a table was negotiated.
 /// # Errors
 /// 400.
-pub fn include_object(head: &Head<'_>) -> Result<Include, Answer> {
-    match &*parameter(head.query, "includeObject").unwrap_or_default() {
+pub fn include_object(query: Option<&str>) -> Result<Include, Status> {
+    match &*parameter(query, "includeObject").unwrap_or_default() {
         "" | "Metadata" => Ok(Include::Metadata),
         "Object" => Ok(Include::Object),
         "None" => Ok(Include::None),
         other => {
-            let detail = "must be 'Metadata', 'Object', 'None', or empty".to_owned();
-            let mistake = InvalidField {
-                kind: Mistake::Invalid,
-                ..InvalidField::invalid("includeObject".to_owned(), other, detail)
-            };
-            let text = InvalidField::joined(&[mistake]);
-            Err(bad_request(head, format!("Unable to convert to Table as requested: {text}")))
+            let message = format!("includeObject: expected Metadata, Object or None, not {}", quoted(other));
+            Err(Status::bad_request(message))
         }
     }
 }

@@ -4,32 +4,40 @@
 //! slashes do not count there. Everything else is compared exactly, takes any method, and is answered with the list of
 //! paths when nothing is there. Nothing is cleaned: `//` and `..` are parts like any other.
 //! Deviation: the debugging pages of Go and its libraries (`/debug/pprof`, `/debug/flags`, `/statusz`) are not served.
-//! Source: the director of `k8s.io/apiserver`, go-restful's router, `handlers/get.go`.
 
 use super::answer::{Answer, Body};
-use super::negotiate::{self, Choice, Produces, Transform};
+use super::context::Context;
+use super::negotiate::{self, Rendition};
 use super::query::{self, ListOptions};
-use super::view::{Form, Include, Object, Resource, Selection};
-use super::{Context, list, status};
+use super::selection::Selection;
+use super::status::Status;
+use super::view::{Form, Include, Object, Resource};
+use super::{discovery, list};
 use crate::wire::request::{Head, RequestInfo};
 use crate::wire::selector::LabelSelector;
 
-/// Answers an authorized request.
-#[must_use]
-pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
+/// Answers an authorized request. Lists come back as a body that is encoded piece by piece.
+/// # Errors
+/// The refusal, if the API has one.
+pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) -> Result<Answer, Status> {
     let path = &*info.path;
     if let Some(below) = below(path, "/apis/metrics.k8s.io") {
         return group(context, head, info, below);
     }
     if let Some(below) = below(path, "/version") {
-        return if below.is_empty() { version(head) } else { status::unknown_resource(head) };
+        return match (below, head.method) {
+            ("", "GET") => super::version::answer(head),
+            ("", _) => Err(Status::method_not_allowed()),
+            _ => Err(Status::unknown_resource()),
+        };
     }
     match path {
-        "/apis" | "/apis/" => super::discovery::answer(context, head, info),
-        "/metrics" => super::metrics_page::answer(context),
-        "/" | "/index.html" => super::index::root(),
-        _ if path.starts_with("/openapi/") => super::openapi::answer(head, info),
-        _ => super::health::answer(context, head, info),
+        "/apis" | "/apis/" if head.method != "GET" => Err(Status::method_not_allowed()),
+        "/apis" | "/apis/" => discovery::groups(&context.settings.server_address, head),
+        "/metrics" => Ok(super::metrics_page::answer(context)),
+        "/" | "/index.html" => Ok(super::index::root()),
+        _ if path.starts_with("/openapi/") => Ok(super::openapi::answer(head, info)),
+        _ => Ok(super::health::answer(context, head, info).unwrap_or_else(super::index::not_found)),
     }
 }
 
@@ -43,53 +51,40 @@ fn below<'p>(path: &'p str, root: &str) -> Option<&'p str> {
 }
 
 /// The API group: discovery, and the two resources in both versions.
-fn group(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>, below: &str) -> Answer {
+fn group(
+    context: &Context<'_>,
+    head: &Head<'_>,
+    info: &RequestInfo<'_>,
+    below: &str,
+) -> Result<Answer, Status> {
     let (version, resource) = below.split_once('/').unwrap_or((below, ""));
     let api_version = match version {
-        "" if resource.is_empty() => return super::discovery::answer(context, head, info),
+        "" if resource.is_empty() => "",
         "v1" => "metrics.k8s.io/v1",
         "v1beta1" => "metrics.k8s.io/v1beta1",
-        _ => return status::unknown_resource(head),
+        _ => return Err(Status::unknown_resource()),
     };
-    if resource.is_empty() {
-        return super::discovery::answer(context, head, info);
-    }
-    let mut parts = [""; 4];
-    let mut count = 0;
-    for part in resource.split('/') {
-        match parts.get_mut(count) {
-            Some(slot) => *slot = part,
-            None => return status::unknown_resource(head),
+    let mut parts = resource.split('/');
+    let wanted = match [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()] {
+        [Some(""), None, ..] => None,
+        [Some("nodes"), None, ..] => Some((Resource::Nodes, true)),
+        [Some("nodes"), Some(_), None, ..] => Some((Resource::Nodes, false)),
+        [Some("pods"), None, ..] | [Some("namespaces"), Some(_), Some("pods"), None, ..] => {
+            Some((Resource::Pods, true))
         }
-        count += 1;
-    }
-    let (resource, is_list) = match (parts, count) {
-        (["nodes", ..], 1) => (Resource::Nodes, true),
-        (["nodes", ..], 2) => (Resource::Nodes, false),
-        (["pods", ..], 1) | (["namespaces", _, "pods", _], 3) => (Resource::Pods, true),
-        (["namespaces", _, "pods", _], 4) => (Resource::Pods, false),
-        _ => return status::unknown_resource(head),
+        [Some("namespaces"), Some(_), Some("pods"), Some(_), None] => Some((Resource::Pods, false)),
+        _ => return Err(Status::unknown_resource()),
     };
     if head.method != "GET" {
-        return status::method_not_allowed(head);
+        return Err(Status::method_not_allowed());
     }
-    let request = Request { context, head, info, api_version, resource };
-    let answered = if is_list { request.list() } else { request.object() };
-    answered.unwrap_or_else(|refusal| refusal)
-}
-
-fn version(head: &Head<'_>) -> Answer {
-    if head.method != "GET" {
-        return status::method_not_allowed(head);
-    }
-    match negotiate::consume(head, Produces::JsonOnly) {
-        Ok(()) => super::version::answer(head),
-        Err(refusal) => refusal,
-    }
+    let Some((resource, is_list)) = wanted else { return discovery::group_or_version(api_version, head) };
+    let request = MetricsRequest { context, head, info, api_version, resource };
+    if is_list { request.list() } else { request.object() }
 }
 
 /// A GET of metrics.
-struct Request<'r, 'a> {
+struct MetricsRequest<'r, 'a> {
     context: &'r Context<'r>,
     head: &'r Head<'a>,
     info: &'r RequestInfo<'a>,
@@ -97,19 +92,14 @@ struct Request<'r, 'a> {
     resource: Resource,
 }
 
-impl<'a> Request<'_, 'a> {
-    fn list(&self) -> Result<Answer, Answer> {
-        negotiate::route(self.head, Produces::Lists)?;
-        let (choice, transform) = negotiate::metrics(self.head)?;
-        let options = ListOptions::read(self.head, self.resource)?;
+impl MetricsRequest<'_, '_> {
+    fn list(&self) -> Result<Answer, Status> {
+        let choice = negotiate::metrics(self.head)?;
+        let options = ListOptions::read(self.head.query, self.resource)?;
         if options.watch {
-            return Err(status::watch_not_supported(self.head, self.resource.name()));
+            return Err(Status::watch_not_supported(self.resource.name()));
         }
-        let form = self.form(transform)?;
-        if let Transform::Partial(_) = transform {
-            let list = format!("is a list (*metrics.{})", self.resource.list_kind());
-            return Err(self.wrong_form("PartialObjectMetadata", &list));
-        }
+        let form = self.form(choice.rendition)?;
         let selection = Selection {
             resource: self.resource,
             namespace: (!self.info.namespace.is_empty()).then(|| self.info.namespace.to_string()),
@@ -120,57 +110,39 @@ impl<'a> Request<'_, 'a> {
             },
             fields: options.fields,
         };
-        let body = list::body(selection, form, &choice, self.context.store, self.context.metrics);
-        Ok(ok(&choice, body))
+        let body = list::body(selection, form, &choice, self.context.store);
+        Ok(Answer::ok(choice.media.content_type(), body))
     }
 
-    fn object(&self) -> Result<Answer, Answer> {
-        negotiate::route(self.head, Produces::Documents)?;
-        let (choice, transform) = negotiate::metrics(self.head)?;
-        query::check_get(self.head)?;
+    fn object(&self) -> Result<Answer, Status> {
+        let choice = negotiate::metrics(self.head)?;
+        query::check_get(self.head.query)?;
         let object = self.find()?;
+        let form = self.form(choice.rendition)?;
         object.observe(self.context.now, self.context.metrics);
-        let form = self.form(transform)?;
-        if let Transform::PartialList(_) = transform {
-            let not_a_list = format!("is not a list (*metrics.{})", self.resource.kind());
-            return Err(self.wrong_form("PartialObjectMetadataList", &not_a_list));
-        }
-        Ok(ok(&choice, Body::Whole(list::single(&object, &form, &choice))))
+        Ok(Answer::ok(choice.media.content_type(), Body::Whole(list::single(&object, &form, &choice))))
     }
 
     /// The object by name; the node selector does not hide nodes from those who know their name.
-    fn find(&self) -> Result<Object<'_>, Answer> {
-        let (store, head) = (self.context.store, self.head);
+    fn find(&self) -> Result<Object<'_>, Status> {
+        let store = self.context.store;
         let (namespace, name) = (&*self.info.namespace, &*self.info.name);
         match self.resource {
             Resource::Nodes => {
-                let node = store.node(name).ok_or_else(|| status::unknown_object(head, "node", name))?;
-                Object::of_node(&node).ok_or_else(|| status::no_metrics(head, "nodemetrics", name))
+                let node = store.node(name).ok_or_else(|| Status::unknown_object("node", name))?;
+                Object::of_node(&node).ok_or_else(|| Status::no_metrics("nodemetrics", name))
             }
             Resource::Pods => {
-                let pod =
-                    store.pod(namespace, name).ok_or_else(|| status::unknown_object(head, "pods", name))?;
+                let pod = store.pod(namespace, name).ok_or_else(|| Status::unknown_object("pods", name))?;
                 Object::of_pod(&pod)
-                    .ok_or_else(|| status::no_metrics(head, "podmetrics", &format!("{namespace}/{name}")))
+                    .ok_or_else(|| Status::no_metrics("podmetrics", &format!("{namespace}/{name}")))
             }
         }
     }
 
-    fn form(&self, transform: Transform) -> Result<Form, Answer> {
-        let include = match transform {
-            Transform::Table(_) => query::include_object(self.head)?,
-            _ => Include::default(),
-        };
-        Ok(Form { api_version: self.api_version, transform, include, now: self.context.now })
+    fn form(&self, rendition: Rendition) -> Result<Form, Status> {
+        let is_table = rendition == Rendition::Table;
+        let include = if is_table { query::include_object(self.head.query)? } else { Include::default() };
+        Ok(Form { api_version: self.api_version, is_table, include, now: self.context.now })
     }
-
-    /// 406: metadata of a list was asked for and there is one object, or the other way round.
-    fn wrong_form(&self, asked: &str, what: &str) -> Answer {
-        let message = format!("you requested {asked}, but the requested object {what}");
-        status::Status::failure(406, "NotAcceptable", message).answer(self.head)
-    }
-}
-
-fn ok(choice: &Choice<'_>, body: Body) -> Answer {
-    Answer { status: 200, headers: vec![("Content-Type", choice.media.content_type().into())], body }
 }

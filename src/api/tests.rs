@@ -1,13 +1,16 @@
-//! The API over a real store: the cases of the reference's own tests, and what they leave out.
+//! The API over a real store: the cases of metrics-server's own tests, and what they leave out.
 
-use super::answer::{Body, Progress};
+use super::answer::{Answer, Body, Progress};
 use super::*;
+use crate::counters::Counters;
 use crate::store::batch::Batch;
 use crate::store::row::Point;
-use crate::store::{Capacity, NodeRecord, PodRecord};
-use crate::units::{Bytes, CoreNanos, Window};
+use crate::store::{Capacity, NodeRecord, PodRecord, Store};
+use crate::units::{Bytes, CoreNanos, UnixNanos, Window};
 use crate::wire::exposition::Key;
-use crate::wire::request::Header;
+use crate::wire::request::{Head, Header, RequestInfo};
+use crate::wire::selector::LabelSelector;
+use std::time::Duration;
 
 pub(super) const NOW: UnixNanos = UnixNanos(1_795_514_230_000_000_000);
 const MIB: u64 = 1 << 20;
@@ -50,7 +53,7 @@ pub(super) fn commit(
     }
 }
 
-/// The objects of the reference's tests; quantities are larger, since a rate over a microsecond has few digits.
+/// The objects of metrics-server's tests; quantities are larger, since a rate over a microsecond has few digits.
 fn fixture() -> Store {
     const SECOND: u64 = 1_000_000_000;
     let mut store = Store::new(CAPACITY, Window::from_secs(60));
@@ -102,8 +105,12 @@ fn ask_with(store: &Store, metrics: &Counters, select: &str, target: &str, accep
         resolution: Duration::from_secs(60),
     };
     let context = Context { settings: &settings, metrics, vitals: Vitals::default(), now: NOW, store };
-    let answer = answer(&context, &head, &RequestInfo::new(&head));
+    let answer = rendered(answer(&context, &head, &RequestInfo::new(&head)), &head);
     (answer.status, String::from_utf8_lossy(&whole(answer.body, store, metrics)).into_owned())
+}
+
+fn rendered(answered: Result<Answer, status::Status>, head: &Head<'_>) -> Answer {
+    answered.unwrap_or_else(|status| encode_status::answer(&status, head))
 }
 
 pub(super) fn whole(body: Body, store: &Store, metrics: &Counters) -> Vec<u8> {
@@ -237,7 +244,7 @@ fn pods_are_selected_by_the_node_that_reports_them() {
     let (status, body) = ask("nodes?fieldSelector=spec.nodeName%3Dnode2");
     assert_eq!(status, 400);
     assert!(body.contains(
-        r#"\"spec.nodeName\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""#
+        r#"fieldSelector: unknown field \"spec.nodeName\"; known are metadata.name and metadata.namespace"#
     ));
 }
 
@@ -297,7 +304,7 @@ fn e14_a_pod_whose_counters_went_back_has_no_containers() {
     let (_, body) = ask_with(&store, &metrics(), "", target, "");
     assert!(body.contains(r#""timestamp":null,"window":"0s","containers":[]}]}"#), "{body}");
     let (_, body) = ask_with(&store, &metrics(), "", &format!("{target}/pod1"), "application/yaml");
-    assert!(body.contains("\ncontainers: []\n") && body.ends_with("timestamp: null\nwindow: 0s\n"), "{body}");
+    assert!(body.contains("  \"timestamp\": null,\n  \"window\": \"0s\",\n  \"containers\": []\n"), "{body}");
     let (_, body) = ask_with(&store, &metrics(), "", target, TABLE);
     assert!(body.contains(r#"{"cells":["pod1","0s"],"#) && !body.contains(r#""name":"cpu""#), "{body}");
 }
@@ -327,37 +334,12 @@ fn swap_is_served_when_it_is_reported() {
         rows.contains(r#"{"name":"swap","type":"string","format":"quantity","description":"","priority":0}"#)
     );
     assert!(
-        rows.contains(r#"["pod1","10m","8Mi","3Mi","1s"]"#)
-            && rows.contains(r#"["pod2","5m","4Mi","0","1s"]"#),
+        rows.contains(r#"["pod1","10m","8Mi","1s","3Mi"]"#)
+            && rows.contains(r#"["pod2","5m","4Mi","1s","0"]"#),
         "{rows}"
     );
     let bytes = ask("nodes/node1", "application/vnd.kubernetes.protobuf");
     assert!(bytes.contains("\n\u{4}swap\u{12}\u{5}\n\u{3}3Mi"));
-}
-
-#[test]
-fn metadata_of_a_list_and_of_an_object_do_not_mix() {
-    let store = fixture();
-    let one = "application/json;as=PartialObjectMetadata;v=v1beta1;g=meta.k8s.io";
-    let list = "application/yaml;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
-    let ask = |target: &str, accept| {
-        ask_with(&store, &metrics(), "", &format!("/apis/metrics.k8s.io/v1/{target}"), accept)
-    };
-    let (status, body) = ask("nodes", one);
-    assert_eq!(status, 406);
-    assert!(body.starts_with("{\n") && body.contains("you requested PartialObjectMetadata, but the requested object is a list (*metrics.NodeMetricsList)") && !body.contains("details"));
-    let (status, body) = ask("namespaces/other/pods/pod1", list);
-    assert_eq!(status, 406);
-    assert!(body.contains("you requested PartialObjectMetadataList, but the requested object is not a list (*metrics.PodMetrics)"));
-    let (_, body) = ask("namespaces/nope/pods", list);
-    assert_eq!(
-        body,
-        "apiVersion: meta.k8s.io/v1\nitems: null\nkind: PartialObjectMetadataList\nmetadata: {}\n"
-    );
-    let (_, body) = ask("nodes/node1", one);
-    assert!(body.starts_with(
-        r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1beta1","metadata":{"name":"node1","#
-    ));
 }
 
 #[test]
@@ -411,63 +393,55 @@ fn k38_unknown_paths_are_a_status_in_the_group_and_a_list_of_paths_elsewhere() {
 }
 
 #[test]
-fn list_options_are_refused_in_the_references_order() {
+fn list_options_are_refused_in_metrics_servers_order() {
     for (query, status, text) in [
         ("limit=", 400, r#"limit: expected a whole number, found \"\""#),
-        ("limit=99999999999999999999", 400, "expected a whole number"),
-        ("timeoutSeconds=a&limit=b", 400, "timeoutSeconds: expected a whole number"),
-        ("limit=b&labelSelector==", 400, r#"limit: expected a whole number, found \"b\""#),
+        ("limit=99999999999999999999", 400, "limit: expected a whole number"),
+        ("timeoutSeconds=a&limit=b", 400, r#"timeoutSeconds: expected a whole number, found \"a\""#),
+        ("limit=b&labelSelector==", 400, "limit: "),
+        ("labelSelector==&fieldSelector=x", 400, "labelSelector: "),
+        ("fieldSelector=x&resourceVersionMatch=Exact", 400, "fieldSelector: "),
         (
-            "labelSelector==&fieldSelector=x",
-            400,
-            "labelSelector: invalid selector at position 1: expected a label key",
+            "resourceVersionMatch=Exact&fieldSelector=x%3Dy",
+            422,
+            "resourceVersionMatch: needs resourceVersion",
         ),
-        (
-            "fieldSelector=x&resourceVersionMatch=Exact",
-            400,
-            "fieldSelector: invalid selector at position 1: expected FIELD=VALUE",
-        ),
-        ("resourceVersionMatch=Exact&fieldSelector=x%3Dy", 422, "unless resourceVersion is provided"),
-        ("fieldSelector==idle", 400, r#"\"\" is not a known field selector"#),
+        ("fieldSelector==idle", 400, r#"unknown field \"\""#),
         (
             "resourceVersionMatch=Exact&resourceVersion=0",
             422,
-            r#"resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""#,
+            "resourceVersionMatch: Exact cannot be combined with resourceVersion 0",
         ),
         (
             "resourceVersionMatch=Exact&resourceVersion=1&continue=x",
             422,
-            "is forbidden when continue is provided",
+            "resourceVersionMatch: cannot be combined with continue",
         ),
         (
             "resourceVersionMatch=Foo&resourceVersion=1",
             422,
-            r#"resourceVersionMatch: Unsupported value: \"Foo\": supported values: \"Exact\", \"NotOlderThan\", \"\""#,
+            r#""causes":[{"reason":"FieldValueNotSupported","message":"\"Foo\" is not supported; known are Exact and NotOlderThan","field":"resourceVersionMatch"}]"#,
         ),
         (
             "resourceVersionMatch=Foo",
             422,
-            r#"is invalid: [resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided, resourceVersionMatch: Unsupported"#,
+            r#""causes":[{"reason":"FieldValueForbidden","message":"needs resourceVersion","field":"resourceVersionMatch"},{"reason":"FieldValueNotSupported""#,
         ),
-        ("sendInitialEvents=abc", 422, "sendInitialEvents is forbidden for list"),
-        ("watch=true&limit=x", 400, r#"found \"x\""#),
+        ("sendInitialEvents=abc", 422, "sendInitialEvents: cannot be combined with a list"),
+        ("watch=true&limit=x", 400, "limit: "),
         (
             "watch=true&resourceVersionMatch=Exact",
             422,
-            r#"[resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided, resourceVersionMatch: Unsupported value: \"Exact\": supported values: \"NotOlderThan\"]"#,
+            r#"resourceVersionMatch: needs sendInitialEvents in a watch; resourceVersionMatch: \"Exact\" is not supported; known are NotOlderThan"#,
         ),
-        (
-            "watch=true&sendInitialEvents=true",
-            422,
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        ),
+        ("watch=true&sendInitialEvents=true", 422, "must be NotOlderThan with sendInitialEvents"),
         (
             "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
             405,
             "watch is not supported",
         ),
-        ("watch", 405, r#"watch is not supported on resources of kind \"pods.metrics.k8s.io\""#),
-        ("watch=x&fieldSelector=a%3Db", 400, "known field selector"),
+        ("watch", 405, "watch is not supported on pods.metrics.k8s.io"),
+        ("watch=x&fieldSelector=a%3Db", 400, "unknown field"),
         (
             "limit=-1&continue=x&resourceVersion=abc&allowWatchBookmarks=x&foo=bar&export=1&watch=false&LIMIT=x",
             200,
@@ -479,6 +453,47 @@ fn list_options_are_refused_in_the_references_order() {
         let (got, body) = ask(&format!("pods?{query}"));
         assert_eq!(got, status, "{query}: {body}");
         assert!(body.contains(text), "{query}: {body}");
+    }
+}
+
+#[test]
+fn no_error_repeats_more_than_a_little_of_the_request() {
+    let long = "x".repeat(20_000);
+    let dashes = "-".repeat(20_000);
+    for target in [
+        format!("pods?limit={long}"),
+        format!("pods?timeoutSeconds={long}"),
+        format!("pods?labelSelector={dashes}"),
+        format!("pods?labelSelector=a%3D{dashes}"),
+        format!("pods?labelSelector=a+in+({dashes}"),
+        format!("pods?labelSelector=a+{long}"),
+        format!("pods?fieldSelector={long}"),
+        format!("pods?fieldSelector={long}%3Da"),
+        format!("pods?fieldSelector=a%3D{long}\\x"),
+        format!("pods?resourceVersionMatch={long}&resourceVersion=1&continue={long}"),
+        format!("pods?watch=1&sendInitialEvents=1&resourceVersionMatch={long}"),
+        format!("nodes/{long}"),
+        format!("namespaces/{long}/pods/{long}"),
+        format!("nodes/{}", "%01".repeat(7_000)),
+        format!("nodes/{}", "%C3%A9".repeat(7_000)),
+        format!("{long}/{long}"),
+    ] {
+        for accept in ["", "application/yaml", "application/vnd.kubernetes.protobuf", &*long] {
+            let path = format!("/apis/metrics.k8s.io/v1beta1/{target}");
+            let (status, body) = ask_with(&fixture(), &metrics(), "", &path, accept);
+            assert!((400..500).contains(&status), "{status} {}", &target[..40]);
+            assert!(body.len() < 4096, "{} bytes for {}: {body}", body.len(), &target[..40]);
+            assert!(!body.contains(&"x".repeat(201)) && !body.contains(&"-".repeat(201)), "{body}");
+        }
+    }
+    for target in [
+        format!("/readyz?exclude={long}&exclude={long}1&verbose"),
+        format!("/apis/metrics.k8s.io/v1beta1/nodes?includeObject={long}"),
+        format!("/{long}"),
+        format!("/openapi/v3/{long}"),
+    ] {
+        let (_, body) = ask_with(&fixture(), &metrics(), "", &target, TABLE);
+        assert!(body.len() < 4096 && !body.contains(&"x".repeat(201)), "{body}");
     }
 }
 
@@ -508,25 +523,18 @@ fn before_authentication_only_timeouts_and_broken_paths_are_answered() {
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let head = Head { method: "GET", path, query, headers: &[] };
-        let answer = before_authentication(&head, &RequestInfo::new(&head))?;
-        Some((
-            answer.status,
-            String::from_utf8_lossy(&whole(answer.body, &fixture(), &metrics())).into_owned(),
-        ))
+        before_authentication(&head, &RequestInfo::new(&head)).map_err(|s| (s.code, s.reason, s.message))
     };
-    assert_eq!(early("/readyz"), None);
+    assert_eq!(early("/readyz"), Ok(()));
     for query in ["timeout=0", "timeout=-5s", "timeout=1h", "timeout=", "Timeout=x", "timeout=1s&timeout=x"] {
-        assert_eq!(early(&format!("/readyz?{query}")), None, "{query}");
+        assert_eq!(early(&format!("/readyz?{query}")), Ok(()), "{query}");
     }
-    let (status, body) = early("/readyz?timeout=abc").unwrap();
-    assert_eq!(status, 400);
-    assert!(body.contains(r#"invalid timeout specified in the request URL - invalid duration \"abc\""#));
-    assert_eq!(early("/readyz?timeout=1ns").unwrap().0, 504);
-    assert_eq!(early("/apis/metrics.k8s.io/v1/nodes?watch=1&timeout=abc"), None);
-    let (status, body) = early("/apis/metrics.k8s.io/v1/watch?a=<").unwrap();
-    assert_eq!(status, 500);
-    assert_eq!(
-        body,
-        "Internal Server Error: \"/apis/metrics.k8s.io/v1/watch?a=&lt;\": failed to create RequestInfo: unable to determine kind and namespace from url, /apis/metrics.k8s.io/v1/watch?a=&lt;\n"
-    );
+    let message = "timeout: expected a duration such as 30s or 1m30s, not \"abc\"";
+    assert_eq!(early("/readyz?timeout=abc"), Err((400, "BadRequest", message.to_owned())));
+    assert_eq!(early("/readyz?timeout=1ns").unwrap_err().0, 504);
+    assert_eq!(early("/apis/metrics.k8s.io/v1/nodes?watch=1&timeout=abc"), Ok(()));
+    let message = "unable to determine kind and namespace from path \"/apis/metrics.k8s.io/v1/watch\"";
+    assert_eq!(early("/apis/metrics.k8s.io/v1/watch?a=<"), Err((500, "InternalError", message.to_owned())));
+    let long = format!("/readyz?timeout={}", "x".repeat(100_000));
+    assert!(early(&long).unwrap_err().2.len() < 300);
 }

@@ -4,17 +4,16 @@
 //! clients only print it. Processor names are those of Kubernetes, not those of Rust.
 
 use super::answer::{Answer, Body};
-use super::negotiate::{self, Produces};
+use super::negotiate;
+use super::status::Status;
 use crate::wire::request::Head;
 
-/// Answers `GET /version`; the router has looked at method and `Content-Type`.
-#[must_use]
-pub fn answer(head: &Head<'_>) -> Answer {
-    if let Err(refusal) = negotiate::route(head, Produces::JsonOnly) {
-        return refusal;
-    }
-    let headers = vec![("Content-Type", negotiate::JSON.into())];
-    Answer { status: 200, headers, body: Body::Whole(text().into_bytes()) }
+/// Answers `GET /version`.
+/// # Errors
+/// 406.
+pub fn answer(head: &Head<'_>) -> Result<Answer, Status> {
+    negotiate::json_only(head)?;
+    Ok(Answer::ok(negotiate::JSON, Body::Whole(text().into_bytes())))
 }
 
 fn text() -> String {
@@ -57,7 +56,7 @@ mod tests {
     use crate::wire::request::Header;
 
     #[test]
-    fn the_keys_and_the_layout_are_those_of_the_reference() {
+    fn the_keys_and_the_layout_are_those_of_metrics_server() {
         let shape = |text: &str| -> Vec<String> {
             text.lines().map(|line| line.split("\": \"").next().unwrap_or(line).to_owned()).collect()
         };
@@ -72,7 +71,7 @@ mod tests {
         let status = |accept: &'static str| {
             let headers = [Header { name: "Accept", value: accept.as_bytes() }];
             answer(&Head { method: "GET", path: "/version", query: Some("pretty=false"), headers: &headers })
-                .status
+                .map_or_else(|status| status.code, |answer| answer.status)
         };
         assert_eq!(status("*/*"), 200);
         assert_eq!(status("application/yaml"), 406);

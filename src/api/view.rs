@@ -1,16 +1,12 @@
-//! What is served: objects of the store that a request selects, in key order, resumable by key.
+//! What is served: nodes and pods with their usage, as every encoding sees them.
 //!
-//! One walk feeds every encoding. It stops before an object that does not fit the piece being written and goes on behind
-//! the last key it delivered, so that a slow reader holds neither the lock nor a copy of the table. Objects that became
-//! servable after the list began are left out: their place in the order may have passed already. A walk keeps two
-//! strings and allocates nothing else. Source: `pkg/api` of metrics-server.
-//! Deviation: usage carries `swap`, also in Tables, when the kubelet reports it; the reference never serves swap.
+//! Objects borrow the store and are made while it is locked. Source: `pkg/api` of metrics-server.
+//! Deviation: usage carries `swap`, also in Tables as the last column, when the kubelet reports it; metrics-server never
+//! serves swap.
 
-use super::negotiate::Transform;
 use crate::counters::Counters;
-use crate::store::{Labels, NodeView, PodUsage, PodView, Store, Usage};
+use crate::store::{Labels, NodeView, PodUsage, PodView, Usage};
 use crate::units::{UnixNanos, Window};
-use crate::wire::selector::{FieldSelector, LabelSelector};
 use std::time::Duration;
 
 /// The two resources.
@@ -68,8 +64,8 @@ pub enum Include {
 pub struct Form {
     /// Group and version asked for; both versions have the same objects.
     pub api_version: &'static str,
-    /// As they are, as metadata, or as a table.
-    pub transform: Transform,
+    /// Rows of a table instead of objects.
+    pub is_table: bool,
     /// What a table's rows carry.
     pub include: Include,
     /// The time of the request, which is every object's creation time.
@@ -145,104 +141,5 @@ impl<'a> Object<'a> {
         if let Some(at) = self.at {
             metrics.freshness(Duration::from_nanos(now.since(at).0.unsigned_abs()));
         }
-    }
-}
-
-/// Which objects a list asks for.
-#[derive(Clone, Debug)]
-pub struct Selection {
-    /// Nodes or pods.
-    pub resource: Resource,
-    /// The only namespace; `None` for all.
-    pub namespace: Option<String>,
-    /// By labels.
-    pub labels: LabelSelector,
-    /// By labels once more: the program's own limit on nodes.
-    pub node_labels: LabelSelector,
-    /// By fields.
-    pub fields: FieldSelector,
-}
-
-/// How far a list has come: the key delivered last, in strings that are used again.
-#[derive(Clone, Debug)]
-pub struct Position {
-    namespace: String,
-    name: String,
-    generation: u32,
-}
-
-impl Position {
-    /// The begin of a list, as of now.
-    #[must_use]
-    pub fn begin(store: &Store) -> Position {
-        Position { namespace: String::new(), name: String::new(), generation: store.generation() }
-    }
-
-    /// No object has an empty name: an empty one is the begin.
-    fn after(&self) -> Option<(&str, &str)> {
-        (!self.name.is_empty()).then_some((&*self.namespace, &*self.name))
-    }
-
-    fn advance(&mut self, last: Option<(&str, &str)>) {
-        if let Some((namespace, name)) = last {
-            self.namespace.clear();
-            self.namespace.push_str(namespace);
-            self.name.clear();
-            self.name.push_str(name);
-        }
-    }
-}
-
-impl Selection {
-    /// Delivers the selected objects behind `position` until `visit` refuses one by `false`; that one is delivered
-    /// again by the next walk. Returns whether the end was reached.
-    pub fn walk<'a>(
-        &'a self,
-        store: &'a Store,
-        position: &mut Position,
-        mut visit: impl FnMut(&Object<'a>) -> bool,
-    ) -> bool {
-        let mut last = None;
-        let generation = position.generation;
-        let mut take = |object: &Object<'a>| {
-            let taken = visit(object);
-            if taken {
-                last = Some((object.namespace.unwrap_or(""), object.name));
-            }
-            taken
-        };
-        let finished = match self.resource {
-            Resource::Nodes => store
-                .nodes_after(position.after().map(|(_, name)| name))
-                .filter(|node| node.served_since <= generation && self.has_node(node))
-                .filter_map(|node| Object::of_node(&node))
-                .all(|object| take(&object)),
-            Resource::Pods => store
-                .pods_after(self.namespace.as_deref(), position.after())
-                .filter(|pod| pod.served_since <= generation && self.has_pod(pod))
-                .filter_map(|pod| Object::of_pod(&pod))
-                .all(|object| take(&object)),
-        };
-        position.advance(last);
-        finished
-    }
-
-    fn has_node(&self, node: &NodeView<'_>) -> bool {
-        let label = |key: &str| node.labels.value(key);
-        node.usage.is_some()
-            && self.labels.matches(label)
-            && self.node_labels.matches(label)
-            && self.fields.matches(|field| if field == "metadata.name" { node.name } else { "" })
-    }
-
-    fn has_pod(&self, pod: &PodView<'_>) -> bool {
-        pod.usage.is_some()
-            && self.labels.matches(|key| pod.labels.value(key))
-            && self.fields.matches(|field| match field {
-                "metadata.name" => pod.name,
-                "metadata.namespace" => pod.namespace,
-                "spec.nodeName" => pod.node.unwrap_or(""),
-                _ => "",
-            })
     }
 }

@@ -10,6 +10,7 @@ use crate::api::answer::Answer;
 use crate::host::clock;
 use crate::limits;
 use crate::serve::Server;
+use crate::serve::exchange::UnderWay;
 use crate::serve::http1::{self, Refusal};
 use crate::serve::inbox::{Fill, Inbox};
 use crate::serve::reply::{self, Storage};
@@ -87,7 +88,7 @@ impl<'a> Connection<'a> {
             Ok(Arrived::End) => return self.linger_close().await,
             Err(refusal) => return self.refuse(refusal).await,
         };
-        let (answer, mut meta) = match self.answer(head_len).await {
+        let (answer, mut meta, under_way) = match self.answer(head_len).await {
             Ok(answered) => answered,
             Err(refusal) => return self.refuse(refusal).await,
         };
@@ -99,7 +100,10 @@ impl<'a> Connection<'a> {
         let source = Storage { store: &app.store, metrics: &app.metrics };
         let writing = reply::write(&mut *self.tls, self.slot, answer, &meta, source);
         // Boxed: an answer under way is larger than a connection at rest.
-        let again = Box::pin(writing).await?;
+        let written = Box::pin(writing).await;
+        // Counted until here, so that slow readers count as well.
+        drop(under_way);
+        let again = written?;
         if again { Ok(true) } else { self.linger_close().await }
     }
 
@@ -143,7 +147,7 @@ impl<'a> Connection<'a> {
 
     /// The answer to the request whose head is the first bytes of the inbox. A body is not read: the connection closes
     /// after the answer.
-    async fn answer(&mut self, head_len: usize) -> Result<(Answer, Meta), Refusal> {
+    async fn answer(&mut self, head_len: usize) -> Result<(Answer, Meta, Option<UnderWay>), Refusal> {
         let line_count = http1::line_count(self.inbox.first(head_len));
         if !self.inbox.reserve_lines(line_count) {
             return Err(Refusal::TooLarge);
@@ -154,8 +158,8 @@ impl<'a> Connection<'a> {
         let head = request.head();
         let meta = Meta::new(&head, request.framing.http11, request.framing.keep_alive);
         // Boxed: it is gone again before the answer is written.
-        let answer = Box::pin(self.server.handler.answer(&head, &mut self.peer)).await;
-        Ok((answer, meta))
+        let (answer, under_way) = Box::pin(self.server.handler.answer(&head, &mut self.peer)).await;
+        Ok((answer, meta, under_way))
     }
 
     /// Says why a request was not read, and ends.

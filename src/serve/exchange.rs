@@ -2,13 +2,15 @@
 //!
 //! Runs on the serving thread and never blocks it. Reviews go through the cache: one under way is joined, a new one is
 //! handed to the reviewer's thread, and the request sleeps until the verdict comes or its own time is up (504). The store
-//! is locked for the making of the answer only, never while waiting.
+//! is locked for the making of the answer only, never while waiting. Refusals of access and of the API travel as values
+//! and are rendered here, once.
 
 use crate::access::cache::{Begin, Lifetimes, Reviews, Ticket};
 use crate::access::review::{Ask, Question, Verdict};
 use crate::access::{Check, Denial, Peer, Policy, Step};
 use crate::api::answer::{Answer, Body};
-use crate::api::{self, Context, Settings, Vitals, status};
+use crate::api::status::Status;
+use crate::api::{self, Context, Settings, Vitals, encode_status};
 use crate::cluster::authentication::Authentication;
 use crate::counters::Counters;
 use crate::host::clock;
@@ -20,6 +22,7 @@ use crate::wire::request::{Head, RequestInfo};
 use smol::channel::{Receiver, Sender};
 use smol::future::FutureExt;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -56,13 +59,14 @@ pub struct RequestHandler {
     app: App,
     reviews: RefCell<Reviews<Sender<Verdict>>>,
     verdicts: (Sender<Came>, Receiver<Came>),
-    under_way: Cell<usize>,
+    under_way: Rc<Cell<usize>>,
 }
 
-/// A request that counts as under way until dropped.
-struct UnderWay<'a>(&'a Cell<usize>);
+/// A request that counts as under way until dropped: when its answer is written.
+#[derive(Debug)]
+pub struct UnderWay(Rc<Cell<usize>>);
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.set(self.0.get().saturating_sub(1));
     }
@@ -75,7 +79,7 @@ impl RequestHandler {
         let mut key = [0; 32];
         tls::random(&mut key);
         let reviews = RefCell::new(Reviews::new(app.lifetimes, key));
-        RequestHandler { app, reviews, verdicts: smol::channel::unbounded(), under_way: Cell::new(0) }
+        RequestHandler { app, reviews, verdicts: smol::channel::unbounded(), under_way: Rc::default() }
     }
 
     /// What the exchange answers from.
@@ -99,52 +103,84 @@ impl RequestHandler {
         }
     }
 
-    /// Answers one request of one peer.
-    pub async fn answer(&self, head: &Head<'_>, peer: &mut Peer) -> Answer {
+    /// Answers one request of one peer. The request counts as under way until what comes with the answer is dropped.
+    pub async fn answer(&self, head: &Head<'_>, peer: &mut Peer) -> (Answer, Option<UnderWay>) {
         let started_at = clock::mono();
         #[cfg(test)]
         if let Some(answer) = canned(head) {
-            return answer;
+            return (answer, None);
         }
         let info = RequestInfo::new(head);
-        if let Some(answer) = api::before_authentication(head, &info) {
-            return answer;
+        let mut warning = None;
+        let (answered, under_way) = match self.admit(head, &info, peer, started_at, &mut warning).await {
+            Ok((until, under_way)) => (self.ask_api(head, &info, until).await, Some(under_way)),
+            Err(status) => (Err(status), None),
+        };
+        let mut answer = answered.unwrap_or_else(|status| encode_status::answer(&status, head));
+        if let Some(warning) = warning {
+            answer.headers.push(("Warning", warning.into()));
         }
+        log::debug!("{} {}: {}", head.method, head.path, answer.status);
+        (answer, under_way)
+    }
+
+    /// Finds out who asks and whether they may; gives the time until which the answer must begin.
+    async fn admit(
+        &self,
+        head: &Head<'_>,
+        info: &RequestInfo<'_>,
+        peer: &mut Peer,
+        started_at: Instant,
+        warning: &mut Option<&'static str>,
+    ) -> Result<(Instant, UnderWay), Status> {
+        api::before_authentication(head, info)?;
         let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(self.app.request_time_max);
         let until = started_at.checked_add(time).unwrap_or(started_at);
         let policy = &self.app.policy;
         let trust = self.app.authentication.trust();
-        let (mut check, mut step) = Check::start(&trust, policy, peer, head, &info, clock::wall());
+        let (mut check, mut step) = Check::start(&trust, policy, peer, head, info, clock::wall());
         let identity = loop {
             step = match step {
                 Step::Ask(question) => match self.review(question, until).await {
-                    Some(verdict) => check.resume(policy, &info, verdict),
-                    None => return status::gateway_timeout(),
+                    Some(verdict) => check.resume(policy, info, verdict),
+                    None => return Err(Status::timeout()),
                 },
                 Step::Allowed(identity) => break identity,
                 Step::Refused(denial) => {
-                    let mut answer = refused(head, &denial);
-                    if let Some(warning) = check.warning() {
-                        answer.headers.push(("Warning", warning.into()));
-                    }
-                    log::debug!("{} {}: {} ({denial})", head.method, head.path, answer.status);
-                    return answer;
+                    log::debug!("{} {}: {denial}", head.method, head.path);
+                    *warning = check.warning();
+                    return Err(status_of(&denial));
                 }
             };
         };
-        let Some(_under_way) = self.begin(identity.groups.iter().any(|group| group == "system:masters"))
-        else {
-            return too_many_requests();
-        };
-        let mut answer = self.ask_api(head, &info);
-        if let Some(warning) = check.warning() {
-            answer.headers.push(("Warning", warning.into()));
-        }
-        log::debug!("{} {}: {} for {}", head.method, head.path, answer.status, identity.user);
-        answer
+        *warning = check.warning();
+        log::debug!("{} {}: by {}", head.method, head.path, identity.user);
+        let exempt = identity.groups.iter().any(|group| group == "system:masters");
+        let under_way = self.begin(exempt).ok_or_else(Status::too_many_requests)?;
+        Ok((until, under_way))
     }
 
-    fn ask_api(&self, head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
+    /// The API's answer; a list is prepared to its first piece, with turns for others in between.
+    async fn ask_api(
+        &self,
+        head: &Head<'_>,
+        info: &RequestInfo<'_>,
+        until: Instant,
+    ) -> Result<Answer, Status> {
+        let mut answer = self.ask_store(head, info)?;
+        while let Body::List(list) = &mut answer.body {
+            if list.prepare(&lock(&self.app.store), &self.app.metrics) {
+                break;
+            }
+            smol::future::yield_now().await;
+            if clock::mono() >= until {
+                return Err(Status::timeout());
+            }
+        }
+        Ok(answer)
+    }
+
+    fn ask_store(&self, head: &Head<'_>, info: &RequestInfo<'_>) -> Result<Answer, Status> {
         let vitals = (self.app.vitals)(info.path == "/metrics");
         let store = lock(&self.app.store);
         let context = Context {
@@ -202,26 +238,24 @@ impl RequestHandler {
         taken
     }
 
-    /// Counts a request as under way; `None` when there are too many. `system:masters` always may, as in metrics-server.
-    fn begin(&self, exempt: bool) -> Option<UnderWay<'_>> {
+    /// Counts a request as under way; `None` when there are too many. `system:masters` always may, as with metrics-server.
+    fn begin(&self, exempt: bool) -> Option<UnderWay> {
         let count = self.under_way.get();
         if self.app.requests_max > 0 && count >= self.app.requests_max && !exempt {
             return None;
         }
         self.under_way.set(count.saturating_add(1));
-        Some(UnderWay(&self.under_way))
+        Some(UnderWay(self.under_way.clone()))
     }
 }
 
-/// The answer to a request that access refuses.
-fn refused(head: &Head<'_>, denial: &Denial) -> Answer {
+/// What the client is told of a refusal by access.
+fn status_of(denial: &Denial) -> Status {
     match denial {
-        Denial::Unauthenticated(_) => status::unauthorized(head),
-        Denial::Forbidden(it) => {
-            status::forbidden_for(head, &it.group, &it.resource, &it.name, &it.to_string())
-        }
-        Denial::Impersonation => status::forbidden_for(head, "", "", "", &denial.to_string()),
-        Denial::ReviewFailed(error) => status::filter_failed(head, error),
+        Denial::Unauthenticated(_) => Status::unauthorized(),
+        Denial::Forbidden(it) => Status::forbidden(&it.group, &it.resource, &it.name, &it.to_string()),
+        Denial::Impersonation => Status::forbidden("", "", "", &denial.to_string()),
+        Denial::ReviewFailed(error) => Status::internal(format!("the review failed: {error}")),
     }
 }
 
@@ -237,18 +271,6 @@ thread_local! {
 #[cfg(test)]
 fn canned(head: &Head<'_>) -> Option<Answer> {
     CANNED.get().and_then(|canned| canned(head))
-}
-
-fn too_many_requests() -> Answer {
-    Answer {
-        status: 429,
-        headers: vec![
-            ("Content-Type", "text/plain; charset=utf-8".into()),
-            ("Retry-After", "1".into()),
-            ("X-Content-Type-Options", "nosniff".into()),
-        ],
-        body: Body::Static(b"Too many requests, please try again later.\n"),
-    }
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ pub async fn write(
     let room = known.unwrap_or(limits::CHUNK_LEN_MAX).min(limits::CHUNK_LEN_MAX);
     let mut out = Vec::with_capacity(room.saturating_add(HEAD_ROOM));
     out.resize(SIZE_LEN, 0);
-    let mut progress = next(&mut reader, source, &mut out)?;
+    let mut progress = next(&mut reader, source, sender.until, &mut out).await?;
     let frame = match known {
         Some(len) => Frame::Length(len),
         None if progress == Progress::Done => Frame::Length(out.len().saturating_sub(SIZE_LEN)),
@@ -127,7 +127,7 @@ pub async fn write(
             break;
         }
         out.truncate(SIZE_LEN);
-        progress = next(&mut reader, source, &mut out)?;
+        progress = next(&mut reader, source, sender.until, &mut out).await?;
         smol::future::yield_now().await;
     }
     match frame {
@@ -137,11 +137,25 @@ pub async fn write(
     }
 }
 
-/// Appends the next piece.
-fn next(reader: &mut BodyReader, source: Storage<'_>, out: &mut Vec<u8>) -> io::Result<Progress> {
-    match reader.next(source, out) {
-        Progress::Broken => Err(broken()),
-        progress => Ok(progress),
+/// Appends the next piece. While the list finds nothing to write, others have their turn.
+async fn next(
+    reader: &mut BodyReader,
+    source: Storage<'_>,
+    until: Instant,
+    out: &mut Vec<u8>,
+) -> io::Result<Progress> {
+    let held = out.len();
+    loop {
+        match reader.next(source, out) {
+            Progress::Broken => return Err(broken()),
+            Progress::More if out.len() == held => {
+                if clock::mono() >= until {
+                    return Err(broken());
+                }
+                smol::future::yield_now().await;
+            }
+            progress => return Ok(progress),
+        }
     }
 }
 

@@ -136,6 +136,9 @@ struct Letters {
 }
 
 impl Pieces for Letters {
+    fn prepare(&mut self, _: &Store, _: &Counters) -> bool {
+        true
+    }
     fn len(&self) -> Option<usize> {
         None
     }

@@ -41,6 +41,18 @@ impl<'a> Labels<'a> {
         std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
     }
 
+    /// Bytes of all keys and values, and a separator behind each.
+    #[must_use]
+    pub fn text_len(self) -> usize {
+        self.text.len()
+    }
+
+    /// Where the text lies: the same for the same set of labels, for as long as the store is borrowed.
+    #[must_use]
+    pub fn identity(self) -> (usize, usize) {
+        (self.text.as_ptr().addr(), self.text.len())
+    }
+
     /// The value of one key.
     #[must_use]
     pub fn value(self, key: &str) -> Option<&'a str> {

@@ -55,7 +55,7 @@ def requests():
             if name == "timeout":
                 seed("duration", value)
         by_name = dict(header.split(": ", 1) for header in headers)
-        seed("negotiate", "\n".join([by_name.get("Accept", ""), "application/json", by_name.get("User-Agent", ""), query]))
+        seed("negotiate", "\n".join([by_name.get("Accept", ""), by_name.get("User-Agent", ""), query]))
     for path in ["/", "/readyz?verbose&exclude=x", "/livez/ping", "/healthz", "/metrics", "/version", "/api", "/apis", "/apis/metrics.k8s.io",
                  "/openapi/v2", "/openapi/v3", "/openapi/v3/apis/metrics.k8s.io/v1beta1?hash=00"]:
         seed("answer", f"GET {path}\nAccept: */*")

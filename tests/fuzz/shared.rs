@@ -34,6 +34,7 @@ pub fn whole(answer: Answer, store: &Store, metrics: &Counters) -> Vec<u8> {
         Body::Whole(bytes) => return bytes,
         Body::List(pieces) => pieces,
     };
+    assert!((0..1_000).any(|_| pieces.prepare(store, metrics)), "a list that is never ready");
     let announced = pieces.len();
     for _ in 0..10_000 {
         let before = out.len();

@@ -32,10 +32,3 @@ fn any_cutting_gives_the_same_indented_json() {
         assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }
 }
-
-#[test]
-fn documents_end_as_their_layout_does() {
-    assert_eq!(document(Media::Json, false, b"{}"), b"{}\n");
-    assert_eq!(document(Media::Json, true, br#"{"a":1}"#), b"{\n  \"a\": 1\n}");
-    assert_eq!(document(Media::Yaml, true, br#"{"b":1,"a":"2"}"#), b"a: \"2\"\nb: 1\n");
-}

@@ -122,7 +122,7 @@ fn exclude_repeats_and_a_comma_joins_nothing() {
     let (_, text) = ask(&good(), "readyz", "exclude=ping,log&exclude=a&verbose");
     assert!(
         text.ends_with(
-            "[+]shutdown ok\nwarn: some health checks cannot be excluded: no matches for \"a\", \"ping,log\"\n\
+            "[+]shutdown ok\nwarn: some health checks cannot be excluded: no matches for \"a, ping,log\"\n\
              readyz check passed\n"
         ),
         "{text}"

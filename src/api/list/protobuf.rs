@@ -1,15 +1,16 @@
 //! A list in protobuf.
 //!
-//! The envelope says how long the list is before it comes, so a first walk measures it, under one lock. A list that fits
-//! one piece is encoded at once, exactly. A longer one announces a little more ([`SLACK_DIVISOR`], [`SLACK_LEN`]), since
-//! labels and digits may change while it is sent, and fills up what is left with metadata that decodes to nothing:
-//! `selfLink` fields, the last of which is empty and wins. Objects that became servable after the measuring are left
-//! out. Should the announced length not hold all the same, the list is broken off rather than ended wrongly.
+//! The envelope says how long the list is before it comes. Items are encoded until the first piece is full; a list that
+//! ends before is exact. Of a longer one the rest is measured, by arithmetic alone, and a little more is announced
+//! ([`SLACK_DIVISOR`], [`SLACK_LEN`]), since labels and digits may change while it is sent; what is left is filled up with
+//! metadata that decodes to nothing: `selfLink` fields, the last of which is empty and wins. Objects that became servable
+//! after the list began are left out. Should the announced length not hold all the same, the list is broken off rather
+//! than ended wrongly.
 
-use super::super::answer::{Body, Pieces, Progress};
+use super::super::answer::{Pieces, Progress};
 use super::super::encode_protobuf;
-use super::super::negotiate::{MetaVersion, Transform};
-use super::super::view::{Form, Object, Position, Selection};
+use super::super::selection::{Position, Selection, Walked};
+use super::super::view::Form;
 use crate::counters::Counters;
 use crate::limits::CHUNK_LEN_MAX;
 use crate::store::Store;
@@ -23,96 +24,146 @@ const SLACK_LEN: usize = 256;
 const FILL_LEN_MIN: usize = 8;
 /// Bytes of one filler. Any length of that size can be filled exactly, and it fits a piece many times.
 const FILLER_LEN: usize = 1024;
-/// A list in protobuf that is longer than a piece.
+/// Bytes kept free in the first piece for the envelope around the list.
+const ENVELOPE_LEN_MAX: usize = 128;
+/// The fields of a list's metadata and of its items.
+const META_NUMBER: u32 = 1;
+const ITEM_NUMBER: u32 = 2;
+
+/// What a list is doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ListPhase {
+    /// Encoding items of the first piece.
+    Filling,
+    /// Measuring the items behind it.
+    Measuring,
+    /// Sending the first piece, then encoding further ones.
+    Sending,
+}
+
+/// A list in protobuf.
 pub(super) struct ProtobufList {
     selection: Selection,
     form: Form,
+    phase: ListPhase,
+    /// Behind the items that were encoded.
     position: Position,
+    /// Behind the items that were measured.
+    measured: Position,
+    /// The first piece; empty once it is written.
+    first: Vec<u8>,
     /// Bytes of the whole body.
     len: usize,
-    /// The envelope; empty once it is written.
-    head: Vec<u8>,
-    /// Bytes of the object that are still to come.
+    /// Bytes of the list; while sending, those that are still to come.
     left: usize,
     /// All items are written.
     ended: bool,
 }
 
 impl ProtobufList {
-    pub(super) fn body(selection: Selection, form: Form, store: &Store, metrics: &Counters) -> Body {
-        let (meta_number, item_number) = field_numbers(&form);
-        let (kind, api_version) = match form.transform {
-            Transform::None => (selection.resource.list_kind(), form.api_version),
-            Transform::Partial(v) | Transform::PartialList(v) | Transform::Table(v) => {
-                ("PartialObjectMetadataList", v.api_version())
-            }
-        };
-        let mut raw = Vec::new();
-        encode_protobuf::list_meta(&mut raw, meta_number);
-        let meta_len = raw.len();
+    pub(super) fn new(selection: Selection, form: Form, store: &Store) -> ProtobufList {
+        let mut first = Vec::new();
+        encode_protobuf::list_meta(&mut first, META_NUMBER);
         let position = Position::begin(store);
-        // Measured exactly; the bytes are kept as long as they may turn out to be the answer.
-        let mut raw_len = meta_len;
-        let mut item = Vec::new();
-        selection.walk(store, &mut position.clone(), |object| {
-            item.clear();
-            item_field(&mut item, item_number, object, &form);
-            raw_len += item.len();
-            if raw_len <= CHUNK_LEN_MAX {
-                raw.extend_from_slice(&item);
+        let measured = position.clone();
+        ProtobufList {
+            selection,
+            form,
+            phase: ListPhase::Filling,
+            position,
+            measured,
+            first,
+            len: 0,
+            left: 0,
+            ended: false,
+        }
+    }
+
+    fn fill_first(&mut self, store: &Store, metrics: &Counters) {
+        let ProtobufList { selection, form, position, first, .. } = self;
+        let mut any = false;
+        let walked = selection.walk(store, position, |object| {
+            let len = first.len();
+            encode_protobuf::item(first, ITEM_NUMBER, object, form);
+            if first.len() > CHUNK_LEN_MAX - ENVELOPE_LEN_MAX && any {
+                first.truncate(len);
+                return false;
             }
+            any = true;
+            object.observe(form.now, metrics);
             true
         });
-        let mut head = Vec::new();
-        let fits = raw_len <= CHUNK_LEN_MAX;
-        if !fits {
-            raw.truncate(meta_len);
-            raw_len += raw_len / SLACK_DIVISOR + SLACK_LEN;
-        }
-        encode_protobuf::envelope(&mut head, api_version, kind, raw_len);
-        if fits {
-            selection.walk(store, &mut position.clone(), |object| {
-                object.observe(form.now, metrics);
-                true
-            });
-            if meta_number > item_number {
-                raw.rotate_left(meta_len);
+        self.left = self.first.len();
+        match walked {
+            Walked::Paused => {}
+            Walked::Full => {
+                self.phase = ListPhase::Measuring;
+                self.measured.clone_from(&self.position);
             }
-            head.append(&mut raw);
-            head.extend_from_slice(&encode_protobuf::ENVELOPE_END);
-            return Body::Whole(head);
+            Walked::End => {
+                self.ended = true;
+                self.announce();
+                self.first.extend_from_slice(&encode_protobuf::ENVELOPE_END);
+            }
         }
-        let len = head.len() + raw_len + encode_protobuf::ENVELOPE_END.len();
-        let left = raw_len - raw.len();
-        head.append(&mut raw);
-        Body::List(Box::new(ProtobufList { selection, form, position, len, head, left, ended: false }))
+    }
+
+    fn measure(&mut self, store: &Store) {
+        let ProtobufList { selection, form, measured, left, .. } = self;
+        let mut len = 0;
+        let walked = selection.walk(store, measured, |object| {
+            len += encode_protobuf::item_len(object, form);
+            true
+        });
+        *left += len;
+        if walked == Walked::End {
+            self.left += self.left / SLACK_DIVISOR + SLACK_LEN;
+            self.announce();
+        }
+    }
+
+    /// Puts the envelope, with the length that is known now, before the first piece.
+    fn announce(&mut self) {
+        let mut head = Vec::with_capacity(ENVELOPE_LEN_MAX);
+        let kind = self.selection.resource.list_kind();
+        encode_protobuf::envelope(&mut head, self.form.api_version, kind, self.left);
+        self.len = head.len() + self.left + encode_protobuf::ENVELOPE_END.len();
+        self.left -= self.first.len();
+        self.first.splice(..0, head);
+        self.phase = ListPhase::Sending;
     }
 
     /// Appends items as far as they fit the piece.
-    fn items(&mut self, store: &Store, metrics: &Counters, start: usize, out: &mut Vec<u8>) -> Progress {
-        let (_, item_number) = field_numbers(&self.form);
-        let ProtobufList { selection, form, position, left, ended, .. } = self;
-        let (mut fresh, mut broken) = (true, false);
-        *ended = selection.walk(store, position, |object| {
+    fn items(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
+        let start = out.len();
+        let ProtobufList { selection, form, position, left, .. } = self;
+        let (mut any, mut broken) = (false, false);
+        let walked = selection.walk(store, position, |object| {
             let len = out.len();
-            item_field(out, item_number, object, form);
+            encode_protobuf::item(out, ITEM_NUMBER, object, form);
             let item_len = out.len() - len;
             broken = item_len + FILL_LEN_MIN > *left;
-            if broken || (out.len() - start > CHUNK_LEN_MAX && !fresh) {
+            if broken || (out.len() - start > CHUNK_LEN_MAX && any) {
                 out.truncate(len);
                 return false;
             }
-            fresh = false;
+            any = true;
             *left -= item_len;
             object.observe(form.now, metrics);
             true
         });
-        if broken { Progress::Broken } else { Progress::More }
+        if broken {
+            return Progress::Broken;
+        }
+        if walked != Walked::End {
+            return Progress::More;
+        }
+        self.ended = true;
+        self.fill(start, out)
     }
 
     /// Fills up what was announced and not needed, and closes the envelope.
     fn fill(&mut self, start: usize, out: &mut Vec<u8>) -> Progress {
-        let (meta_number, _) = field_numbers(&self.form);
         while self.left > 0 {
             let room = CHUNK_LEN_MAX.saturating_sub(out.len() - start);
             if room < 2 * FILLER_LEN {
@@ -124,26 +175,11 @@ impl ProtobufList {
                 FILL_LEN_MIN..=FILLER_LEN => self.left - FILL_LEN_MIN / 2,
                 _ => (self.left - FILL_LEN_MIN).min(FILLER_LEN),
             };
-            self.left = self.left.saturating_sub(filler(out, meta_number, filler_len));
+            self.left = self.left.saturating_sub(filler(out, META_NUMBER, filler_len));
         }
         out.extend_from_slice(&encode_protobuf::ENVELOPE_END);
         Progress::Done
     }
-}
-
-/// The fields of a list's metadata and of its items. The two versions of one list number them differently.
-const fn field_numbers(form: &Form) -> (u32, u32) {
-    match form.transform {
-        Transform::PartialList(MetaVersion::V1beta1) => (2, 1),
-        _ => (1, 2),
-    }
-}
-
-fn item_field(out: &mut Vec<u8>, number: u32, object: &Object<'_>, form: &Form) {
-    encode_protobuf::message(out, number, |out| match form.transform {
-        Transform::None => encode_protobuf::object(out, object, form),
-        _ => encode_protobuf::partial(out, object, form),
-    });
 }
 
 /// Appends `ListMeta` with a `selfLink` that makes the field `len` bytes long. A length that no field has (a byte more of
@@ -162,19 +198,27 @@ fn filler(out: &mut Vec<u8>, number: u32, len: usize) -> usize {
 }
 
 impl Pieces for ProtobufList {
+    fn prepare(&mut self, store: &Store, metrics: &Counters) -> bool {
+        match self.phase {
+            ListPhase::Filling => self.fill_first(store, metrics),
+            ListPhase::Measuring => self.measure(store),
+            ListPhase::Sending => {}
+        }
+        self.phase == ListPhase::Sending
+    }
+
     fn len(&self) -> Option<usize> {
         Some(self.len)
     }
 
     fn next(&mut self, store: &Store, metrics: &Counters, out: &mut Vec<u8>) -> Progress {
-        let start = out.len();
-        out.append(&mut std::mem::take(&mut self.head));
-        if !self.ended {
-            let progress = self.items(store, metrics, start, out);
-            if progress == Progress::Broken || !self.ended {
-                return progress;
-            }
+        if !self.prepare(store, metrics) {
+            return Progress::More;
         }
-        self.fill(start, out)
+        if !self.first.is_empty() {
+            out.append(&mut std::mem::take(&mut self.first));
+            return if self.ended { Progress::Done } else { Progress::More };
+        }
+        if self.ended { self.fill(out.len(), out) } else { self.items(store, metrics, out) }
     }
 }

@@ -1,8 +1,9 @@
 use super::*;
 use crate::api::answer::Pieces;
-use crate::api::negotiate::MetaVersion;
+use crate::api::negotiate::Rendition;
 use crate::api::tests::{NOW, commit, metrics, whole};
 use crate::api::view::{Include, Resource};
+use crate::limits::{LIST_WORK_MAX, SELECTOR_TERMS_MAX};
 use crate::store::{Capacity, NodeRecord, PodRecord};
 use crate::units::Window;
 use crate::wire::protobuf::Fields;
@@ -46,19 +47,29 @@ fn selection() -> Selection {
     }
 }
 
-const fn form(transform: Transform) -> Form {
-    Form { api_version: "metrics.k8s.io/v1beta1", transform, include: Include::Metadata, now: NOW }
+const fn form(is_table: bool) -> Form {
+    Form { api_version: "metrics.k8s.io/v1beta1", is_table, include: Include::Metadata, now: NOW }
 }
 
-const fn choice(media: Media, pretty: bool) -> Choice<'static> {
-    Choice { media, pretty, convert: None }
+fn pieces_of(
+    selection: Selection,
+    store: &Store,
+    media: Media,
+    pretty: bool,
+    is_table: bool,
+) -> Box<dyn Pieces> {
+    // The form alone says whether it is a table.
+    let choice = Choice { media, pretty, rendition: Rendition::Plain };
+    let Body::List(mut pieces) = body(selection, form(is_table), &choice, store) else {
+        panic!("a list comes in pieces")
+    };
+    let metrics = metrics();
+    while !pieces.prepare(store, &metrics) {}
+    pieces
 }
 
-fn pieces(store: &Store, media: Media, pretty: bool, transform: Transform) -> Box<dyn Pieces> {
-    match body(selection(), form(transform), &choice(media, pretty), store, &metrics()) {
-        Body::List(pieces) => pieces,
-        _ => panic!("the list fits one piece"),
-    }
+fn pieces(store: &Store, media: Media, pretty: bool, is_table: bool) -> Box<dyn Pieces> {
+    pieces_of(selection(), store, media, pretty, is_table)
 }
 
 /// All pieces, each checked for its length.
@@ -75,58 +86,51 @@ fn drained(pieces: &mut dyn Pieces, store: &Store) -> (Vec<u8>, Progress) {
     }
 }
 
-const FORMS: [(Media, bool, Transform); 8] = [
-    (Media::Json, false, Transform::None),
-    (Media::Json, true, Transform::None),
-    (Media::Yaml, false, Transform::None),
-    (Media::Json, false, Transform::Table(MetaVersion::V1)),
-    (Media::Yaml, false, Transform::Table(MetaVersion::V1)),
-    (Media::Json, false, Transform::PartialList(MetaVersion::V1)),
-    (Media::Protobuf, false, Transform::None),
-    (Media::Protobuf, false, Transform::PartialList(MetaVersion::V1beta1)),
+const FORMS: [(Media, bool, bool); 5] = [
+    (Media::Json, false, false),
+    (Media::Json, true, false),
+    (Media::Json, false, true),
+    (Media::Yaml, true, true),
+    (Media::Protobuf, false, false),
 ];
 
 #[test]
 fn every_pod_comes_once_in_order_whatever_the_form() {
     let store = crowd(1000);
-    for (media, pretty, transform) in FORMS {
-        let (out, progress) = drained(&mut *pieces(&store, media, pretty, transform), &store);
+    for (media, pretty, is_table) in FORMS {
+        let (out, progress) = drained(&mut *pieces(&store, media, pretty, is_table), &store);
         assert_eq!(progress, Progress::Done);
         let text = String::from_utf8_lossy(&out);
         let mut found =
             text.match_indices("pod-").map(|(at, _)| text[at + 4..at + 8].parse::<usize>().unwrap());
-        let twice = if matches!(transform, Transform::Table(_)) { 2 } else { 1 };
+        let twice = if is_table { 2 } else { 1 };
         for n in 0..1000 * twice {
-            assert_eq!(found.next(), Some(n / twice), "{media:?} {transform:?}");
+            assert_eq!(found.next(), Some(n / twice), "{media:?} {is_table}");
         }
         assert_eq!(found.next(), None);
     }
 }
 
 #[test]
-fn indented_json_and_yaml_are_the_compact_document_in_another_layout() {
+fn indented_json_is_the_compact_document_in_another_layout() {
     let store = crowd(300);
-    for transform in
-        [Transform::None, Transform::Table(MetaVersion::V1), Transform::PartialList(MetaVersion::V1)]
-    {
-        let (compact, _) = drained(&mut *pieces(&store, Media::Json, false, transform), &store);
+    for is_table in [false, true] {
+        let (compact, _) = drained(&mut *pieces(&store, Media::Json, false, is_table), &store);
         let compact = compact.strip_suffix(b"\n").unwrap();
-        for (media, pretty) in [(Media::Json, true), (Media::Yaml, false)] {
-            let (out, _) = drained(&mut *pieces(&store, media, pretty, transform), &store);
-            let wanted = encode_json::document(media, pretty, compact);
-            assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(wanted).unwrap());
-        }
+        let (out, _) = drained(&mut *pieces(&store, Media::Yaml, true, is_table), &store);
+        let wanted = document::encoded(true, compact.to_vec());
+        assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(wanted).unwrap());
     }
 }
 
 /// Items of a protobuf list, and that the whole has the announced length and metadata that decode to nothing.
-fn items_of(list: &mut dyn Pieces, out: &[u8], numbers: (u32, u32)) -> usize {
+fn items_of(list: &mut dyn Pieces, out: &[u8]) -> usize {
     assert_eq!(list.len(), Some(out.len()));
     let fields: Vec<_> = Fields::new(&out[4..]).map(Result::unwrap).collect();
     assert_eq!(fields.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3, 4]);
     let list: Vec<_> = Fields::new(fields[1].1.bytes().unwrap()).map(Result::unwrap).collect();
     let mut self_link = "never set";
-    for (_, meta) in list.iter().filter(|(number, _)| *number == numbers.0) {
+    for (_, meta) in list.iter().filter(|(number, _)| *number == 1) {
         for field in Fields::new(meta.bytes().unwrap()).map(Result::unwrap) {
             if field.0 == 1 {
                 self_link = field.1.text().unwrap();
@@ -134,41 +138,52 @@ fn items_of(list: &mut dyn Pieces, out: &[u8], numbers: (u32, u32)) -> usize {
         }
     }
     assert_eq!(self_link, "");
-    list.iter().filter(|(number, _)| *number == numbers.1).count()
+    list.iter().filter(|(number, _)| *number == 2).count()
 }
 
 #[test]
 fn a_protobuf_list_has_the_length_it_announces() {
-    for count in [90, 150, 400, 1000] {
+    for count in [1, 20, 50, 90, 150, 400, 1000, 4000] {
         let store = crowd(count);
-        for (transform, numbers) in
-            [(Transform::None, (1, 2)), (Transform::PartialList(MetaVersion::V1beta1), (2, 1))]
-        {
-            let body =
-                body(selection(), form(transform), &choice(Media::Protobuf, false), &store, &metrics());
-            let Body::List(mut list) = body else { continue };
-            let (out, progress) = drained(&mut *list, &store);
-            assert_eq!(progress, Progress::Done);
-            assert_eq!(items_of(&mut *list, &out, numbers), count);
-        }
+        let mut list = pieces(&store, Media::Protobuf, false, false);
+        let (out, progress) = drained(&mut *list, &store);
+        assert_eq!(progress, Progress::Done);
+        assert_eq!(items_of(&mut *list, &out), count);
     }
 }
 
 #[test]
 fn a_short_protobuf_list_is_exact() {
     let store = crowd(20);
-    let body = body(selection(), form(Transform::None), &choice(Media::Protobuf, false), &store, &metrics());
-    let Body::Whole(out) = body else { panic!("it fits") };
+    let (out, _) = drained(&mut *pieces(&store, Media::Protobuf, false, false), &store);
     let raw = Fields::new(&out[4..]).map(Result::unwrap).nth(1).unwrap().1.bytes().unwrap();
     let numbers: Vec<u32> = Fields::new(raw).map(|field| field.unwrap().0).collect();
     assert_eq!(numbers, [vec![1], vec![2; 20]].concat());
 }
 
 #[test]
+fn the_length_of_an_object_is_known_without_writing_it() {
+    let mut store = crowd(3);
+    let (key, value) = ("k".repeat(150), "v".repeat(200));
+    let labels = vec![("short", ""), (&*key, &*value)];
+    store.upsert_pod(&PodRecord { namespace: "a", name: "pod-0001", labels }).unwrap();
+    store.upsert_pod(&PodRecord { namespace: "a", name: "pod-0002", labels: vec![] }).unwrap();
+    let (form, mut seen) = (form(false), 0);
+    selection().walk(&store, &mut Position::begin(&store), |object| {
+        let mut out = Vec::new();
+        encode_protobuf::item(&mut out, 2, object, &form);
+        assert_eq!(encode_protobuf::item_len(object, &form), out.len());
+        seen += 1;
+        true
+    });
+    assert_eq!(seen, 3);
+}
+
+#[test]
 fn pods_that_vanish_and_pods_that_come_leave_the_length_alone() {
     let mut store = crowd(600);
-    for (media, transform) in [(Media::Protobuf, Transform::None), (Media::Json, Transform::None)] {
-        let mut list = pieces(&store, media, false, transform);
+    for media in [Media::Protobuf, Media::Json] {
+        let mut list = pieces(&store, media, false, false);
         let mut out = Vec::new();
         assert_eq!(list.next(&store, &metrics(), &mut out), Progress::More);
         for n in (0..600).step_by(2) {
@@ -183,7 +198,7 @@ fn pods_that_vanish_and_pods_that_come_leave_the_length_alone() {
             "a pod that came later is left out"
         );
         if media == Media::Protobuf {
-            let count = items_of(&mut *list, &out, (1, 2));
+            let count = items_of(&mut *list, &out);
             assert!((300..400).contains(&count), "{count}");
         }
         store = crowd(600);
@@ -193,7 +208,7 @@ fn pods_that_vanish_and_pods_that_come_leave_the_length_alone() {
 #[test]
 fn a_list_that_outgrows_its_length_is_broken_off() {
     let mut store = crowd(600);
-    let mut list = pieces(&store, Media::Protobuf, false, Transform::None);
+    let mut list = pieces(&store, Media::Protobuf, false, false);
     let mut out = Vec::new();
     list.next(&store, &metrics(), &mut out);
     let long = "v".repeat(60);
@@ -212,7 +227,7 @@ fn an_object_larger_than_a_piece_comes_alone() {
     let names: Vec<String> = (0..200).map(|n| format!("{n:0>60}")).collect();
     let labels: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
     store.upsert_pod(&PodRecord { namespace: "a", name: "pod-0100", labels }).unwrap();
-    let mut list = pieces(&store, Media::Json, false, Transform::None);
+    let mut list = pieces(&store, Media::Json, false, false);
     let (mut out, mut largest) = (Vec::new(), 0);
     loop {
         let before = out.len();
@@ -228,35 +243,72 @@ fn an_object_larger_than_a_piece_comes_alone() {
 #[test]
 fn an_empty_list_of_every_form() {
     let store = Store::new(CAPACITY, Window::from_secs(60));
-    for (media, transform, wanted) in [
+    for (media, is_table, wanted) in [
         (
             Media::Json,
-            Transform::None,
+            false,
             r#"{"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":[]}"#,
         ),
         (
             Media::Json,
-            Transform::PartialList(MetaVersion::V1),
-            r#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{},"items":null}"#,
-        ),
-        (
-            Media::Json,
-            Transform::Table(MetaVersion::V1),
+            true,
             r#"{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{},"columnDefinitions":null,"rows":null}"#,
         ),
-        (
-            Media::Yaml,
-            Transform::None,
-            "apiVersion: metrics.k8s.io/v1beta1\nitems: []\nkind: PodMetricsList\nmetadata: {}",
-        ),
-        (
-            Media::Yaml,
-            Transform::Table(MetaVersion::V1),
-            "apiVersion: meta.k8s.io/v1\ncolumnDefinitions: null\nkind: Table\nmetadata: {}\nrows: null",
-        ),
     ] {
-        let body = body(selection(), form(transform), &choice(media, false), &store, &metrics());
-        let out = whole(body, &store, &metrics());
+        let list = pieces(&store, media, false, is_table);
+        assert_eq!(list.len(), Some(wanted.len() + 1));
+        let out = whole(Body::List(list), &store, &metrics());
         assert_eq!(String::from_utf8(out).unwrap(), format!("{wanted}\n"));
     }
+}
+
+#[test]
+fn a_selector_that_selects_nothing_is_many_small_pieces_of_work() {
+    // As long as a selector may be: every label set but the last term passes it.
+    let terms: Vec<String> = (0..SELECTOR_TERMS_MAX - 1).map(|n| format!("!a{n}")).collect();
+    let labels = LabelSelector::parse(&format!("{},zz=nope", terms.join(","))).unwrap();
+    let pods = 4000;
+    let mut store = crowd(pods);
+    let distinct = 500;
+    for n in 0..distinct {
+        let (name, value) = (format!("pod-{n:04}"), n.to_string());
+        let labels = vec![("only", &*value)];
+        store.upsert_pod(&PodRecord { namespace: "a", name: &name, labels }).unwrap();
+    }
+    for (media, is_table) in [(Media::Json, false), (Media::Json, true), (Media::Protobuf, false)] {
+        let choice = Choice { media, pretty: false, rendition: Rendition::Plain };
+        let selection = Selection { labels: labels.clone(), ..selection() };
+        let Body::List(mut list) = body(selection, form(is_table), &choice, &store) else { panic!() };
+        let mut turns = 1;
+        while !list.prepare(&store, &metrics()) {
+            turns += 1;
+        }
+        let walks = if is_table { 2 } else { 1 };
+        // Each set is evaluated once for each walk: the distinct ones, and that of all others for each turn.
+        let work_max = walks * (pods + (distinct + turns) * SELECTOR_TERMS_MAX);
+        let work_len = LIST_WORK_MAX as usize;
+        assert!(turns >= distinct * SELECTOR_TERMS_MAX / (work_len + SELECTOR_TERMS_MAX), "{turns}");
+        assert!(turns <= 2 + work_max / work_len, "{turns}");
+        let out = whole(Body::List(list), &store, &metrics());
+        assert!(!String::from_utf8_lossy(&out).contains("pod-"));
+    }
+}
+
+#[test]
+fn a_list_by_label_is_right_however_label_sets_share_their_place() {
+    let mut store = crowd(2000);
+    for n in 0..1000 {
+        let (name, value) = (format!("pod-{:04}", n * 2), (n % 7).to_string());
+        store
+            .upsert_pod(&PodRecord { namespace: "a", name: &name, labels: vec![("week", &*value)] })
+            .unwrap();
+    }
+    let labels = LabelSelector::parse("week in (3, 5)").unwrap();
+    let selection = Selection { labels, ..selection() };
+    let (out, _) = drained(&mut *pieces_of(selection, &store, Media::Json, false, false), &store);
+    let text = String::from_utf8(out).unwrap();
+    let wanted: Vec<String> =
+        (0..1000).filter(|n| n % 7 == 3 || n % 7 == 5).map(|n| format!("pod-{:04}", n * 2)).collect();
+    let found: Vec<&str> = text.match_indices("pod-").map(|(at, _)| &text[at..at + 8]).collect();
+    assert_eq!(found, wanted);
 }

@@ -1,9 +1,11 @@
 //! Requests through access and the API, with a reviewer of the tests' own on another thread.
 
 use super::*;
-use crate::access::Identity;
 use crate::access::denial::Forbidden;
+use crate::access::{Identity, Mode};
 use crate::serve::tests::app;
+use crate::store::{Capacity, PodRecord};
+use crate::units::Window;
 use crate::wire::request::Header;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -40,7 +42,7 @@ fn status(exchange: &RequestHandler, head: &Head<'_>) -> u16 {
             exchange.deliver().await;
             None
         };
-        answer.or(deliver).await.unwrap().status
+        answer.or(deliver).await.unwrap().0.status
     })
 }
 
@@ -78,7 +80,7 @@ fn requests_at_the_same_time_share_a_review() {
             let (a, b) =
                 smol::future::zip(exchange.answer(&first, &mut one), exchange.answer(&second, &mut two))
                     .await;
-            Some((a.status, b.status))
+            Some((a.0.status, b.0.status))
         };
         let deliver = async {
             exchange.deliver().await;
@@ -127,9 +129,50 @@ fn too_many_requests_are_turned_away_but_masters() {
     assert!(all.iter().all(Option::is_some));
 }
 
+#[test]
+fn a_request_is_under_way_until_its_answer_is_written() {
+    let policy = Policy { mode: Mode::HostAnonymous, ..Policy::default() };
+    let exchange = RequestHandler::new(App { requests_max: 1, policy, ..app() });
+    let (mut slow, mut other) = (Peer::new(Vec::new()), Peer::new(Vec::new()));
+    let livez = Head { method: "GET", path: "/livez", query: None, headers: &[] };
+    smol::block_on(async {
+        let (answer, under_way) = exchange.answer(&livez, &mut slow).await;
+        assert_eq!((answer.status, under_way.is_some()), (200, true));
+        let (refused, none) = exchange.answer(&livez, &mut other).await;
+        assert_eq!((refused.status, none.is_none()), (429, true));
+        assert_eq!(refused.headers.first(), Some(&("Retry-After", "1".into())));
+        drop(under_way);
+        assert_eq!(exchange.answer(&livez, &mut other).await.0.status, 200);
+    });
+}
+
+#[test]
+fn a_list_that_finds_nothing_ends_with_its_time() {
+    let capacity = Capacity { nodes: 1, pods: 8192, containers: 1, text_len: 1 << 20 };
+    let mut store = Store::new(capacity, Window::from_secs(15));
+    for n in 0..8000 {
+        let (name, value) = (format!("pod-{n}"), n.to_string());
+        let labels = vec![("only", &*value)];
+        store.upsert_pod(&PodRecord { namespace: "a", name: &name, labels }).unwrap();
+    }
+    let list = Head {
+        method: "GET",
+        path: "/apis/metrics.k8s.io/v1/pods",
+        query: Some("labelSelector=!x"),
+        headers: &[],
+    };
+    let shared = Arc::new(Mutex::new(store));
+    for (request_time_max, wanted) in [(Duration::ZERO, 504), (Duration::from_secs(60), 200)] {
+        let policy = Policy { mode: Mode::HostAnonymous, ..Policy::default() };
+        let exchange = RequestHandler::new(App { store: shared.clone(), policy, request_time_max, ..app() });
+        assert_eq!(status(&exchange, &list), wanted);
+    }
+}
+
 /// The answer to a refused request, and the text of its body.
 fn refusal(path: &str, denial: &Denial) -> (Answer, String) {
-    let answer = refused(&Head { method: "GET", path, query: None, headers: &[] }, denial);
+    let head = Head { method: "GET", path, query: None, headers: &[] };
+    let answer = encode_status::answer(&status_of(denial), &head);
     let Body::Whole(body) = &answer.body else { panic!("not a whole body") };
     let text = String::from_utf8(body.clone()).unwrap();
     (answer, text)

@@ -28,7 +28,7 @@ THE CORPUS: JSON lines; `#` starts a comment line. A case:
                a_expect is checked on A (it keeps the corpus honest). With --same, or one URL for both, b_expect is not checked.
 
 WHAT IS COMPARED
-  status code; Content-Type, Vary, Cache-Control, Retry-After, X-Content-Type-Options, Allow, Location, WWW-Authenticate, Warning,
+  status code; Content-Type, Vary, Cache-Control, Retry-After, Allow, Location, WWW-Authenticate, Warning,
   Content-Encoding by value (Vary as a set); ETag, Last-Modified, Expires by presence (ETag: quoted or not); Audit-Id: the one sent comes back, else a UUID;
   names of all other headers. Not compared: Date, Content-Length, Transfer-Encoding, Connection, header order.
   Body, after normalisation (values are replaced only if WELL-FORMED; else they turn into <BAD ...> and will differ):
@@ -40,9 +40,9 @@ WHAT IS COMPARED
     Table cells of the columns cpu, memory, swap, Window: the same
     serverAddress of /apis               -> <port>   a colon and the port
     containers inside a pod              -> sorted by name
-  JSON: key order counts; layout counts (compact or 2-space pretty, newline at the end or not). YAML: key order and scalar types count, quoting and
-  line folding do not.
-  Protobuf: magic k8s\\0, typeMeta, decoded fields (zero values and empty messages = absent; unknown fields and Time nanos are shown). Status: exact text.
+  JSON: key order counts; layout counts (compact or 2-space pretty, newline at the end or not). YAML: scalar types count, layout and order of keys
+  do not. Protobuf: magic k8s\\0, typeMeta, decoded fields (zero values and empty messages = absent; unknown fields and Time nanos are shown).
+  Status, in any encoding: code, reason, details but for messages (causes: reason and field); its words and layout are not compared.
   Warnings (never a DIFF): numbers far apart at about the same sample time, samples older than 2 minutes, < > & escaped differently.
   200 answers of the metrics group are asked again (twice at most) when they differ: pods come and go, scrapes happen in between.
 """
@@ -50,10 +50,10 @@ import argparse, calendar, concurrent.futures, difflib, gzip, json, os, re, sock
 from fractions import Fraction
 
 BAD_TOKEN = "bm90LWEtdG9rZW4.not.valid"
-VALUE_HEADERS = ["content-type", "vary", "cache-control", "retry-after", "x-content-type-options", "allow", "location", "www-authenticate",
+VALUE_HEADERS = ["content-type", "vary", "cache-control", "retry-after", "allow", "location", "www-authenticate",
                  "warning", "content-encoding"]
 PRESENCE_HEADERS = ["etag", "last-modified", "expires"]
-IGNORED_HEADERS = ["date", "content-length", "transfer-encoding", "connection", "audit-id"]
+IGNORED_HEADERS = ["date", "content-length", "transfer-encoding", "connection", "audit-id", "x-content-type-options"]
 USAGE = ("cpu", "memory", "swap")
 
 
@@ -742,6 +742,19 @@ def shape(v):
     return "<%s>" % {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}[type(v)]
 
 
+def sorted_keys(v):
+    if isinstance(v, dict):
+        return {k: sorted_keys(v[k]) for k in sorted(v)}
+    return [sorted_keys(x) for x in v] if isinstance(v, list) else v
+
+
+def read_of_error(status):
+    """What a client reads of a Status: words and layout are each server's own."""
+    details = {k: v for k, v in (status.get("details") or {}).items() if k in ("name", "group", "kind", "retryAfterSeconds")}
+    causes = [[c.get("reason"), c.get("field")] for c in (status.get("details") or {}).get("causes") or []]
+    return {"status": status.get("status"), "reason": status.get("reason"), "code": status.get("code"), "details": details, "causes": causes}
+
+
 class View:
     """What is compared of one answer: text lines, and the parts they come from."""
 
@@ -785,7 +798,9 @@ class View:
                 self.value = decode_protobuf(a.body)
                 head = ["body: protobuf"]
             elif ctype == "application/yaml":
-                self.value = parse_yaml(a.body.decode("utf-8"))
+                text = a.body.decode("utf-8")
+                # Flow style, which is JSON, or block style; keys are a set.
+                self.value = sorted_keys(json.loads(text) if text[:1] in "{[" else parse_yaml(text))
                 head = ["body: yaml"]
             elif ctype == "application/json" or a.body[:1] in b"{[":
                 raw = a.body.decode("utf-8")
@@ -805,6 +820,8 @@ class View:
             return ["body: shape"] + json.dumps(shape(self.value), indent=1, ensure_ascii=False).split("\n")
         self.kind = str(self.value.get("kind")) if isinstance(self.value, dict) else ""
         self.value = self.norm.document(self.value)
+        if self.kind == "Status":
+            self.value, head = read_of_error(self.value), ["body: error"]
         return head + json.dumps(self.value, indent=1, ensure_ascii=False).split("\n")
 
 

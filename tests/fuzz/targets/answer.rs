@@ -8,7 +8,7 @@ use std::time::Duration;
 use toplet::api::answer::{Answer, Body};
 use toplet::wire::request::{Head, Header, RequestInfo};
 use toplet::counters::Counters;
-use toplet::api::{self, Context, Settings, Vitals};
+use toplet::api::{self, Context, Settings, Vitals, encode_status};
 use toplet::serve::http1;
 use toplet::serve::response::{self, Frame, Meta};
 use toplet::store::batch::Batch;
@@ -90,12 +90,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 
 fn ask(head: &Head<'_>) -> Answer {
     let info = RequestInfo::new(head);
-    if let Some(answer) = api::before_authentication(head, &info) {
-        return answer;
-    }
     let World { settings, metrics, store } = &*WORLD;
     let context = Context { settings, metrics, vitals: Vitals::default(), now: NOW, store };
-    api::answer(&context, head, &info)
+    let answered = api::before_authentication(head, &info).and_then(|()| api::answer(&context, head, &info));
+    answered.unwrap_or_else(|status| encode_status::answer(&status, head))
 }
 
 fn whole(answer: Answer) -> Vec<u8> {

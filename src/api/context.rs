@@ -1,0 +1,49 @@
+//! What an answer may depend on: configuration, the state of the process, the time and the store.
+
+use crate::counters::Counters;
+use crate::store::Store;
+use crate::units::UnixNanos;
+use crate::wire::selector::LabelSelector;
+use std::time::Duration;
+
+/// What the API needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `--node-selector`: limits node lists (not gets).
+    pub node_selector: LabelSelector,
+    /// `host:port` for `serverAddressByClientCIDRs` (metrics-server prints `:4443`).
+    pub server_address: String,
+    /// The resolution, for `metric-collection-timely` and the tick buckets.
+    pub resolution: Duration,
+}
+
+/// The state of the process that health checks and self metrics report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vitals {
+    /// Time since the current (or last) tick started; `None` before the first.
+    pub tick_age: Option<Duration>,
+    /// SIGTERM arrived.
+    pub stopping: bool,
+    /// Readiness does not wait for pods (host-only mode without pods).
+    pub pods_optional: bool,
+    /// Resident memory in bytes.
+    pub rss: u64,
+    /// CPU time used, in nanoseconds.
+    pub cpu_nanos: u64,
+    /// When the process started.
+    pub started_at: UnixNanos,
+}
+
+/// Everything an answer may depend on.
+pub struct Context<'a> {
+    /// Configuration.
+    pub settings: &'a Settings,
+    /// Self metrics (atomics inside).
+    pub metrics: &'a Counters,
+    /// Process state.
+    pub vitals: Vitals,
+    /// Wall clock.
+    pub now: UnixNanos,
+    /// The sample table.
+    pub store: &'a Store,
+}
