@@ -115,12 +115,18 @@ pub const REVIEW_GRACE_SECS: u64 = 60;
 
 // ---- net and poller: kubelets ---------------------------------------------------------------------------------------
 
-/// Bytes of input buffer of an outgoing connection, and of an answer's header; a larger header is refused.
-pub const FETCH_INPUT_LEN: usize = 8 * 1024;
-/// Bytes of output buffer of an outgoing connection: the longest header line (a token) must fit.
-pub const FETCH_OUTPUT_LEN: usize = 4 * 1024;
-/// Bytes TLS may hold back for sending; requests are small.
-pub const FETCH_TLS_BUFFER_LEN: usize = 16 * 1024;
+/// Bytes read from an outgoing connection at once: the longest TLS record (16 KiB and its frame) must fit.
+pub const FETCH_INPUT_LEN: usize = 18 * 1024;
+/// Bytes of the head of an outgoing request: the longest line is a token.
+pub const FETCH_OUTPUT_LEN: usize = 8 * 1024;
+/// Bytes of an answer's head, or of a chunk's frame; a larger one is refused.
+pub const ANSWER_HEAD_LEN_MAX: usize = 32 * 1024;
+/// Bytes that TLS adds to a request: a record's frame for each 16 KiB.
+pub const TLS_RECORD_EXTRA_LEN: usize = 64;
+/// Time by which a read may end after its deadline, so that not every read has to set the socket's timeout.
+pub const SOCKET_TIMEOUT_SLACK: Duration = Duration::from_millis(250);
+/// Bytes read at once where a whole body is wanted.
+pub const READ_ALL_PIECE_LEN: usize = 2 * 1024;
 /// Time for a TCP connection: a dead node must not cost a whole scrape timeout.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for a name lookup, all its tries included.
@@ -144,11 +150,10 @@ pub const DNS_BUFFER_LEN: usize = 2 * 1024;
 pub const RESOLV_CONF_LEN_MAX: u64 = 64 * 1024;
 /// Bytes read of the hosts file (lists of blocked names have megabytes); what follows is ignored.
 pub const HOSTS_LEN_MAX: u64 = 16 * 1024 * 1024;
-/// Addresses of one name that are tried (the HTTP library's own maximum); further ones are ignored.
+/// Addresses of one name that are tried ; further ones are ignored.
 pub const ADDRESSES_MAX: usize = 16;
-/// Connections kept open between scrapes, about 16 KiB each; beyond it the longest unused is closed, and that node costs
-/// a TLS handshake at its next scrape.
-pub const IDLE_CONNECTIONS_MAX: usize = 128;
+/// Idle connections kept for one peer: the threads that ask the API server reviews, each its own.
+pub const IDLE_CONNECTIONS_MAX: usize = REVIEWERS_MAX;
 /// Time a connection may be unused; kubelets close theirs after 90 s.
 pub const IDLE_CONNECTION_AGE_MAX: Duration = Duration::from_secs(80);
 /// Silence after which the kernel probes a connection, the time between probes, and how many may stay unanswered: a
@@ -190,6 +195,14 @@ pub const YOUNG_SCRAPES_AFTER: [Duration; 3] =
     [SECOND_SCRAPE_AFTER, Duration::from_secs(6), Duration::from_millis(10_500)];
 /// Failures of a node that was never read before it is tried only once a round.
 pub const EARLY_TRIES: u32 = 3;
+/// What the first scrape of a node is expected to take: a handshake on a small board.
+pub const FIRST_SCRAPE_EXPECTED: Duration = Duration::from_millis(50);
+/// Part of a failing node's wait that is added by chance, at most.
+pub const BACKOFF_JITTER: f64 = 0.2;
+/// Reasons of failed scrapes that an unreachable API server may be the cause of: kubelets ask it about tokens and rights.
+pub const REASONS_OF_API_SERVER: [&str; 3] = ["unauthorized", "forbidden", "status"];
+/// Part of the time that goes into taking over node lists, at most: one in so many. A change within that time waits.
+pub const INVENTORY_SHARE: u32 = 100;
 /// The longest time a failing node is left alone (or the resolution, when that is longer).
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 

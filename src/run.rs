@@ -155,7 +155,7 @@ fn poll_host(config: &Config, shared: &SharedState) -> Result<Poller, String> {
     poll(
         config,
         shared,
-        Box::new(move || Box::new(ThisMachine { machine: machine.clone(), store: store.clone() })),
+        Box::new(move |_| Box::new(ThisMachine { machine: machine.clone(), store: store.clone() })),
     )
 }
 

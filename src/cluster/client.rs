@@ -6,7 +6,7 @@
 use super::kubeconfig::Access;
 use crate::limits;
 use crate::net::credentials::{Credentials, Material, Roots};
-use crate::net::fetch::{Exchange, FetchError, Fetcher, Reason, Request};
+use crate::net::fetch::{Exchange, FetchError, Fetcher, Reason, RemoteHost, Request};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use std::time::Duration;
 pub struct ApiServer {
     base: String,
     fetcher: Fetcher,
+    peer: RemoteHost,
 }
 
 impl ApiServer {
@@ -22,7 +23,11 @@ impl ApiServer {
     /// # Errors
     /// Which certificate, key or authority cannot be used, and why.
     pub fn new(access: Access) -> Result<ApiServer, String> {
-        Ok(ApiServer { base: access.server, fetcher: Fetcher::new(access.credentials)? })
+        Ok(ApiServer {
+            base: access.server,
+            fetcher: Fetcher::new(access.credentials)?,
+            peer: RemoteHost::default(),
+        })
     }
 
     /// Base URL without a trailing slash.
@@ -39,7 +44,7 @@ impl ApiServer {
         let url = format!("{}{path}", self.base);
         // A watch is bounded in time by its own query, not in bytes.
         let limit = if timeout.is_some() { limits::API_BODY_LEN_MAX } else { u64::MAX };
-        self.fetcher.send(&Request { url: &url, accept, body: None, timeout, limit })
+        self.send(&url, accept, None, timeout, limit)
     }
 
     /// Asks for a small JSON document.
@@ -49,7 +54,7 @@ impl ApiServer {
     pub fn document(&self, path: &str, timeout: Duration) -> Result<Exchange, FetchError> {
         let url = format!("{}{path}", self.base);
         let (accept, limit) = ("application/json", limits::REVIEW_LEN_MAX);
-        self.fetcher.send(&Request { url: &url, accept, body: None, timeout: Some(timeout), limit })
+        self.send(&url, accept, None, Some(timeout), limit)
     }
 
     /// Posts a JSON document and asks for one.
@@ -60,18 +65,23 @@ impl ApiServer {
         let url = format!("{}{path}", self.base);
         let body = Some(("application/json", document.as_bytes()));
         let limit = limits::REVIEW_LEN_MAX;
-        self.fetcher.send(&Request {
-            url: &url,
-            accept: "application/json",
-            body,
-            timeout: Some(timeout),
-            limit,
-        })
+        self.send(&url, "application/json", body, Some(timeout), limit)
+    }
+
+    fn send(
+        &self,
+        url: &str,
+        accept: &str,
+        body: Option<(&str, &[u8])>,
+        timeout: Option<Duration>,
+        limit: u64,
+    ) -> Result<Exchange, FetchError> {
+        self.fetcher.send(&self.peer, &Request { url, server_name: "", accept, body, timeout, limit })
     }
 
     /// Ends every request under way: for the end of the process.
     pub fn stop(&self) {
-        self.fetcher.stop();
+        self.peer.stop();
     }
 }
 

@@ -373,7 +373,8 @@ fn stream_error(status: &StatusObject<'_>) -> FetchError {
     let retry_after = Some(Duration::from_secs(status.retry_after_secs.into())).filter(|d| !d.is_zero());
     let said: String = status.message.chars().take(limits::LOGGED_LEN_MAX).collect();
     let retry_after = retry_after.map(|d| d.min(limits::RETRY_AFTER_MAX));
-    FetchError { reason, message: format!("the watch ended with code {}: {said}", status.code), retry_after }
+    let message = format!("the watch ended with code {}: {said}", status.code);
+    FetchError { retry_after, ..FetchError::new(reason, message) }
 }
 
 fn garbage(error: ObjectError) -> FetchError {

@@ -1,4 +1,4 @@
-//! Socket options that the standard library cannot set: TCP keepalive, and the size of the send buffer.
+//! What the standard library cannot ask of a socket: TCP keepalive, the size of the send buffer, a look without waiting.
 //!
 //! A watch of the API server may be silent for minutes and still be healthy; only the kernel's probes tell such a
 //! connection from one whose peer lost power. Refuses nothing: a socket without keepalive merely notices later.
@@ -38,6 +38,16 @@ pub fn keep_alive(
 /// The operating system's refusal.
 pub fn send_buffer(socket: &impl AsRawFd, len: usize) -> std::io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, libc::c_int::try_from(len).unwrap_or(libc::c_int::MAX))
+}
+
+/// Whether a connection's peer has neither closed it nor sent anything that was not read yet.
+#[must_use]
+pub fn is_silent(stream: &TcpStream) -> bool {
+    let mut byte = 0_u8;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the descriptor is open for the borrow of `stream`; the kernel writes at most one byte to a live one.
+    let len = unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
+    len < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock
 }
 
 fn set(

@@ -80,13 +80,15 @@ pub struct FetchError {
     pub message: String,
     /// `Retry-After` of a refusal.
     pub retry_after: Option<Duration>,
+    /// Whether there was a connection to send the request over; without one another address may be tried.
+    pub connected: bool,
 }
 
 impl FetchError {
-    /// A failure without `Retry-After`.
+    /// A failure without `Retry-After`, of a request that was sent.
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>) -> FetchError {
-        FetchError { reason, message: message.into(), retry_after: None }
+        FetchError { reason, message: message.into(), retry_after: None, connected: true }
     }
 }
 
@@ -104,9 +106,6 @@ pub(super) fn late(timeout: Option<Duration>) -> FetchError {
 pub(super) fn sort_io(error: &io::Error, timeout: Option<Duration>) -> FetchError {
     if let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
         return sort_tls(tls);
-    }
-    if let Some(Dns(text)) = error.get_ref().and_then(|e| e.downcast_ref::<Dns>()) {
-        return FetchError::new(Reason::Dns, text.clone());
     }
     use io::ErrorKind as K;
     match error.kind() {
@@ -133,15 +132,3 @@ pub(super) fn sort_tls(error: &rustls::Error) -> FetchError {
     };
     FetchError::new(reason, format!("TLS: {error}"))
 }
-
-/// A lookup that failed, kept apart from other I/O errors.
-#[derive(Debug)]
-pub(super) struct Dns(pub(super) String);
-
-impl fmt::Display for Dns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Dns {}

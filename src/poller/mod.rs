@@ -1,8 +1,9 @@
-//! One thread that reads every node in turn: schedule, address choice, scrape.
+//! The threads that read nodes: one, and a spare one that goes on while a scrape hangs.
 //!
-//! More threads help only while a scrape hangs or a round does not fit into half the resolution, and end after it. The
-//! store is locked for a commit, never during a scrape. A node that fails costs itself alone: its points are dropped, it comes
-//! last, and one line says why, when that changes. The source is a parameter: kubelets, or this machine.
+//! What is scraped when is decided by [`schedule`], which is pure; here are the threads that do it. More than two of them
+//! live only while the schedule has work for them at once. A node's source (a kubelet's connection) is lent to the thread
+//! that reads it. The store is locked for a commit, never during a scrape. A node that fails costs itself alone, and one
+//! line says why, when that changes. The source is a parameter: kubelets, or this machine.
 
 pub mod schedule;
 
@@ -15,33 +16,43 @@ use crate::source::{Source, SourceError};
 use crate::store::batch::{Batch, Dropped};
 use crate::store::{Commit, Store, Target};
 use crate::wire::selector::LabelSelector;
-use schedule::{Next, Outcome, Schedule};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use schedule::{Job, Outcome, Schedule, Turn};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// Makes a source; called on the thread that will use it.
-pub type Sources = Box<dyn Fn() -> Box<dyn Source> + Send + Sync>;
+/// Makes the source of a node, before its first scrape.
+pub type MakeSource = Box<dyn Fn(&Target) -> Box<dyn Source> + Send + Sync>;
 
 /// The poller's threads. Cloning shares them.
 #[derive(Clone)]
-pub struct Poller(Arc<Shared>);
+pub struct Poller(Arc<Crew>);
 
-struct Shared {
+struct Crew {
     store: Arc<Mutex<Store>>,
     metrics: Arc<Counters>,
     selector: LabelSelector,
-    sources: Sources,
-    schedule: Mutex<Schedule>,
+    make_source: MakeSource,
+    desk: Mutex<Desk>,
+    /// Wakes threads that sleep until something is due.
     wake: Condvar,
-    /// Wakes the thread that stands by, at the end only.
-    help: Condvar,
-    standby: AtomicBool,
     changed: AtomicBool,
     stopped: AtomicBool,
-    running: AtomicUsize,
     progress: Mutex<Option<Instant>>,
     log: LogOnce,
+}
+
+/// What the threads share under one lock.
+struct Desk {
+    schedule: Schedule<Box<dyn Source>>,
+    /// Threads that live, and those of them that sleep.
+    threads: usize,
+    idle: usize,
+    /// When the first of the sleeping ones wakes; `None` when that is not known.
+    wakes_at: Option<Instant>,
+    /// A thread takes over the inventory; the next may from then on.
+    taking_inventory: bool,
+    inventory_from: Instant,
 }
 
 impl Poller {
@@ -55,23 +66,29 @@ impl Poller {
         selector: LabelSelector,
         store: Arc<Mutex<Store>>,
         metrics: Arc<Counters>,
-        sources: Sources,
+        make_source: MakeSource,
     ) -> std::io::Result<Poller> {
-        let shared = Arc::new(Shared::new(resolution, selector, store, metrics, sources));
-        let first = shared.clone();
-        threads::spawn("poller", move || first.work())?;
-        Ok(Poller(shared))
+        let crew = Arc::new(Crew::new(resolution, selector, store, metrics, make_source));
+        let first = crew.clone();
+        threads::spawn("poller", move || first.work(true))?;
+        Ok(Poller(crew))
     }
 
     /// The node inventory changed: new nodes are scraped at once.
     pub fn inventory_changed(&self) {
         self.0.changed.store(true, Ordering::Release);
-        // Under the lock, so that a thread about to wait cannot miss it.
-        let _schedule = lock(&self.0.schedule);
-        self.0.wake.notify_all();
+        self.0.wake_all();
     }
 
-    /// Time since the poller last began a round or ended a scrape; `None` before the first round.
+    /// The API server is reachable again: nodes whose kubelets refused us meanwhile, since they could not ask it about
+    /// our token, are scraped at once.
+    pub fn api_server_reachable(&self) {
+        let now = clock::mono();
+        lock(&self.0.desk).schedule.retry(|reason| limits::REASONS_OF_API_SERVER.contains(&reason), now);
+        self.0.wake_all();
+    }
+
+    /// Time since a thread last looked for work; `None` before the first node list.
     #[must_use]
     pub fn tick_age(&self, now: Instant) -> Option<Duration> {
         lock(&self.0.progress).map(|at| now.saturating_duration_since(at))
@@ -80,132 +97,141 @@ impl Poller {
     /// Asks the threads to end; a scrape under way ends at its timeout.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Release);
-        let _schedule = lock(&self.0.schedule);
-        self.0.wake.notify_all();
-        self.0.help.notify_all();
+        self.0.wake_all();
     }
 }
 
-impl Shared {
+impl Crew {
     fn new(
         resolution: Duration,
         selector: LabelSelector,
         store: Arc<Mutex<Store>>,
         metrics: Arc<Counters>,
-        sources: Sources,
-    ) -> Shared {
-        Shared {
+        make_source: MakeSource,
+    ) -> Crew {
+        let seed = clock::wall().0.cast_unsigned();
+        let desk = Desk {
+            schedule: Schedule::new(resolution, seed),
+            threads: 1,
+            idle: 0,
+            wakes_at: None,
+            taking_inventory: false,
+            inventory_from: clock::mono(),
+        };
+        Crew {
             store,
             metrics,
             selector,
-            sources,
-            schedule: Mutex::new(Schedule::new(resolution)),
+            make_source,
+            desk: Mutex::new(desk),
             wake: Condvar::new(),
-            help: Condvar::new(),
-            standby: AtomicBool::new(false),
             changed: AtomicBool::new(true),
             stopped: AtomicBool::new(false),
-            running: AtomicUsize::new(1),
             progress: Mutex::new(None),
             log: LogOnce::new(),
         }
     }
 
-    /// The life of the first thread.
-    fn work(self: &Arc<Shared>) {
-        let mut source = (self.sources)();
-        let mut batch = Batch::new();
-        while !self.stopped.load(Ordering::Acquire) {
-            if self.changed.swap(false, Ordering::AcqRel) {
-                self.take_inventory();
-            }
-            let mut schedule = lock(&self.schedule);
-            self.begin_round(&mut schedule);
-            match schedule.next(clock::mono()) {
-                Next::Scrape(target) => {
-                    self.call_help(schedule);
-                    self.scrape(source.as_mut(), &mut batch, &target);
-                }
-                Next::Sleep(until) => self.sleep(schedule, until),
-            }
-        }
+    fn wake_all(&self) {
+        // Under the lock, so that a thread about to sleep cannot miss it.
+        let _desk = lock(&self.desk);
+        self.wake.notify_all();
     }
 
-    /// The life of a further thread: it goes on where others hang or are too few, and ends when they are not busy.
-    fn help(self: &Arc<Shared>) {
-        let (mut tools, mut standing_by) = (None, true);
+    /// The life of a thread: it takes what is due. All but the first end when two others have nothing to do either.
+    fn work(self: &Arc<Crew>, first: bool) {
+        let mut batch = Batch::new();
+        let mut desk = lock(&self.desk);
         while !self.stopped.load(Ordering::Acquire) {
-            let mut schedule = lock(&self.schedule);
             let now = clock::mono();
-            let Some(at) = schedule.help_at(now) else { break };
-            if at > now {
-                if !standing_by && self.standby.swap(true, Ordering::Relaxed) {
-                    // Somebody else stands by already.
-                    return;
-                }
-                standing_by = true;
-                drop(self.help.wait_timeout(schedule, at.saturating_duration_since(now)));
+            if self.changed.load(Ordering::Acquire) && !desk.taking_inventory && desk.inventory_from <= now {
+                desk = self.take_inventory(desk, now);
                 continue;
             }
-            self.begin_round(&mut schedule);
-            if let Next::Scrape(target) = schedule.next(now) {
-                if std::mem::take(&mut standing_by) {
-                    self.standby.store(false, Ordering::Relaxed);
+            if desk.schedule.is_synced() {
+                *lock(&self.progress) = Some(now);
+            }
+            match desk.schedule.next(now) {
+                Turn::Scrape(job) => {
+                    self.call_spare(&mut desk, now);
+                    drop(desk);
+                    self.scrape(&mut batch, job);
+                    desk = lock(&self.desk);
                 }
-                self.call_help(schedule);
-                let (source, batch) = tools.get_or_insert_with(|| ((self.sources)(), Batch::new()));
-                self.scrape(source.as_mut(), batch, &target);
+                Turn::Sleep(_) if !first && desk.idle >= 2 => break,
+                Turn::Sleep(until) => desk = self.sleep(desk, now, until),
             }
         }
-        if standing_by {
-            self.standby.store(false, Ordering::Relaxed);
-        }
+        desk.threads -= 1;
     }
 
-    fn begin_round(&self, schedule: &mut Schedule) {
-        let now = clock::mono();
-        if schedule.begin_round(now) {
-            *lock(&self.progress) = Some(now);
-        }
+    fn sleep<'a>(
+        &self,
+        mut desk: MutexGuard<'a, Desk>,
+        now: Instant,
+        until: Instant,
+    ) -> MutexGuard<'a, Desk> {
+        let until = if self.changed.load(Ordering::Acquire) && !desk.taking_inventory {
+            until.min(desk.inventory_from)
+        } else {
+            until
+        };
+        desk.idle += 1;
+        desk.wakes_at = Some(desk.wakes_at.filter(|_| desk.idle > 1).map_or(until, |at| at.min(until)));
+        let left = until.saturating_duration_since(now);
+        let mut desk = match self.wake.wait_timeout(desk, left) {
+            Ok((desk, _)) => desk,
+            Err(poisoned) => poisoned.into_inner().0,
+        };
+        desk.idle -= 1;
+        desk.wakes_at = None;
+        desk
     }
 
-    /// Has a thread stand by while a scrape is under way and other nodes are left.
-    fn call_help(self: &Arc<Shared>, schedule: MutexGuard<'_, Schedule>) {
-        let wanted = schedule.help_at(clock::mono()).is_some();
-        drop(schedule);
-        if !wanted
-            || self.running.load(Ordering::Relaxed) >= limits::SCRAPERS_MAX
-            || self.standby.swap(true, Ordering::Relaxed)
-        {
+    /// Sees to it that another thread is there in time while this one scrapes.
+    fn call_spare(self: &Arc<Crew>, desk: &mut Desk, now: Instant) {
+        if desk.idle > 0 {
+            let wanted_at = desk.schedule.look_again_at(now);
+            if desk.wakes_at.is_none_or(|at| at > wanted_at) {
+                desk.wakes_at = Some(wanted_at);
+                self.wake.notify_one();
+            }
             return;
         }
-        self.running.fetch_add(1, Ordering::Relaxed);
-        let helper = self.clone();
-        let spawned = threads::spawn("poller", move || {
-            helper.help();
-            helper.running.fetch_sub(1, Ordering::Relaxed);
-        });
-        if let Err(e) = spawned {
-            self.standby.store(false, Ordering::Relaxed);
-            self.running.fetch_sub(1, Ordering::Relaxed);
-            log::debug!("no further scraping thread: {e}");
-        }
-    }
-
-    fn sleep(&self, schedule: MutexGuard<'_, Schedule>, until: Instant) {
-        if self.changed.load(Ordering::Acquire) || self.stopped.load(Ordering::Acquire) {
+        if desk.schedule.waiting() == 0 || desk.threads >= limits::SCRAPERS_MAX {
             return;
         }
-        let left = until.saturating_duration_since(clock::mono());
-        drop(self.wake.wait_timeout(schedule, left));
+        let crew = self.clone();
+        match threads::spawn("poller", move || crew.work(false)) {
+            Ok(_) => desk.threads += 1,
+            Err(e) => log::debug!("no further scraping thread: {e}"),
+        }
     }
 
     /// Hands the selected nodes to the schedule; nodes that are no longer selected lose their points.
-    fn take_inventory(&self) {
+    fn take_inventory<'a>(&'a self, mut desk: MutexGuard<'a, Desk>, now: Instant) -> MutexGuard<'a, Desk> {
+        self.changed.store(false, Ordering::Release);
+        desk.taking_inventory = true;
+        drop(desk);
+        let targets = self.selected_targets();
+        let mut desk = lock(&self.desk);
+        let done = clock::mono();
+        if let Some(targets) = targets {
+            desk.schedule.replace(targets, done);
+            // With thousands of nodes one of them changes all the time.
+            desk.inventory_from = done + done.saturating_duration_since(now) * limits::INVENTORY_SHARE;
+        }
+        desk.taking_inventory = false;
+        self.wake.notify_all();
+        desk
+    }
+
+    /// The selected nodes by name; `None` before the first node list.
+    fn selected_targets(&self) -> Option<Vec<Target>> {
         let mut targets = {
             let mut store = lock(&self.store);
             if !store.readiness().nodes_synced {
-                return;
+                return None;
             }
             let all = store.targets();
             let (selected, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|t| self.selected(&store, t));
@@ -216,51 +242,62 @@ impl Shared {
         };
         targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         self.metrics.retain_nodes(&targets.iter().map(|t| t.name.as_str()).collect::<Vec<_>>());
-        lock(&self.schedule).replace(targets, clock::mono());
+        Some(targets)
     }
 
     fn selected(&self, store: &Store, target: &Target) -> bool {
         store.node(&target.name).is_some_and(|node| self.selector.matches(|key| node.labels.value(key)))
     }
 
-    fn scrape(&self, source: &mut dyn Source, batch: &mut Batch, target: &Target) {
+    fn scrape(&self, batch: &mut Batch, mut job: Job<Box<dyn Source>>) {
         let started = clock::mono();
-        let read = source.read(target, batch).and_then(|reading| {
-            let (commit, settled) = {
-                let mut store = lock(&self.store);
-                let commit = store.commit(&target.name, batch);
-                (commit, store.node(&target.name).is_some_and(|node| node.usage.is_some()))
-            };
-            self.metrics.dropped(&reading.dropped);
-            self.log_refusals(&target.name, &commit);
-            useful(&commit, &reading.dropped).map(|()| settled)
-        });
+        let target = job.target.clone();
+        let source = job.source.get_or_insert_with(|| (self.make_source)(&target));
+        let Some(outcome) = self.attempt(source.as_mut(), batch, &target) else { return };
+        let now = clock::mono();
+        let round = {
+            let mut desk = lock(&self.desk);
+            desk.schedule.done(job, now, now.saturating_duration_since(started), outcome);
+            desk.schedule.end_round(now)
+        };
+        if let Some(took) = round {
+            self.metrics.tick(took);
+        }
+    }
+
+    /// Reads a node, counts and reports how it went; `None` when the process ends.
+    fn attempt(&self, source: &mut dyn Source, batch: &mut Batch, target: &Target) -> Option<Outcome> {
+        let started = clock::mono();
+        let read = self.read(source, batch, target);
         if read.is_err() {
             if self.stopped.load(Ordering::Acquire) {
                 // Cut off by the end of the process: no news of the node.
-                return;
+                return None;
             }
             lock(&self.store).fail(&target.name);
         }
-        let now = clock::mono();
-        let took = now.saturating_duration_since(started);
+        let took = clock::mono().saturating_duration_since(started);
         let reason = read.as_ref().err().map(|e| e.reason);
         self.metrics.scrape(&target.name, took, clock::wall(), reason);
         let outcome = match &read {
             Ok(settled) => Outcome::Read { settled: *settled },
-            Err(_) => Outcome::Failed,
+            Err(e) => Outcome::Failed(e.reason),
         };
-        {
-            let mut schedule = lock(&self.schedule);
-            schedule.done(&target.name, now, took, outcome);
-            if let Some(took) = schedule.end_round(now) {
-                self.metrics.tick(took);
-            }
-            // The first thread may sleep towards a later due time than this node's next one.
-            self.wake.notify_all();
-        }
-        *lock(&self.progress) = Some(now);
         self.log_outcome(target, read.err());
+        Some(outcome)
+    }
+
+    /// Reads a node into the store; whether its own usage can be served then.
+    fn read(&self, source: &mut dyn Source, batch: &mut Batch, target: &Target) -> Result<bool, SourceError> {
+        let reading = source.read(target, batch)?;
+        let (commit, settled) = {
+            let mut store = lock(&self.store);
+            let commit = store.commit(&target.name, batch);
+            (commit, store.node(&target.name).is_some_and(|node| node.usage.is_some()))
+        };
+        self.metrics.dropped(&reading.dropped);
+        self.log_refusals(&target.name, &commit);
+        useful(&commit, &reading.dropped).map(|()| settled)
     }
 
     /// One line when a node begins to fail, fails for another reason, or answers again.

@@ -18,9 +18,9 @@ impl Kubelets {
         self.bodies.lock().unwrap().insert(node.to_owned(), body.to_owned());
     }
 
-    fn sources(&self) -> Sources {
+    fn make_source(&self) -> MakeSource {
         let kubelets = self.clone();
-        Box::new(move || Box::new(kubelets.clone()))
+        Box::new(move |_| Box::new(kubelets.clone()))
     }
 }
 
@@ -70,17 +70,17 @@ fn store(nodes: &[&str]) -> Arc<Mutex<Store>> {
     Arc::new(Mutex::new(store))
 }
 
-fn shared(store: &Arc<Mutex<Store>>, selector: &str, kubelets: &Kubelets) -> Arc<Shared> {
+fn shared(store: &Arc<Mutex<Store>>, selector: &str, kubelets: &Kubelets) -> Arc<Crew> {
     let (resolution, selector) = (Duration::from_secs(15), LabelSelector::parse(selector).unwrap());
     let metrics = Arc::new(Counters::new(resolution));
-    Arc::new(Shared::new(resolution, selector, store.clone(), metrics, kubelets.sources()))
+    Arc::new(Crew::new(resolution, selector, store.clone(), metrics, kubelets.make_source()))
 }
 
 /// Scrapes one node as a thread would.
-fn scrape(shared: &Shared, kubelets: &Kubelets, node: &str) {
+fn scrape(shared: &Crew, kubelets: &Kubelets, node: &str) {
     let targets = lock(&shared.store).targets();
     let target = targets.into_iter().find(|t| t.name == node).unwrap();
-    shared.scrape(&mut kubelets.clone(), &mut Batch::new(), &target);
+    shared.attempt(&mut kubelets.clone(), &mut Batch::new(), &target).unwrap();
 }
 
 #[test]
@@ -125,12 +125,12 @@ fn unselected_nodes_are_not_scraped_and_lose_their_points() {
         scrape(&shared, &kubelets, "a");
     }
     assert!(store.lock().unwrap().node("a").unwrap().usage.is_some());
-    shared.take_inventory();
+    drop(shared.take_inventory(lock(&shared.desk), clock::mono()));
     assert!(store.lock().unwrap().node("a").unwrap().usage.is_none());
-    match lock(&shared.schedule).next(clock::mono()) {
-        Next::Scrape(target) => assert_eq!(target.name, "b"),
-        Next::Sleep(_) => panic!("b is due"),
-    }
+    match lock(&shared.desk).schedule.next(clock::mono()) {
+        Turn::Scrape(job) => assert_eq!(job.target.name, "b"),
+        Turn::Sleep(_) => panic!("b is due"),
+    };
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn without_a_node_list_there_are_no_rounds() {
     let capacity = Capacity { nodes: 8, pods: 8, containers: 8, text_len: 8192 };
     let store = Arc::new(Mutex::new(Store::new(capacity, Window::from_secs(15))));
     let shared = shared(&store, "", &kubelets);
-    shared.take_inventory();
-    assert!(!lock(&shared.schedule).begin_round(clock::mono()));
+    drop(shared.take_inventory(lock(&shared.desk), clock::mono()));
+    assert!(!lock(&shared.desk).schedule.is_synced());
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn another_thread_goes_past_a_node_that_hangs() {
         LabelSelector::default(),
         store,
         Arc::new(Counters::new(Duration::from_secs(15))),
-        kubelets.sources(),
+        kubelets.make_source(),
     )
     .unwrap();
     // All three are tried again and again, but only the gate lets `slow` through.
@@ -176,7 +176,7 @@ fn a_node_that_joins_is_scraped_at_once() {
         LabelSelector::default(),
         store.clone(),
         Arc::new(Counters::new(Duration::from_secs(15))),
-        kubelets.sources(),
+        kubelets.make_source(),
     )
     .unwrap();
     let node = NodeRecord { name: "new", ready: true, ..NodeRecord::default() };

@@ -90,7 +90,7 @@ impl Clients {
         let reviewer = Reviewer::start(tokens, permissions, authentication).map_err(thread)?;
         let timeout = config.kubelet_timeout;
         let source = move || KubeletSource::new(kubelets.clone(), rules.clone(), timeout);
-        let poller = poll(config, shared, Box::new(move || Box::new(source())))?;
+        let poller = poll(config, shared, Box::new(move |_| Box::new(source())))?;
         let stop = Arc::new(watch::Stop::default());
         for kind in [Inventory::Nodes, Inventory::Pods] {
             let poller = poller.clone();

@@ -2,7 +2,7 @@
 
 use crate::cli::Config;
 use crate::counters::Counters;
-use crate::poller::{Poller, Sources};
+use crate::poller::{MakeSource, Poller};
 use crate::store::Store;
 use crate::units::Window;
 use std::sync::atomic::AtomicBool;
@@ -36,8 +36,8 @@ impl SharedState {
 /// Starts the poller over the sources of its threads.
 /// # Errors
 /// The operating system gives no thread.
-pub fn poll(config: &Config, shared: &SharedState, sources: Sources) -> Result<Poller, String> {
+pub fn poll(config: &Config, shared: &SharedState, make_source: MakeSource) -> Result<Poller, String> {
     let selector = config.node_selector.clone();
-    Poller::start(config.resolution, selector, shared.store.clone(), shared.metrics.clone(), sources)
+    Poller::start(config.resolution, selector, shared.store.clone(), shared.metrics.clone(), make_source)
         .map_err(|e| format!("no thread for scraping: {e}"))
 }

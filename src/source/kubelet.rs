@@ -8,32 +8,33 @@ use super::address::{self, Rules};
 use super::{Reading, Source, SourceError};
 use crate::host::clock;
 use crate::limits;
-use crate::net::fetch::{FetchError, Fetcher, Reason, Request};
+use crate::net::fetch::{FetchError, Fetcher, Reason, RemoteHost, Request};
 use crate::store::Target;
 use crate::store::batch::{Batch, BatchError};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads kubelets. One for each scraping thread; connections are shared through the fetcher.
+/// Reads one kubelet over a connection that is kept.
 pub struct KubeletSource {
     fetcher: Arc<Fetcher>,
     rules: Arc<Rules>,
     timeout: Duration,
-    piece: Box<[u8]>,
+    peer: RemoteHost,
 }
 
 impl KubeletSource {
     /// A source that asks through `fetcher`; `timeout` is `--kubelet-request-timeout`, for a whole scrape.
     #[must_use]
     pub fn new(fetcher: Arc<Fetcher>, rules: Arc<Rules>, timeout: Duration) -> KubeletSource {
-        KubeletSource { fetcher, rules, timeout, piece: vec![0; limits::KUBELET_PIECE_LEN].into() }
+        KubeletSource { fetcher, rules, timeout, peer: RemoteHost::default() }
     }
 
     fn stream(&mut self, url: &str, batch: &mut Batch) -> Result<Reading, FetchError> {
         let requested_at = clock::wall();
         let timeout = Some(self.timeout);
-        let request = Request { url, accept: "", body: None, timeout, limit: limits::KUBELET_BODY_LEN_MAX };
-        let mut answer = self.fetcher.send(&request)?;
+        let limit = limits::KUBELET_BODY_LEN_MAX;
+        let request = Request { url, server_name: "", accept: "", body: None, timeout, limit };
+        let mut answer = self.fetcher.send(&self.peer, &request)?;
         if let Some(refusal) = answer.refusal() {
             return Err(refusal);
         }
@@ -44,14 +45,15 @@ impl KubeletSource {
             ));
         }
         batch.begin(requested_at);
+        let mut piece = vec![0; limits::KUBELET_PIECE_LEN];
         let mut len = 0_u64;
         loop {
-            let read = answer.read(&mut self.piece)?;
+            let read = answer.read(&mut piece)?;
             if read == 0 {
                 break;
             }
             len = len.saturating_add(read as u64);
-            batch.feed(self.piece.get(..read).unwrap_or_default()).map_err(too_much)?;
+            batch.feed(piece.get(..read).unwrap_or_default()).map_err(too_much)?;
         }
         Ok(Reading { len, dropped: batch.finish() })
     }

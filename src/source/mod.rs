@@ -28,8 +28,8 @@ pub struct SourceError {
     pub hint: &'static str,
 }
 
-/// Reads one node into a batch.
-pub trait Source {
+/// Reads one node into a batch, again and again, and keeps what makes that cheap.
+pub trait Source: Send {
     /// Fills `batch` (calls `begin`, `feed` and `finish`).
     /// # Errors
     /// Why nothing could be read; the batch is then of no use.

@@ -2,8 +2,24 @@ use super::*;
 use crate::net::credentials::{Material, Roots};
 use crate::net::fake::{Authority, Fake, Reply, answer};
 
-fn plain() -> Fetcher {
-    Fetcher::new(Credentials { token: Some(Material::inline("s3cret")), ..Credentials::none() }).unwrap()
+/// A fetcher with a peer to send to.
+struct Client {
+    fetcher: Fetcher,
+    peer: RemoteHost,
+}
+
+impl Client {
+    fn new(credentials: Credentials) -> Client {
+        Client { fetcher: Fetcher::new(credentials).unwrap(), peer: RemoteHost::default() }
+    }
+
+    fn send(&self, request: &Request<'_>) -> Result<Exchange, FetchError> {
+        self.fetcher.send(&self.peer, request)
+    }
+}
+
+fn plain() -> Client {
+    Client::new(Credentials { token: Some(Material::inline("s3cret")), ..Credentials::none() })
 }
 
 fn believing(authority: &Authority) -> Credentials {
@@ -12,10 +28,17 @@ fn believing(authority: &Authority) -> Credentials {
 }
 
 fn request(url: &str) -> Request<'_> {
-    Request { url, accept: "", body: None, timeout: Some(Duration::from_secs(5)), limit: 1_000_000 }
+    Request {
+        url,
+        server_name: "",
+        accept: "",
+        body: None,
+        timeout: Some(Duration::from_secs(5)),
+        limit: 1_000_000,
+    }
 }
 
-fn failed(fetcher: &Fetcher, url: &str) -> FetchError {
+fn failed(fetcher: &Client, url: &str) -> FetchError {
     match fetcher.send(&request(url)).map(|mut a| a.read_all()) {
         Err(e) | Ok(Err(e)) => e,
         Ok(Ok(body)) => panic!("{url} answered {body:?}"),
@@ -64,7 +87,7 @@ fn a_token_never_travels_in_clear_unless_told_so() {
     plain().send(&request(&fake.url("http", "/"))).unwrap();
     let told =
         Credentials { token: Some(Material::inline("s3cret")), token_in_clear: true, ..Credentials::none() };
-    Fetcher::new(told).unwrap().send(&request(&fake.url("http", "/"))).unwrap();
+    Client::new(told).send(&request(&fake.url("http", "/"))).unwrap();
     let heads = fake.heads();
     assert!(!heads[0].to_lowercase().contains("authorization"), "{}", heads[0]);
     assert!(heads[1].contains("Bearer s3cret\r\n"), "{}", heads[1]);
@@ -80,7 +103,7 @@ fn a_redirect_is_an_answer_and_the_token_goes_nowhere() {
     let fake = Fake::start(move |_, _| Reply::Keep(head.clone().into_bytes()));
     let told =
         Credentials { token: Some(Material::inline("s3cret")), token_in_clear: true, ..Credentials::none() };
-    let exchange = Fetcher::new(told).unwrap().send(&request(&fake.url("http", "/"))).unwrap();
+    let exchange = Client::new(told).send(&request(&fake.url("http", "/"))).unwrap();
     let refusal = exchange.refusal().unwrap();
     assert_eq!(refusal.reason, Reason::Redirect);
     assert!(refusal.message.contains("302 Found") && refusal.message.contains("/steal"), "{refusal}");
@@ -178,7 +201,7 @@ fn an_address_in_the_certificate_is_verified() {
     let authority = Authority::new();
     let fake =
         Fake::tls(authority.server(&["127.0.0.1"], None), |_, _| Reply::Keep(answer("200 OK", "safe")));
-    let fetcher = Fetcher::new(believing(&authority)).unwrap();
+    let fetcher = Client::new(believing(&authority));
     for _ in 0..2 {
         assert_eq!(fetcher.send(&request(&fake.url("https", "/"))).unwrap().read_all().unwrap(), b"safe");
     }
@@ -189,7 +212,7 @@ fn an_address_in_the_certificate_is_verified() {
 #[test]
 fn a_stranger_a_wrong_name_and_plain_text_are_told_apart() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let fetcher = Fetcher::new(believing(&authority)).unwrap();
+    let fetcher = Client::new(believing(&authority));
     let never = |_: usize, _: &str| panic!("a request was sent to a server that was not believed");
     let fake = Fake::tls(stranger.server(&["127.0.0.1"], None), never);
     assert_eq!(failed(&fetcher, &fake.url("https", "/")).reason, Reason::Untrusted);
@@ -197,14 +220,14 @@ fn a_stranger_a_wrong_name_and_plain_text_are_told_apart() {
     assert_eq!(failed(&fetcher, &fake.url("https", "/")).reason, Reason::WrongName);
     let named = Credentials { server_name: Some("edge-1".to_owned()), ..believing(&authority) };
     let fake = Fake::tls(authority.server(&["edge-1"], None), |_, _| Reply::Keep(answer("200 OK", "safe")));
-    Fetcher::new(named).unwrap().send(&request(&fake.url("https", "/"))).unwrap();
+    Client::new(named).send(&request(&fake.url("https", "/"))).unwrap();
 }
 
 #[test]
 fn anybody_is_believed_only_when_told_so() {
     let fake = Fake::tls(Authority::new().server(&["x"], None), |_, _| Reply::Keep(answer("200 OK", "x")));
     let anybody = Credentials { roots: Roots::Anybody, ..Credentials::none() };
-    assert_eq!(Fetcher::new(anybody).unwrap().send(&request(&fake.url("https", "/"))).unwrap().status, 200);
+    assert_eq!(Client::new(anybody).send(&request(&fake.url("https", "/"))).unwrap().status, 200);
     assert_eq!(failed(&plain(), &fake.url("https", "/")).reason, Reason::Untrusted);
 }
 
@@ -215,9 +238,9 @@ fn a_client_certificate_is_presented() {
     let fake = Fake::tls(config, |_, _| Reply::Keep(answer("200 OK", "x")));
     let pair = authority.sign(&["me"]);
     let pair = Some((Material::inline(pair.certificate), Material::inline(pair.key)));
-    let known = Fetcher::new(Credentials { pair, ..believing(&authority) }).unwrap();
+    let known = Client::new(Credentials { pair, ..believing(&authority) });
     assert_eq!(known.send(&request(&fake.url("https", "/"))).unwrap().status, 200);
-    let reason = failed(&Fetcher::new(believing(&authority)).unwrap(), &fake.url("https", "/")).reason;
+    let reason = failed(&Client::new(believing(&authority)), &fake.url("https", "/")).reason;
     assert_eq!(reason, Reason::Tls);
 }
 
@@ -231,7 +254,7 @@ fn stop_ends_a_read_without_timeout() {
     let mut watch = fetcher.send(&Request { timeout: None, ..request(&url) }).unwrap();
     assert_eq!(watch.read(&mut [0; 9]).unwrap(), 1);
     let stopper = fetcher.clone();
-    let stopping = std::thread::spawn(move || stopper.stop());
+    let stopping = std::thread::spawn(move || stopper.peer.stop());
     assert!(watch.read(&mut [0; 9]).is_err());
     stopping.join().unwrap();
     assert!(fetcher.send(&request(&url)).is_err());
@@ -255,9 +278,9 @@ fn a_replaced_authority_is_believed_and_a_broken_one_leaves_the_last() {
     let path = std::env::temp_dir().join(format!("toplet-replaced-ca-{}", std::process::id()));
     std::fs::write(&path, &old.pem).unwrap();
     let roots = Roots::Pem(Material::File(path.clone()));
-    let fetcher = Fetcher::new(Credentials { roots, ..Credentials::none() }).unwrap();
+    let fetcher = Client::new(Credentials { roots, ..Credentials::none() });
     let fake = Fake::tls(new.server(&["127.0.0.1"], None), |_, _| Reply::Keep(answer("200 OK", "x")));
-    let look_again = || fetcher.state.lock().unwrap().looked_at -= limits::CREDENTIAL_LOOK_INTERVAL;
+    let look_again = || fetcher.fetcher.state.lock().unwrap().looked_at -= limits::CREDENTIAL_LOOK_INTERVAL;
     assert_eq!(failed(&fetcher, &fake.url("https", "/")).reason, Reason::Untrusted);
     std::fs::write(&path, format!("{}\n", new.pem)).unwrap();
     look_again();
