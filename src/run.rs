@@ -19,7 +19,7 @@ use crate::net::certificate::{CertificateSettings, Certificates, subject_names};
 use crate::net::tls;
 use crate::poller::Poller;
 use crate::serve::{self, App, Options};
-use crate::source::machine::{HostSource, Roots};
+use crate::source::machine::{HostSource, MachineRoots};
 use crate::source::{Reading, Source, SourceError};
 use crate::store::batch::Batch;
 use crate::store::{Store, Target};
@@ -148,7 +148,8 @@ fn announce(config: &Config) {
 }
 
 fn poll_host(config: &Config, shared: &SharedState) -> Result<Poller, String> {
-    let mut machine = HostSource::open(Roots::default()).map_err(|e| format!("{}; {}", e.message, e.hint))?;
+    let mut machine =
+        HostSource::open(MachineRoots::default()).map_err(|e| format!("{}; {}", e.message, e.hint))?;
     machine.refresh_inventory(&shared.store);
     let machine = Arc::new(Mutex::new(machine));
     let store = shared.store.clone();

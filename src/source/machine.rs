@@ -1,35 +1,37 @@
 //! This machine as a source: one node, and the containers that its log links name.
 //!
 //! What is read becomes exposition lines and goes through the decoder that kubelet bodies go through: one truth about
-//! completeness and zeros. Figures of the node:
-//! - CPU: the finest cumulative counter there is: `cpu.stat` of the root cgroup (v2, microseconds), `cpuacct.usage` of the
-//!   root cgroup (v1, nanoseconds), else busy time of /proc/stat (hundredths of a second). A cgroup is the root's only if
-//!   the kernel says so: inside a container the mount may show the container's own.
-//! - memory: MemTotal - MemFree - Inactive(file), which is the kubelet's working set of the root cgroup under v2.
+//! completeness and zeros. Figures of the node, each from the first of these places that is the whole machine's:
+//! - CPU: `cpu.stat` of the root cgroup (version 2, microseconds), `cpuacct.usage` of it (version 1, nanoseconds), else
+//!   busy time of /proc/stat (hundredths of a second);
+//! - memory: in use without inactive file pages, of the root memory cgroup (version 1), else of /proc/meminfo; both as the
+//!   kubelet computes the node's working set.
 //!
-//! Chosen once, so that no rate mixes two counters. Refused: more than `limits::HOST_CONTAINERS_MAX` containers, files
-//! beyond `limits::HOST_FILE_LEN_MAX` (their end is not read). Memory: the list of containers and two small buffers.
+//! Chosen once, so that no rate mixes two counters. A container that is there and cannot be read makes its pod incomplete.
+//! Refused: more than `limits::HOST_CONTAINERS_MAX` containers. Memory: the list of containers and two small buffers.
 
+mod cgroup;
+mod containers;
 mod files;
+mod inventory;
 mod links;
 
 use super::{Reading, Source, SourceError};
 use crate::host::clock;
 use crate::limits;
-use crate::lock::lock;
 use crate::log_once::LogOnce;
+use crate::store::Target;
 use crate::store::batch::Batch;
-use crate::store::{Inventory, NodeRecord, PodRecord, Refused, Store, Target};
 use crate::units::UnixNanos;
+use cgroup::Hierarchy;
+use containers::{Containers, Places};
 use files::Files;
-use links::Containers;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// Where the kernel and the node's log links are; other places in tests.
 #[derive(Clone, Debug)]
-pub struct Roots {
+pub struct MachineRoots {
     /// `/proc`.
     pub proc: PathBuf,
     /// `/sys/fs/cgroup`.
@@ -38,9 +40,9 @@ pub struct Roots {
     pub containers: PathBuf,
 }
 
-impl Default for Roots {
-    fn default() -> Roots {
-        Roots {
+impl Default for MachineRoots {
+    fn default() -> MachineRoots {
+        MachineRoots {
             proc: PathBuf::from("/proc"),
             cgroup: PathBuf::from("/sys/fs/cgroup"),
             containers: PathBuf::from("/var/log/containers"),
@@ -48,34 +50,16 @@ impl Default for Roots {
     }
 }
 
-/// Which hierarchy counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Hierarchy {
-    /// One tree.
-    Unified(PathBuf),
-    /// A tree a controller.
-    Split {
-        /// Of `cpuacct`.
-        cpu: PathBuf,
-        /// Of `memory`.
-        memory: PathBuf,
-    },
-}
-
-/// The node's CPU counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NodeCpu {
-    RootUnified,
-    RootSplit,
-    ProcStat,
-}
-
 /// Reads this machine.
 pub struct HostSource {
-    roots: Roots,
+    roots: MachineRoots,
     name: String,
     hierarchy: Hierarchy,
-    node_cpu: NodeCpu,
+    /// The node's CPU counter is that of the root cgroup, else that of /proc/stat.
+    cpu_of_cgroup: bool,
+    /// The same for memory and /proc/meminfo.
+    memory_of_cgroup: bool,
+    accounts_memory: bool,
     containers: Containers,
     node_announced: bool,
     log: LogOnce,
@@ -89,35 +73,23 @@ const PIECE_LEN: usize = 4 * 1024;
 impl HostSource {
     /// Looks at the machine; reads nothing that changes.
     /// # Errors
-    /// There is no /proc to read.
-    pub fn open(roots: Roots) -> Result<HostSource, SourceError> {
+    /// /proc cannot be read.
+    pub fn open(roots: MachineRoots) -> Result<HostSource, SourceError> {
         let mut files = Files::default();
-        let name_path = roots.proc.join("sys/kernel/hostname");
-        let name = files.text(&name_path).map_err(|error| unreadable(&name_path, &error))?;
-        // As the kubelet names its node.
-        let name = name.trim().to_ascii_lowercase();
-        let hierarchy = hierarchy(&roots.cgroup);
-        let node_cpu = match &hierarchy {
-            Hierarchy::Unified(root)
-                if !root.join("cgroup.type").exists() && root.join("cpu.stat").exists() =>
-            {
-                NodeCpu::RootUnified
-            }
-            Hierarchy::Split { cpu, .. } if cpu.join("release_agent").exists() => NodeCpu::RootSplit,
-            _ => NodeCpu::ProcStat,
-        };
-        let lines = Vec::with_capacity(PIECE_LEN + limits::LOG_LINE_LEN_MAX);
-        let containers = Containers::default();
+        let name = host_name(&roots, &mut files)?;
+        let hierarchy = Hierarchy::find(&roots.cgroup);
         Ok(HostSource {
-            roots,
             name,
+            cpu_of_cgroup: hierarchy.machine_cpu(&mut files).is_some_and(|figure| figure.is_ok()),
+            memory_of_cgroup: hierarchy.machine_memory(&mut files).is_some_and(|figure| figure.is_ok()),
+            accounts_memory: hierarchy.accounts_memory(&mut files),
+            roots,
             hierarchy,
-            node_cpu,
-            containers,
+            containers: Containers::default(),
             node_announced: false,
             log: LogOnce::new(),
             files,
-            lines,
+            lines: Vec::with_capacity(PIECE_LEN + limits::LOG_LINE_LEN_MAX),
         })
     }
 
@@ -127,75 +99,91 @@ impl HostSource {
         &self.name
     }
 
-    /// Brings the store's inventory up to date: this node once, then the pods whenever their containers change.
-    ///
-    /// Call it before every reading: without a change it costs one directory listing.
-    pub fn refresh_inventory(&mut self, store: &Mutex<Store>) {
-        let changed = self.containers.refresh(&self.roots, &self.hierarchy);
-        if !self.node_announced {
-            let mut store = lock(store);
-            self.announce_node(&mut store);
-            self.node_announced = true;
-        }
-        if changed {
-            let mut store = lock(store);
-            self.announce_pods(&mut store);
+    /// Whether there are log links: with none this is no machine of a kubelet, or a container that does not see them.
+    /// # Errors
+    /// They cannot be listed.
+    pub fn has_links(&self) -> Result<(), SourceError> {
+        links::list(&self.roots.containers).map(drop).map_err(|error| self.no_links(&error))
+    }
+
+    fn no_links(&self, error: &std::io::Error) -> SourceError {
+        SourceError {
+            reason: "io",
+            message: format!("{} cannot be listed: {error}", self.roots.containers.display()),
+            hint: "run toplet on the node itself, as a user who may read it; in a container mount the node's /var/log \
+                   and /sys/fs/cgroup",
         }
     }
 
-    fn announce_node(&self, store: &mut Store) {
-        let name = self.name.as_str();
-        let record = NodeRecord {
-            name,
-            labels: vec![
-                ("kubernetes.io/arch", architecture()),
-                ("kubernetes.io/hostname", name),
-                ("kubernetes.io/os", "linux"),
-            ],
-            addresses: vec![("Hostname", name)],
-            ready: true,
-            ..NodeRecord::default()
-        };
-        store.begin_list(Inventory::Nodes);
-        let refused = store.upsert_node(&record).err();
-        store.end_list(Inventory::Nodes);
-        self.log_refusal("this node", 1, refused);
+    /// Looks which containers run; whether others than before. Without a change it costs one directory listing.
+    fn refresh(&mut self) -> bool {
+        let places =
+            Places { proc: &self.roots.proc, links: &self.roots.containers, hierarchy: &self.hierarchy };
+        let (changed, error) = self.containers.refresh(places, &mut self.files, clock::wall());
+        self.log_limits(error.as_ref());
+        changed
     }
 
-    fn announce_pods(&self, store: &mut Store) {
-        store.begin_list(Inventory::Pods);
-        let (mut refused, mut count) = (None, 0);
-        let mut previous = ("", "");
-        for container in self.containers.running() {
-            let key = (container.namespace.as_str(), container.pod.as_str());
-            if key == previous {
-                continue;
+    /// One line for each thing that keeps containers from being measured, when that changes.
+    fn log_limits(&self, error: Option<&std::io::Error>) {
+        let log = |subject: &str, state: usize, message: &dyn std::fmt::Display| match state {
+            0 => {
+                _ = self
+                    .log
+                    .recovered(subject, format_args!("this machine: {subject}: all are measured again"))
             }
-            previous = key;
-            let record = PodRecord { namespace: key.0, name: key.1, labels: Vec::new() };
-            if let Err(full) = store.upsert_pod(&record) {
-                refused = Some(full);
-                count += 1;
-            }
-        }
-        store.end_list(Inventory::Pods);
-        self.log_refusal("pods of this node", count, refused);
-    }
-
-    fn log_refusal(&self, what: &str, count: u32, refused: Option<Refused>) {
-        match refused {
-            None => {
-                self.log.recovered(what, format_args!("{what}: all served again"));
-            }
-            Some(full) => {
-                self.log.problem(
+            _ => {
+                _ = self.log.problem(
                     log::Level::Warn,
-                    what,
-                    full,
-                    format_args!("{what}: {count} not served: {full}"),
-                );
+                    subject,
+                    state,
+                    format_args!("this machine: {message}"),
+                )
             }
-        }
+        };
+        // A machine without a kubelet has no links, and no problem.
+        let hidden = error.filter(|error| error.kind() != std::io::ErrorKind::NotFound);
+        let text = hidden.map(|error| self.no_links(error));
+        let text = text.map_or_else(String::new, |e| format!("{}; {}", e.message, e.hint));
+        log("log links", usize::from(hidden.is_some()), &format_args!("no container is measured: {text}"));
+        let listing = self.containers.listing();
+        log(
+            "container links beyond the limit",
+            listing.beyond,
+            &format_args!(
+                "{} containers are not measured: there are more than {} links in {}; remove those of ended containers",
+                listing.beyond,
+                limits::HOST_CONTAINERS_MAX,
+                self.roots.containers.display()
+            ),
+        );
+        log(
+            "pods with long names",
+            listing.cut_pods,
+            &format_args!(
+                "{} pods are not measured: the kubelet cut the name of a container's log link; shorten the names of \
+                 pod, namespace or container",
+                listing.cut_pods
+            ),
+        );
+        let off = !self.accounts_memory && !listing.links.is_empty();
+        log(
+            "memory cgroup",
+            usize::from(off),
+            &"no container is measured: the kernel's memory cgroup is off; add \"cgroup_enable=memory \
+              cgroup_memory=1\" to the kernel's command line (on a Raspberry Pi /boot/firmware/cmdline.txt) and restart \
+              the machine",
+        );
+        log(
+            "cgroups of containers",
+            usize::from(self.containers.none_found()),
+            &format_args!(
+                "no container is measured: {} links name containers, and none has a cgroup below {}; in a container \
+                 mount the node's /sys/fs/cgroup",
+                listing.links.len(),
+                self.hierarchy.tree().display()
+            ),
+        );
     }
 
     /// Writes the node's lines.
@@ -203,10 +191,17 @@ impl HostSource {
         let cpu = self.node_cpu_nanos()?;
         let path = self.roots.proc.join("meminfo");
         let text = self.files.text(&path).map_err(|error| unreadable(&path, &error))?;
-        let kib = |key| files::keyed(text, key).unwrap_or(0);
-        let used = kib("MemTotal:").saturating_sub(kib("MemFree:"));
-        let working_set = used.saturating_sub(kib("Inactive(file):")).saturating_mul(1024);
-        let swap = kib("SwapTotal:").saturating_sub(kib("SwapFree:")).saturating_mul(1024);
+        let missing = || unreadable(&path, &std::io::Error::from(std::io::ErrorKind::InvalidData));
+        let bytes =
+            |key| files::keyed(text, key).and_then(|kib: u64| kib.checked_mul(1024)).ok_or_else(missing);
+        let used = bytes("MemTotal:")?.saturating_sub(bytes("MemFree:")?);
+        let mut working_set = used.saturating_sub(bytes("Inactive(file):")?);
+        let swap = bytes("SwapTotal:")?.saturating_sub(bytes("SwapFree:")?);
+        if self.memory_of_cgroup
+            && let Some(figure) = self.hierarchy.machine_memory(&mut self.files)
+        {
+            working_set = figure.map_err(|error| unreadable(self.hierarchy.tree(), &error))?;
+        }
         let at = millis(at);
         let (secs, nanos) = (cpu / 1_000_000_000, cpu % 1_000_000_000);
         // Writing to a Vec cannot fail.
@@ -220,51 +215,60 @@ impl HostSource {
     }
 
     fn node_cpu_nanos(&mut self) -> Result<u64, SourceError> {
-        let (path, read): (PathBuf, fn(&str) -> Option<u64>) = match (self.node_cpu, &self.hierarchy) {
-            (NodeCpu::RootUnified, Hierarchy::Unified(root)) => (root.join("cpu.stat"), usage_nanos),
-            (NodeCpu::RootSplit, Hierarchy::Split { cpu, .. }) => (cpu.join("cpuacct.usage"), files::number),
-            _ => (self.roots.proc.join("stat"), busy_nanos),
-        };
+        if self.cpu_of_cgroup
+            && let Some(figure) = self.hierarchy.machine_cpu(&mut self.files)
+        {
+            return figure.map_err(|error| unreadable(self.hierarchy.tree(), &error));
+        }
+        let path = self.roots.proc.join("stat");
         let text = self.files.text(&path).map_err(|error| unreadable(&path, &error))?;
-        read(text).ok_or_else(|| unreadable(&path, &std::io::Error::from(std::io::ErrorKind::InvalidData)))
+        busy_nanos(text)
+            .ok_or_else(|| unreadable(&path, &std::io::Error::from(std::io::ErrorKind::InvalidData)))
     }
 
-    /// Writes the lines of one container; none when it is gone.
-    fn container(&mut self, index: usize, at: UnixNanos) -> Option<()> {
-        let container = self.containers.running().get(index)?;
-        let path = container.cgroup.as_path();
-        let (cpu, memory, swap) = match &self.hierarchy {
-            Hierarchy::Unified(root) => unified(&mut self.files, root, path)?,
-            Hierarchy::Split { cpu, memory } => split(&mut self.files, cpu, memory, path)?,
-        };
-        let container = self.containers.running().get(index)?;
-        let labels = Labels { container };
-        let at = millis(at);
-        let (secs, nanos) = (cpu / 1_000_000_000, cpu % 1_000_000_000);
-        let start = container.started_at.0.max(0);
-        let (start_secs, start_nanos) = (start / 1_000_000_000, start % 1_000_000_000);
+    /// Writes the lines of one container; none when it has ended.
+    fn container(&mut self, index: usize, at: UnixNanos) {
+        let Some(container) = self.containers.running().get(index) else { return };
+        let labels = ContainerLabels(&container.link);
         let lines = &mut self.lines;
+        let usage = match self.hierarchy.usage(&mut self.files, &container.cgroup) {
+            Ok(usage) => usage,
+            Err(_) if !self.hierarchy.exists(&container.cgroup) => return self.containers.note_gone(),
+            Err(error) => {
+                let message = format_args!("this machine: container {labels} is not measured: {error}");
+                self.log.problem(log::Level::Warn, ("container", &container.link.id), error.kind(), message);
+                // Zero is how a source says that it does not know: the pod is left out whole.
+                let _ = writeln!(lines, "container_cpu_usage_seconds_total{labels} 0");
+                return;
+            }
+        };
+        self.log.forget(("container", &container.link.id));
+        let at = millis(at);
+        let (secs, nanos) = (usage.cpu / 1_000_000_000, usage.cpu % 1_000_000_000);
+        let working_set = usage.working_set;
         let _ = write!(
             lines,
             "container_cpu_usage_seconds_total{labels} {secs}.{nanos:09} {at}\n\
-             container_memory_working_set_bytes{labels} {memory} {at}\n\
-             container_start_time_seconds{labels} {start_secs}.{start_nanos:09}\n"
+             container_memory_working_set_bytes{labels} {working_set} {at}\n"
         );
-        if let Some(swap) = swap {
+        if let Ok(start) = u64::try_from(container.started_at.0) {
+            let (secs, nanos) = (start / 1_000_000_000, start % 1_000_000_000);
+            let _ = writeln!(lines, "container_start_time_seconds{labels} {secs}.{nanos:09}");
+        }
+        if let Some(swap) = usage.swap {
             let _ = writeln!(lines, "container_swap_usage_bytes{labels} {swap} {at}");
         }
-        Some(())
     }
 
     /// Hands the collected lines to the decoder.
     fn hand_over(&mut self, batch: &mut Batch, reading: &mut Reading) -> Result<(), SourceError> {
-        reading.len += u64::try_from(self.lines.len()).unwrap_or(0);
+        reading.len = reading.len.saturating_add(self.lines.len() as u64);
         let fed = batch.feed(&self.lines);
         self.lines.clear();
         fed.map_err(|error| SourceError {
             reason: "too_large",
             message: format!("this machine has {error}"),
-            hint: "run toplet in the cluster instead of host-only",
+            hint: "run fewer pods on one node",
         })
     }
 }
@@ -276,11 +280,10 @@ impl Source for HostSource {
         let at = clock::wall();
         batch.begin(at);
         self.node(at)?;
-        for index in 0..self.containers.running().len() {
+        let count = if self.accounts_memory { self.containers.running().len() } else { 0 };
+        for index in 0..count {
             // Each container is as old as its own reading.
-            if self.container(index, clock::wall()).is_none() {
-                self.containers.note_gone();
-            }
+            self.container(index, clock::wall());
             if self.lines.len() >= PIECE_LEN {
                 self.hand_over(batch, &mut reading)?;
             }
@@ -292,57 +295,28 @@ impl Source for HostSource {
 }
 
 /// A container's label set; names in it hold no character that would need quoting.
-struct Labels<'a> {
-    container: &'a links::Container,
+struct ContainerLabels<'a>(&'a links::LogLink);
+
+impl std::fmt::Display for ContainerLabels<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let links::LogLink { namespace, pod, container, .. } = self.0;
+        write!(f, r#"{{container="{container}",namespace="{namespace}",pod="{pod}"}}"#)
+    }
 }
 
-impl std::fmt::Display for Labels<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let links::Container { namespace, pod, name, .. } = self.container;
-        write!(f, r#"{{container="{name}",namespace="{namespace}",pod="{pod}"}}"#)
-    }
+/// The host name as the kubelet names its node.
+fn host_name(roots: &MachineRoots, files: &mut Files) -> Result<String, SourceError> {
+    let path = roots.proc.join("sys/kernel/hostname");
+    let name = files.text(&path).map_err(|error| unreadable(&path, &error))?;
+    Ok(name.trim().to_ascii_lowercase())
 }
 
 fn millis(at: UnixNanos) -> i64 {
     at.0.div_euclid(1_000_000)
 }
 
-fn hierarchy(root: &Path) -> Hierarchy {
-    if root.join("cgroup.controllers").exists() {
-        return Hierarchy::Unified(root.to_owned());
-    }
-    let cpu = ["cpuacct", "cpu,cpuacct", "cpuacct,cpu"].map(|name| root.join(name));
-    let cpu = cpu.into_iter().find(|path| path.exists()).unwrap_or_else(|| root.join("cpuacct"));
-    Hierarchy::Split { cpu, memory: root.join("memory") }
-}
-
-/// CPU, working set and swap of a cgroup of the one tree.
-fn unified(files: &mut Files, root: &Path, path: &Path) -> Option<(u64, u64, Option<u64>)> {
-    let cpu = usage_nanos(files.below(root, path, "cpu.stat").ok()?)?;
-    let used = files::number(files.below(root, path, "memory.current").ok()?)?;
-    let inactive = files::keyed(files.below(root, path, "memory.stat").ok()?, "inactive_file")?;
-    let swap = files.below(root, path, "memory.swap.current").ok().and_then(files::number);
-    Some((cpu, used.saturating_sub(inactive), swap))
-}
-
-/// The same of a cgroup in a tree a controller.
-fn split(files: &mut Files, cpu: &Path, memory: &Path, path: &Path) -> Option<(u64, u64, Option<u64>)> {
-    let cpu = files::number(files.below(cpu, path, "cpuacct.usage").ok()?)?;
-    let used = files::number(files.below(memory, path, "memory.usage_in_bytes").ok()?)?;
-    let stat = files.below(memory, path, "memory.stat").ok()?;
-    let inactive = files::keyed(stat, "total_inactive_file")?;
-    Some((cpu, used.saturating_sub(inactive), files::keyed(stat, "total_swap")))
-}
-
-/// `usage_usec` of a `cpu.stat`.
-fn usage_nanos(text: &str) -> Option<u64> {
-    files::keyed(text, "usage_usec")?.checked_mul(1_000)
-}
-
 /// Busy time of /proc/stat: user, nice, system, irq, softirq, steal. Guest time is part of user already.
 fn busy_nanos(text: &str) -> Option<u64> {
-    /// Nanoseconds of a USER_HZ tick: 100 a second on every architecture we run on.
-    const TICK: u64 = 10_000_000;
     let mut fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
     let mut busy = 0_u64;
     for name in ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"] {
@@ -352,18 +326,7 @@ fn busy_nanos(text: &str) -> Option<u64> {
             busy = busy.checked_add(ticks)?;
         }
     }
-    busy.checked_mul(TICK)
-}
-
-/// The machine's architecture as Kubernetes labels it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
-    }
+    files::ticks_nanos(busy)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {

@@ -1,36 +1,20 @@
-//! Small kernel files: read whole into one reused buffer, or as far as it reaches.
+//! Small kernel files: read whole into one reused buffer, or as many lines as it holds.
 
 use crate::limits;
 use std::io::{Error, ErrorKind, Read, Result};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The buffer and the path of the file at hand.
+/// The buffer.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     text: Vec<u8>,
-    path: PathBuf,
 }
 
 impl Files {
     /// The start of a file.
     pub(super) fn text(&mut self, path: &Path) -> Result<&str> {
-        self.path.clear();
-        self.path.push(path);
-        self.read()
-    }
-
-    /// The start of file `name` of `directory` below `root`.
-    pub(super) fn below(&mut self, root: &Path, directory: &Path, name: &str) -> Result<&str> {
-        self.path.clear();
-        self.path.push(root);
-        self.path.push(directory);
-        self.path.push(name);
-        self.read()
-    }
-
-    fn read(&mut self) -> Result<&str> {
         self.text.resize(limits::HOST_FILE_LEN_MAX, 0);
-        let mut file = std::fs::File::open(&self.path)?;
+        let mut file = std::fs::File::open(path)?;
         let mut len = 0;
         while let Some(room) = self.text.get_mut(len..).filter(|room| !room.is_empty()) {
             match file.read(room) {
@@ -39,6 +23,10 @@ impl Files {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+        if len == self.text.len() {
+            // Cut: the last line may end within a number.
+            len = self.text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         }
         self.text.truncate(len);
         std::str::from_utf8(&self.text).map_err(|_| Error::from(ErrorKind::InvalidData))
@@ -51,6 +39,11 @@ pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
         let mut words = line.split_ascii_whitespace();
         if words.next()? == key { words.next()?.parse().ok() } else { None }
     })
+}
+
+/// Nanoseconds of so many clock ticks: USER_HZ is 100 a second on every architecture we run on.
+pub(super) fn ticks_nanos(ticks: u64) -> Option<u64> {
+    ticks.checked_mul(10_000_000)
 }
 
 /// The number that a file is.
@@ -74,11 +67,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_file_is_cut_and_the_buffer_stays() {
+    fn a_long_file_is_cut_after_a_whole_line() {
         let path = std::env::temp_dir().join(format!("toplet-long-file-{}", std::process::id()));
-        std::fs::write(&path, "x".repeat(limits::HOST_FILE_LEN_MAX * 2)).unwrap();
+        std::fs::write(&path, "key 1234567\n".repeat(limits::HOST_FILE_LEN_MAX)).unwrap();
         let mut files = Files::default();
-        assert_eq!(files.text(&path).unwrap().len(), limits::HOST_FILE_LEN_MAX);
+        let text = files.text(&path).unwrap();
+        assert_eq!(text.len(), limits::HOST_FILE_LEN_MAX / 12 * 12);
+        assert!(text.ends_with("key 1234567\n"));
+        std::fs::write(&path, "x".repeat(limits::HOST_FILE_LEN_MAX)).unwrap();
+        assert_eq!(files.text(&path).unwrap(), "");
         std::fs::remove_file(&path).unwrap();
         assert!(files.text(&path).is_err());
     }

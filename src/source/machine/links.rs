@@ -1,177 +1,93 @@
-//! Which containers run here, and where their cgroups are.
+//! The kubelet's log links: which containers this machine has, by name and ID.
 //!
-//! The kubelet keeps a link a container, `POD_NAMESPACE_CONTAINER-ID.log`; the cgroup of a running one is a directory
-//! whose name ends with that ID (`ID`, `cri-containerd-ID.scope`, `crio-ID.scope`, `docker-ID.scope`), anywhere below
-//! the root. The tree is walked only after the links changed, and a few times more for containers that are just being
-//! made. Links of ended containers stay for a while: they have no cgroup and are passed over.
+//! The kubelet keeps a link for each container in `/var/log/containers`, `POD_NAMESPACE_CONTAINER-ID.log`, which points
+//! into `/var/log/pods`. A link's name is cut at 255 bytes: what is left of it then does not name its container, so the
+//! whole pod is left out rather than served without one of its containers. Refused: links beyond
+//! `limits::HOST_CONTAINERS_MAX`, with the pod that straddles the limit.
 
-use super::{Hierarchy, Roots};
 use crate::limits;
-use crate::units::UnixNanos;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::io::Result;
+use std::path::Path;
 
-/// One running container.
+/// A container that has a log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Container {
+pub(super) struct LogLink {
     pub(super) namespace: String,
     pub(super) pod: String,
-    pub(super) name: String,
-    id: String,
-    /// Below the root of each hierarchy.
-    pub(super) cgroup: PathBuf,
-    pub(super) started_at: UnixNanos,
+    pub(super) container: String,
+    pub(super) id: String,
 }
 
-/// The containers of this machine.
-#[derive(Debug, Default)]
-pub(super) struct Containers {
-    /// Of the last listing, sorted.
-    links: Vec<String>,
-    running: Vec<Container>,
-    walks_left: u8,
-    listed: bool,
+/// The links of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LinkListing {
+    /// In order of namespace, pod, container and ID.
+    pub(super) links: Vec<LogLink>,
+    /// Pods left out since the name of a container's link is cut.
+    pub(super) cut_pods: usize,
+    /// Links beyond the limit.
+    pub(super) beyond: usize,
 }
 
-/// Walks after the last change: a container's link is made before its cgroup.
-const WALKS: u8 = 4;
+/// Length of a file name that the kubelet cuts at.
+const NAME_LEN_MAX: usize = 255;
 
-impl Containers {
-    /// In order of namespace, pod, container.
-    pub(super) fn running(&self) -> &[Container] {
-        &self.running
-    }
-
-    /// A container's cgroup is gone: look again.
-    pub(super) fn note_gone(&mut self) {
-        self.walks_left = self.walks_left.max(1);
-    }
-
-    /// Lists the links, and finds the cgroups if anything changed; says whether other containers run than before.
-    /// The first call always does: a machine without pods has an inventory too, an empty one.
-    pub(super) fn refresh(&mut self, roots: &Roots, hierarchy: &Hierarchy) -> bool {
-        let first = !std::mem::replace(&mut self.listed, true);
-        let links = list(&roots.containers);
-        if links != self.links {
-            self.links = links;
-            self.walks_left = WALKS;
+/// Lists a directory of links.
+/// # Errors
+/// It cannot be read.
+pub(super) fn list(directory: &Path) -> Result<LinkListing> {
+    let (mut links, mut cut) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(directory)?.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match parse(&name) {
+            Some(link) => links.push(link),
+            None if name.len() >= NAME_LEN_MAX => cut.extend(pod_of(&name)),
+            None => {}
         }
-        if self.walks_left == 0 {
-            return first;
-        }
-        self.walks_left -= 1;
-        let before = std::mem::take(&mut self.running);
-        let mut wanted: Vec<Container> = self.links.iter().filter_map(|link| container(link)).collect();
-        wanted.sort_by(|a, b| a.id.cmp(&b.id));
-        let tree = match hierarchy {
-            Hierarchy::Unified(root) | Hierarchy::Split { cpu: root, .. } => root,
-        };
-        let mut search =
-            Search { root: tree, wanted, found: Vec::new(), directories_left: limits::HOST_CGROUPS_MAX };
-        search.walk(Path::new(""), limits::HOST_CGROUP_DEPTH_MAX);
-        self.running = search.found;
-        for container in &mut self.running {
-            let known = before.iter().find(|known| known.id == container.id);
-            container.started_at =
-                known.map_or_else(|| started_at(tree, &container.cgroup), |known| known.started_at);
-        }
-        self.running.sort();
-        before != self.running || first
     }
-}
-
-/// The names of the links that name a container, sorted.
-fn list(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        // No kubelet here.
-        return Vec::new();
-    };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut links: Vec<String> =
-        names.filter(|name| container(name).is_some()).take(limits::HOST_CONTAINERS_MAX).collect();
-    links.sort();
-    links
+    links.sort_unstable();
+    cut.sort_unstable();
+    cut.dedup();
+    links.retain(|link| !cut.iter().any(|(namespace, pod)| (namespace, pod) == (&link.namespace, &link.pod)));
+    let beyond = links.len().saturating_sub(limits::HOST_CONTAINERS_MAX);
+    if let Some(LogLink { namespace, pod, .. }) = links.get(limits::HOST_CONTAINERS_MAX).cloned() {
+        links.truncate(limits::HOST_CONTAINERS_MAX);
+        links.retain(|link| (&link.namespace, &link.pod) != (&namespace, &pod));
+    }
+    Ok(LinkListing { links, cut_pods: cut.len(), beyond })
 }
 
 /// Reads a link's name; the names of Kubernetes objects hold no underscore.
-fn container(link: &str) -> Option<Container> {
-    let (pod, rest) = link.strip_suffix(".log")?.split_once('_')?;
+fn parse(name: &str) -> Option<LogLink> {
+    let (pod, rest) = name.strip_suffix(".log")?.split_once('_')?;
     let (namespace, rest) = rest.split_once('_')?;
-    let (name, id) = rest.rsplit_once('-')?;
-    let is_name = |text: &str| {
-        !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
-    };
-    let valid = is_name(pod) && is_name(namespace) && is_name(name) && is_id(id);
-    valid.then(|| Container {
-        namespace: namespace.to_owned(),
-        pod: pod.to_owned(),
-        name: name.to_owned(),
-        id: id.to_owned(),
-        cgroup: PathBuf::new(),
-        started_at: UnixNanos::UNKNOWN,
+    let (container, id) = rest.rsplit_once('-')?;
+    let valid = is_name(pod) && is_name(namespace) && is_name(container) && is_id(id);
+    let owned = str::to_owned;
+    valid.then(|| LogLink {
+        namespace: owned(namespace),
+        pod: owned(pod),
+        container: owned(container),
+        id: owned(id),
     })
 }
 
+/// Namespace and pod of a link whose name is cut.
+fn pod_of(name: &str) -> Option<(String, String)> {
+    let (pod, rest) = name.split_once('_')?;
+    let (namespace, _) = rest.split_once('_')?;
+    (is_name(pod) && is_name(namespace)).then(|| (namespace.to_owned(), pod.to_owned()))
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+}
+
 /// Container runtimes make IDs of 64 hexadecimal digits.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// The ID in a cgroup's name.
-fn id_of(directory: &str) -> Option<&str> {
-    let name = directory.strip_suffix(".scope").unwrap_or(directory);
-    let id = name.rsplit_once(['-', ':']).map_or(name, |(_, id)| id);
-    is_id(id).then_some(id)
-}
-
-struct Search<'a> {
-    root: &'a Path,
-    /// Sorted by ID.
-    wanted: Vec<Container>,
-    found: Vec<Container>,
-    directories_left: u32,
-}
-
-impl Search<'_> {
-    /// Looks at the directories of `below` and, `depth` levels deep, at theirs.
-    fn walk(&mut self, below: &Path, depth: u8) {
-        let Ok(entries) = fs::read_dir(self.root.join(below)) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            if self.wanted.is_empty() || self.directories_left == 0 {
-                return;
-            }
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            self.directories_left -= 1;
-            let name = entry.file_name();
-            let path = below.join(&name);
-            let id = name.to_str().and_then(id_of);
-            let place = id.and_then(|id| self.wanted.binary_search_by(|c| c.id.as_str().cmp(id)).ok());
-            if let Some(place) = place {
-                let mut container = self.wanted.remove(place);
-                container.cgroup = path;
-                self.found.push(container);
-            } else if depth > 0 {
-                self.walk(&path, depth - 1);
-            }
-        }
-    }
-}
-
-/// When a container's cgroup was made. Taken once and kept: the kernel may give a cgroup's files new times.
-fn started_at(root: &Path, cgroup: &Path) -> UnixNanos {
-    let path = root.join(cgroup);
-    // A directory's own time moves when a child is made; these files' does not.
-    let times = ["", "cgroup.events", "cgroup.clone_children"]
-        .into_iter()
-        .filter_map(|name| fs::metadata(path.join(name)).ok())
-        .map(|file| file.mtime().saturating_mul(1_000_000_000).saturating_add(file.mtime_nsec()));
-    times.min().map_or(UnixNanos::UNKNOWN, UnixNanos)
 }
 
 #[cfg(test)]
@@ -182,15 +98,10 @@ mod tests {
 
     #[test]
     fn a_link_names_pod_namespace_and_container() {
-        let link = format!("web-5fddb4c866-h5blb_kube-system_side-car-{ID}.log");
-        let container = container(&link).unwrap();
+        let link = parse(&format!("web-5fddb4c866-h5blb_kube-system_side-car-{ID}.log")).unwrap();
+        let LogLink { namespace, pod, container, id } = &link;
         assert_eq!(
-            (
-                container.pod.as_str(),
-                container.namespace.as_str(),
-                container.name.as_str(),
-                container.id.as_str()
-            ),
+            (pod.as_str(), namespace.as_str(), container.as_str(), id.as_str()),
             ("web-5fddb4c866-h5blb", "kube-system", "side-car", ID)
         );
     }
@@ -206,23 +117,44 @@ mod tests {
             format!("a\"b_b_c-{ID}.log"),
             format!("a_b_c\n-{ID}.log"),
         ] {
-            assert_eq!(container(&name), None, "{name:?}");
+            assert_eq!(parse(&name), None, "{name:?}");
         }
     }
 
+    fn listed(test: &str, names: impl Iterator<Item = String>) -> LinkListing {
+        let directory = std::env::temp_dir().join(format!("toplet-links-{test}-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        names.for_each(|name| fs::write(directory.join(name), "").unwrap());
+        let listing = list(&directory).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+        listing
+    }
+
     #[test]
-    fn every_runtimes_cgroup_name_holds_the_id() {
-        for name in [
-            ID.to_owned(),
-            format!("cri-containerd-{ID}.scope"),
-            format!("crio-{ID}.scope"),
-            format!("docker-{ID}.scope"),
-            format!("kubepods-burstable-pod9f801d67:cri-containerd:{ID}"),
-        ] {
-            assert_eq!(id_of(&name), Some(ID), "{name}");
-        }
-        for name in ["kubepods.slice", "pod94aed210-ef30-4674-a005-6e845050195c", "crio-0123.scope"] {
-            assert_eq!(id_of(name), None, "{name}");
-        }
+    fn a_pod_with_a_cut_link_is_left_out_whole() {
+        let (long, id) = ("p".repeat(150), |n: u64| format!("{n:064x}"));
+        let mut cut = format!("{long}_default_{}-{}", "c".repeat(60), id(1));
+        cut.truncate(NAME_LEN_MAX - ".log".len());
+        let names =
+            [format!("{long}_default_c-{}.log", id(2)), format!("q_default_c-{}.log", id(3)), cut + ".log"];
+        let listing = listed("cut", names.into_iter());
+        assert_eq!(listing.links.iter().map(|link| link.pod.as_str()).collect::<Vec<_>>(), ["q"]);
+        assert_eq!((listing.cut_pods, listing.beyond), (1, 0));
+    }
+
+    #[test]
+    fn links_beyond_the_limit_are_counted_and_no_pod_is_split_by_it() {
+        let names = (0..limits::HOST_CONTAINERS_MAX + 3).map(|n| format!("p{:05}_d_c-{n:064x}.log", n / 2));
+        let listing = listed("many", names);
+        assert_eq!(listing.beyond, 3);
+        assert_eq!(listing.links.len(), limits::HOST_CONTAINERS_MAX);
+        let names =
+            (0..=limits::HOST_CONTAINERS_MAX).map(|n| format!("p{:05}_d_c-{n:064x}.log", n.div_ceil(2)));
+        assert_eq!(listed("split", names).links.len(), limits::HOST_CONTAINERS_MAX - 1);
+    }
+
+    #[test]
+    fn a_missing_directory_is_an_error() {
+        assert!(list(Path::new("/nonexistent")).is_err());
     }
 }
