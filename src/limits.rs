@@ -96,20 +96,24 @@ pub const VERDICT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one verdict: the owner of a token may be in hundreds of groups. A larger one is not remembered.
 pub const VERDICT_LEN_MAX: usize = 32 * 1024;
 
-/// Different reviews in flight, at most half of them for unauthenticated callers (unproven tokens, anonymous requests). Beyond it a
-/// request that needs a new one is answered as when the API server is away.
+/// Different reviews in flight, at most half of them for unauthenticated callers (unknown tokens, anonymous requests).
+/// Beyond it a request that needs a new one is answered with 429.
 pub const REVIEW_COUNT_MAX: usize = 64;
 
+/// Tokens that were valid once and are still given the places of authenticated callers: 4 KiB of hashes. Beyond it the
+/// one that was reviewed longest ago counts as unknown.
+pub const KNOWN_TOKEN_COUNT_MAX: usize = 256;
+
 /// Requests that wait for one review: clients that come and go while it lasts leave their places behind. Beyond it a
-/// request is answered as when the API server is away.
+/// request is answered with 429.
 pub const REVIEW_WAITER_COUNT_MAX: usize = 1024;
 
 /// Seconds after which a review that never came back is asked again. Its own deadline is far below.
 pub const REVIEW_SECS_MAX: u64 = 60;
 
 /// Seconds after its expiry for which a verdict still counts while reviews fail: a single API server restarts or
-/// upgrades in 20 to 40 s, and the right to read usage is not worth an outage of its readers. Who loses a right while
-/// the API server is away (or too many reviews are under way) keeps it for at most this long and the lifetime of the
+/// upgrades in 20 to 40 s, and the right to read usage is not worth an outage of its readers. A user who loses a right
+/// while the API server is unreachable (or too many reviews are under way) keeps it for at most this long and the lifetime of the
 /// verdict. Beyond it: 401 or 500.
 pub const REVIEW_GRACE_SECS: u64 = 60;
 

@@ -10,7 +10,7 @@ mod shared;
 use crate::access::review::Ask;
 use crate::api::{self, Vitals};
 use crate::cli::{self, Command, Config, RunMode, Surroundings};
-use crate::cluster::authentication::Authentication;
+use crate::cluster::authentication::TrustSource;
 use crate::host::signals::Signals;
 use crate::host::{allocator, clock, listen, log as logger, memory, systemd, threads};
 use crate::limits;
@@ -69,9 +69,10 @@ struct Program {
     config: Config,
     shared: SharedState,
     options: Options,
+    certificates: Arc<Certificates>,
     signals: Signals,
     cluster: Option<ClusterThreads>,
-    authentication: Arc<Authentication>,
+    authentication: Arc<TrustSource>,
     poller: Poller,
 }
 
@@ -82,12 +83,13 @@ impl Program {
         for warning in &config.warnings {
             log::warn!("{warning}");
         }
+        tls::check_random()?;
         let signals = Signals::take().map_err(|e| format!("signals cannot be handled: {e}"))?;
         // Files first, then the port: a mistake in one of them must not leave a certificate behind.
         let clients = Clients::open(&config)?;
         let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
-        let authentication = Arc::new(Authentication::new(config.trust.clone(), tokens)?);
-        let options = options(&config)?;
+        let authentication = Arc::new(TrustSource::new(config.trust.clone(), tokens)?);
+        let (options, certificates) = options(&config)?;
         let shared = SharedState::new(&config);
         let (cluster, poller) = match clients {
             None => (None, poll_host(&config, &shared)?),
@@ -96,11 +98,12 @@ impl Program {
                 (Some(cluster), poller)
             }
         };
-        Ok(Program { config, shared, options, signals, cluster, authentication, poller })
+        Ok(Program { config, shared, options, certificates, signals, cluster, authentication, poller })
     }
 
     fn serve(self) -> ExitCode {
-        let Program { config, shared, options, signals, cluster, authentication, poller } = self;
+        let Program { config, shared, options, certificates, signals, cluster, authentication, poller } =
+            self;
         announce(&config);
         let (stopper, stop_signal) = serve::stop_signal();
         let ask = cluster.as_ref().map(ClusterThreads::ask);
@@ -109,6 +112,7 @@ impl Program {
             signals,
             stopper,
             stopping: shared.stopping,
+            certificates,
             authentication: cluster.is_none().then_some(authentication),
             reviewer: cluster.as_ref().map(|cluster| cluster.reviewer.clone()),
             poller: poller.clone(),
@@ -175,26 +179,26 @@ impl Source for ThisMachine {
 }
 
 /// Listener, certificates and TLS; the port comes first, since certificates may be made and written.
-fn options(config: &Config) -> Result<Options, String> {
+fn options(config: &Config) -> Result<(Options, Arc<Certificates>), String> {
     let listener = listener(config)?;
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let names =
         subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(config.listen.ip()));
     let settings = CertificateSettings { names, ..config.certificates.clone() };
     let certificates = Certificates::load(&settings, clock::wall())?;
-    Ok(Options {
+    let options = Options {
         listeners: vec![listener],
         tls: tls::server_config(&config.tls, certificates.clone())?,
-        certificates,
         shutdown_delay: config.shutdown_delay,
         connections_max: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
-    })
+    };
+    Ok((options, certificates))
 }
 
 fn app(
     config: &Config,
     shared: &SharedState,
-    authentication: &Arc<Authentication>,
+    authentication: &Arc<TrustSource>,
     poller: &Poller,
     ask: Option<Arc<Ask>>,
 ) -> App {

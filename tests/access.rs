@@ -12,7 +12,7 @@ use support::{PATIENCE, eventually};
 const DISCOVERY: &str = "/apis/metrics.k8s.io/v1beta1";
 
 /// A cluster without nodes, and toplet that has read whom to trust.
-fn door() -> (Lab, Toplet) {
+fn cluster() -> (Lab, Toplet) {
     let lab = Lab::new();
     lab.api.world().allowed = vec!["alice".into(), "system:kube-aggregator".into()];
     let toplet = lab.start(&[]);
@@ -33,7 +33,7 @@ fn reviews(lab: &Lab, kind: &str) -> usize {
 
 #[test]
 fn k35_health_needs_no_review_and_its_parts_do() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     let nobody = toplet.client();
     for path in ["/livez", "/healthz", "/readyz"] {
         assert_ne!(status(&nobody, path), 403, "{path}");
@@ -47,7 +47,7 @@ fn k35_health_needs_no_review_and_its_parts_do() {
 
 #[test]
 fn k36_the_same_token_and_the_same_question_are_asked_once() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     lab.api.world().tokens.push(("good".into(), "bob".into(), vec!["dev".into()]));
     let bob = toplet.client().header("Authorization", "Bearer good");
     for _ in 0..20 {
@@ -60,7 +60,7 @@ fn k36_the_same_token_and_the_same_question_are_asked_once() {
 
 #[test]
 fn a_bad_token_is_unauthorized_and_a_good_one_gets_its_user() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     lab.api.world().tokens.push(("good".into(), "alice".into(), Vec::new()));
     assert_eq!(status(&toplet.client().header("Authorization", "Bearer bad"), NODES), 401);
     assert_eq!(status(&toplet.client().header("Authorization", "Bearer good"), NODES), 200);
@@ -69,7 +69,7 @@ fn a_bad_token_is_unauthorized_and_a_good_one_gets_its_user() {
 
 #[test]
 fn the_front_proxy_names_the_user() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     assert_eq!(status(&lab.proxy(&toplet, "alice"), NODES), 200);
     assert_eq!(status(&lab.proxy(&toplet, "bob"), NODES), 403);
     let masters = lab.proxy(&toplet, "root").header("X-Remote-Group", "system:masters");
@@ -80,19 +80,19 @@ fn the_front_proxy_names_the_user() {
 
 #[test]
 fn k29_the_aggregator_without_groups_is_somebody() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     assert_eq!(status(&lab.proxy(&toplet, "system:kube-aggregator"), DISCOVERY), 200);
     let review = lab.api.world().reviews.last().unwrap().clone();
     assert!(review.contains("\"groups\":[\"system:authenticated\"]"), "{review}");
 }
 
 #[test]
-fn k32_k33_a_strange_proxy_and_a_wrong_name_are_unauthorized() {
-    let (lab, toplet) = door();
-    let stranger = Authority::new("strangers").client("front-proxy-client", &[]);
+fn k32_k33_a_foreign_proxy_and_a_wrong_name_are_unauthorized() {
+    let (lab, toplet) = cluster();
+    let foreign = Authority::new("foreign").client("front-proxy-client", &[]);
     let wrong = lab.proxies.client("somebody-else", &[]);
     let user = lab.users.client("front-proxy-client", &[]);
-    for (leaf, expected) in [(&stranger, 401), (&wrong, 401), (&user, 403)] {
+    for (leaf, expected) in [(&foreign, 401), (&wrong, 401), (&user, 403)] {
         let client = Client::with_cert(toplet.port, leaf).header("X-Remote-User", "alice");
         assert_eq!(status(&client, NODES), expected);
     }
@@ -100,7 +100,7 @@ fn k32_k33_a_strange_proxy_and_a_wrong_name_are_unauthorized() {
 
 #[test]
 fn k34_identity_headers_without_the_certificate_are_ignored() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     let forged = toplet.client().header("X-Remote-User", "alice").header("X-Remote-Group", "system:masters");
     assert_eq!(status(&forged, NODES), 403);
     let bob = Client::with_cert(toplet.port, &lab.users.client("bob", &[])).header("X-Remote-User", "alice");
@@ -110,7 +110,7 @@ fn k34_identity_headers_without_the_certificate_are_ignored() {
 
 #[test]
 fn a_user_of_the_proxies_authority_is_nobody_by_certificate() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     let client =
         Client::with_cert(toplet.port, &lab.proxies.client("front-proxy-client", &["system:masters"]));
     assert_eq!(status(&client, NODES), 401, "the two pools must not mix");
@@ -118,7 +118,7 @@ fn a_user_of_the_proxies_authority_is_nobody_by_certificate() {
 
 #[test]
 fn k42_an_authority_that_rotates_is_in_force_without_a_restart() {
-    let (lab, toplet) = door();
+    let (lab, toplet) = cluster();
     let next = Authority::new("proxies-2");
     let client = |authority: &Authority| {
         Client::with_cert(toplet.port, &authority.client("front-proxy-client", &[]))
@@ -133,16 +133,16 @@ fn k42_an_authority_that_rotates_is_in_force_without_a_restart() {
 }
 
 #[test]
-fn an_api_server_that_is_away_gives_an_error_and_no_access() {
-    let (mut lab, toplet) = door();
+fn an_unreachable_api_server_gives_an_error_and_no_access() {
+    let (mut lab, toplet) = cluster();
     lab.api.front.cut();
     assert_eq!(status(&lab.proxy(&toplet, "zoe"), NODES), 500);
     assert_eq!(status(&lab.admin(&toplet), NODES), 200, "system:masters needs no review");
 }
 
 #[test]
-fn impersonation_is_refused_whoever_asks() {
-    let (lab, toplet) = door();
+fn impersonation_is_refused_for_every_caller() {
+    let (lab, toplet) = cluster();
     lab.api.world().tokens.push(("good".into(), "alice".into(), Vec::new()));
     lab.api.world().reviews.clear();
     let masters = || lab.proxy(&toplet, "root").header("X-Remote-Group", "system:masters");

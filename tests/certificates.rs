@@ -63,7 +63,7 @@ fn a_ca_bundle_of_the_own_authority_verifies_the_service_before_and_after_a_rene
     let first = verified(&toplet, SERVICE).unwrap();
     assert!(verified(&toplet, "localhost").is_ok() && verified(&toplet, "127.0.0.1").is_ok());
     assert!(verified(&toplet, "other.kube-system.svc").is_err());
-    // The directory's pair becomes one that ends soon: it is taken, found too old, and made anew.
+    // The directory's pair becomes one that ends soon: it is taken, found too old, and renewed.
     let ending = || {
         let age = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
         let leaf = Authority::new("old").odd_client("old", |params| {
@@ -73,7 +73,7 @@ fn a_ca_bundle_of_the_own_authority_verifies_the_service_before_and_after_a_rene
         leaf
     };
     let old: Leaf = ending();
-    let renewed = eventually("the pair is made anew", PATIENCE, || {
+    let renewed = eventually("the pair is renewed", PATIENCE, || {
         verified(&toplet, SERVICE).ok().filter(|leaf| *leaf != first)
     });
     assert_ne!(renewed, old.chain()[0].to_vec());

@@ -14,7 +14,7 @@ const MASTERS: &[&str] = &["system:masters"];
 const CONFIGMAP: &str = "/configmaps/extension-apiserver-authentication";
 
 /// A cluster where alice may do everything, and toplet.
-fn door(more: &[&str]) -> (Lab, Toplet) {
+fn cluster(more: &[&str]) -> (Lab, Toplet) {
     let lab = Lab::new();
     lab.api.world().allowed = vec!["alice".into()];
     let toplet = lab.start(more);
@@ -54,7 +54,7 @@ fn look(lab: &Lab, toplet: &Toplet) {
 
 #[test]
 fn nothing_of_an_identity_survives_a_rotation_not_even_in_resumed_sessions() {
-    let (lab, toplet) = door(&[]);
+    let (lab, toplet) = cluster(&[]);
     let (next_users, next_proxies) = (Authority::new("users"), Authority::new("proxies"));
     let root: Leaf = lab.users.client("root", MASTERS);
     let clients = [
@@ -82,20 +82,20 @@ fn nothing_of_an_identity_survives_a_rotation_not_even_in_resumed_sessions() {
         let mut resumed = client.connect().unwrap();
         assert!(resumed.resumed(), "{name}");
         assert_eq!(ask(client, &mut resumed), 401, "{name}: in a session from before");
-        assert_eq!(ask(client, &mut client.connect().unwrap()), 401, "{name}: anew");
+        assert_eq!(ask(client, &mut client.connect().unwrap()), 401, "{name}: on a new connection");
     }
 }
 
 #[test]
 fn keys_that_vanish_take_their_trust_away_and_empty_lists_allow_any_name() {
-    let (lab, toplet) = door(&[]);
-    let (stranger, root) = (proxy(&toplet, &lab.proxies, "other"), master(&toplet, &lab.users));
+    let (lab, toplet) = cluster(&[]);
+    let (other, root) = (proxy(&toplet, &lab.proxies, "other"), master(&toplet, &lab.users));
     becomes(&root, 200);
-    assert_eq!(status(&stranger), 401, "a name that is not allowed");
+    assert_eq!(status(&other), 401, "a name that is not allowed");
     for names in ["[]", ""] {
         lab.trust(&lab.users.pem, &lab.proxies.pem);
         look(&lab, &toplet);
-        assert_eq!(status(&stranger), 401);
+        assert_eq!(status(&other), 401);
         lab.api.set_configmap(&[
             ("client-ca-file", &lab.users.pem),
             ("requestheader-client-ca-file", &lab.proxies.pem),
@@ -103,19 +103,19 @@ fn keys_that_vanish_take_their_trust_away_and_empty_lists_allow_any_name() {
             ("requestheader-username-headers", "[\"X-Remote-User\"]"),
         ]);
         look(&lab, &toplet);
-        assert_eq!(status(&stranger), 200, "{names:?} allows every name");
+        assert_eq!(status(&other), 200, "{names:?} allows every name");
     }
     lab.api.set_configmap(&[("client-ca-file", &lab.users.pem)]);
     look(&lab, &toplet);
-    assert_eq!((status(&stranger), status(&root)), (401, 200), "no front proxy any more");
+    assert_eq!((status(&other), status(&root)), (401, 200), "no front proxy any more");
     lab.api.set_configmap(&[]);
     look(&lab, &toplet);
-    assert_eq!((status(&stranger), status(&root)), (403, 403), "without authorities everybody is anonymous");
+    assert_eq!((status(&other), status(&root)), (403, 403), "without authorities everybody is anonymous");
 }
 
 #[test]
 fn what_cannot_be_read_leaves_the_last_good_state_and_is_said_once() {
-    let (lab, toplet) = door(&[]);
+    let (lab, toplet) = cluster(&[]);
     let (good, next) = (proxy(&toplet, &lab.proxies, "front-proxy-client"), Authority::new("next"));
     becomes(&good, 200);
     lab.api.set_configmap(&[
@@ -180,16 +180,16 @@ fn flags_override_the_config_map_and_skip_lookup_never_reads_it() {
             &skip_flag,
             &format!("--client-ca-file={users_file}"),
             &format!("--requestheader-client-ca-file={proxies_file}"),
-            "--requestheader-allowed-names=door",
+            "--requestheader-allowed-names=proxy",
             "--requestheader-username-headers=X-Who",
         ]);
-        let door = Client::with_cert(toplet.port, &proxies.client("door", &[])).header("X-Who", "alice");
-        becomes(&door, 200);
+        let proxied = Client::with_cert(toplet.port, &proxies.client("proxy", &[])).header("X-Who", "alice");
+        becomes(&proxied, 200);
         if !skip {
             look(&lab, &toplet);
         }
         assert_eq!(lab.api.count(CONFIGMAP) == 0, skip);
-        assert_eq!(status(&door), 200);
+        assert_eq!(status(&proxied), 200);
         assert_eq!(status(&master(&toplet, &users)), 200);
         assert_eq!(status(&proxy(&toplet, &proxies, "front-proxy-client")), 401);
         assert_eq!(status(&proxy(&toplet, &lab.proxies, "front-proxy-client")), 401);

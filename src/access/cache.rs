@@ -1,20 +1,22 @@
 //! Reviews in flight and verdicts remembered: one review for each question at a time, one verdict for each lifetime.
 //!
-//! Questions are named by a keyed hash (no token is kept, nobody outside can make two questions meet). Verdicts are
+//! Questions are named by a keyed hash: no token is kept, and no client can make two questions share a name. Verdicts are
 //! bounded in count, in bytes and in time; failures are never remembered. While reviews fail, a verdict counts on for
 //! [`REVIEW_GRACE_SECS`] after its end. A lookup is one keyed hash and one pass over an array of 16-byte names.
-//! Strangers (unproven tokens, anonymous requests) can ask for anything without end, so they never get more than half
-//! of the reviews in flight, and what is remembered of them goes first.
-//! Memory: at most [`VERDICT_COUNT_MAX`] rows and [`VERDICT_BYTES_MAX`], taken as verdicts come; dead rows are dropped
-//! by the next insertion.
+//! Unauthenticated callers (unknown tokens, anonymous requests) can ask without limit, so they get at most half of the
+//! reviews in flight, and their verdicts are evicted first. The other half is reserved for authenticated callers and for
+//! tokens that were valid before: the names of the last [`KNOWN_TOKEN_COUNT_MAX`] of those are kept.
+//! Memory: at most [`VERDICT_COUNT_MAX`] rows and [`VERDICT_BYTES_MAX`], taken as verdicts come, and 16 bytes for each
+//! known token; dead rows are dropped by the next insertion.
 
 use super::Identity;
 use super::digest::KeyedHash;
-use super::review::{Question, Verdict};
+use super::review::{Asked, Question, Verdict};
 use crate::limits::{
-    REVIEW_COUNT_MAX, REVIEW_GRACE_SECS, REVIEW_SECS_MAX, REVIEW_WAITER_COUNT_MAX, VERDICT_BYTES_MAX,
-    VERDICT_COUNT_MAX, VERDICT_LEN_MAX,
+    KNOWN_TOKEN_COUNT_MAX, REVIEW_COUNT_MAX, REVIEW_GRACE_SECS, REVIEW_SECS_MAX, REVIEW_WAITER_COUNT_MAX,
+    VERDICT_BYTES_MAX, VERDICT_COUNT_MAX, VERDICT_LEN_MAX,
 };
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long verdicts count, from flags. Zero: not remembered.
@@ -35,34 +37,36 @@ pub struct Ticket(u128);
 /// What to do about a question.
 #[derive(Debug)]
 pub enum Begin<W> {
-    /// The verdict is known (or cannot be asked for now); the waiter comes back unused.
+    /// The verdict is known, or [`Verdict::Busy`]; the waiter comes back unused.
     Answer(Verdict, W),
-    /// Somebody asks this already; the waiter is kept and comes back from [`Reviews::finish`].
+    /// This is under review already; the waiter is kept and comes back from [`Reviews::finish`].
     Wait,
-    /// The caller must ask; the waiter is kept and comes back from [`Reviews::finish`].
-    Ask(Ticket),
+    /// The caller must ask this question; the waiter is kept and comes back from [`Reviews::finish`].
+    Ask(Ticket, Question),
 }
 
-/// Verdicts and waiters; owned by the serving thread. `W` is whatever wakes a waiting request.
+/// Verdicts and waiters; owned by the serving thread. `W` wakes a waiting request.
 pub struct Reviews<W> {
     lifetimes: Lifetimes,
     hash: KeyedHash,
     /// Names of the remembered questions; the row of the same index belongs to it.
     names: Vec<u128>,
-    rows: Vec<Row>,
+    rows: Vec<CachedVerdict>,
     /// Bytes of all verdicts.
     bytes: usize,
     /// Counts uses: the row with the lowest is the one used longest ago.
     uses: u64,
     flights: Vec<Flight<W>>,
+    /// Names of tokens that were valid once, the last one last.
+    known_tokens: VecDeque<u128>,
 }
 
-struct Row {
+struct CachedVerdict {
     verdict: Verdict,
     len: usize,
     expires_at: Instant,
-    /// Asked for a stranger who stayed one.
-    is_stranger: bool,
+    /// Asked for an unauthenticated caller who remains one.
+    is_unauthenticated: bool,
     used: u64,
 }
 
@@ -70,7 +74,7 @@ struct Row {
 struct Flight<W> {
     ticket: Ticket,
     cacheable: bool,
-    is_stranger: bool,
+    is_unauthenticated: bool,
     since: Instant,
     waiters: Vec<W>,
 }
@@ -89,55 +93,71 @@ impl<W> Reviews<W> {
             bytes: 0,
             uses: 0,
             flights: Vec::new(),
+            known_tokens: VecDeque::new(),
         }
     }
 
     /// Looks a question up, joins the review that is under way, or tells the caller to ask.
-    pub fn begin(&mut self, question: &Question, waiter: W, now: Instant) -> Begin<W> {
-        let (name, cacheable) = match question {
-            Question::Token(token) => (self.hash.name(0, token.0.as_bytes()), true),
-            Question::Access { spec, cacheable } => (self.hash.name(1, spec.as_bytes()), *cacheable),
+    pub fn begin(&mut self, mut question: Question, waiter: W, now: Instant) -> Begin<W> {
+        let (name, cacheable) = match &question.asked {
+            Asked::Token(token) => (self.hash.name(0, token.0.as_bytes()), true),
+            Asked::Access { spec, cacheable } => (self.hash.name(1, spec.as_bytes()), *cacheable),
         };
+        question.is_unauthenticated &= !self.known_tokens.contains(&name);
         if let Some(verdict) = self.remembered(name, now) {
             return Begin::Answer(verdict, waiter);
         }
         let ticket = Ticket(name);
         if let Some(flight) = self.flights.iter_mut().find(|flight| flight.ticket == ticket) {
             if flight.waiters.len() >= REVIEW_WAITER_COUNT_MAX {
-                return self.too_many(name, waiter, now);
+                return self.busy(name, waiter, now);
             }
             flight.waiters.push(waiter);
             if now.saturating_duration_since(flight.since) < Duration::from_secs(REVIEW_SECS_MAX) {
                 return Begin::Wait;
             }
             flight.since = now;
-            return Begin::Ask(ticket);
+            return Begin::Ask(ticket, question);
         }
-        let is_stranger = question.is_from_stranger();
-        let strangers = self.flights.iter().filter(|flight| flight.is_stranger).count();
-        if self.flights.len() >= REVIEW_COUNT_MAX || (is_stranger && strangers >= REVIEW_COUNT_MAX / 2) {
-            return self.too_many(name, waiter, now);
+        let is_unauthenticated = question.is_unauthenticated;
+        let unauthenticated = self.flights.iter().filter(|flight| flight.is_unauthenticated).count();
+        if self.flights.len() >= REVIEW_COUNT_MAX
+            || (is_unauthenticated && unauthenticated >= REVIEW_COUNT_MAX / 2)
+        {
+            return self.busy(name, waiter, now);
         }
-        self.flights.push(Flight { ticket, cacheable, is_stranger, since: now, waiters: vec![waiter] });
-        Begin::Ask(ticket)
+        self.flights.push(Flight {
+            ticket,
+            cacheable,
+            is_unauthenticated,
+            since: now,
+            waiters: vec![waiter],
+        });
+        Begin::Ask(ticket, question)
     }
 
-    fn too_many(&self, name: u128, waiter: W, now: Instant) -> Begin<W> {
-        let verdict = Verdict::Failed("too many reviews are under way".to_owned());
-        Begin::Answer(self.with_grace(name, verdict, now), waiter)
+    fn busy(&self, name: u128, waiter: W, now: Instant) -> Begin<W> {
+        Begin::Answer(self.with_grace(name, Verdict::Busy, now), waiter)
     }
 
-    /// Takes the verdict of a review (also [`Verdict::Failed`], when it could not be asked) and gives back the verdict
-    /// that counts - a remembered one within the grace when the review failed - with everybody who waits for it. A
-    /// failure that comes back as something else was covered by the grace; the grace is not prolonged by it.
+    /// Takes the verdict of a review (also one that could not be asked) and returns the verdict that counts - a
+    /// remembered one within the grace when the review failed - with all who wait for it. The grace is not prolonged
+    /// by a failure that it covers.
     pub fn finish(&mut self, ticket: Ticket, verdict: Verdict, now: Instant) -> (Verdict, Vec<W>) {
         let Some(at) = self.flights.iter().position(|flight| flight.ticket == ticket) else {
             return (self.with_grace(ticket.0, verdict, now), Vec::new());
         };
         let flight = self.flights.swap_remove(at);
         if flight.cacheable {
-            let is_stranger = flight.is_stranger && !matches!(verdict, Verdict::Known(_));
-            self.remember(ticket.0, &verdict, is_stranger, now);
+            let is_known = matches!(verdict, Verdict::Known(_));
+            if is_known {
+                self.known_tokens.retain(|&known| known != ticket.0);
+                self.known_tokens.push_back(ticket.0);
+                if self.known_tokens.len() > KNOWN_TOKEN_COUNT_MAX {
+                    self.known_tokens.pop_front();
+                }
+            }
+            self.remember(ticket.0, &verdict, flight.is_unauthenticated && !is_known, now);
         }
         (self.with_grace(ticket.0, verdict, now), flight.waiters)
     }
@@ -157,7 +177,7 @@ impl<W> Reviews<W> {
 
     /// The verdict itself, or what is remembered of it when it failed and the grace lasts.
     fn with_grace(&self, name: u128, verdict: Verdict, now: Instant) -> Verdict {
-        if !matches!(verdict, Verdict::Failed(_)) {
+        if !matches!(verdict, Verdict::Failed(_) | Verdict::Busy) {
             return verdict;
         }
         let row = self.names.iter().position(|&known| known == name).and_then(|at| self.rows.get(at));
@@ -167,12 +187,12 @@ impl<W> Reviews<W> {
         }
     }
 
-    fn remember(&mut self, name: u128, verdict: &Verdict, is_stranger: bool, now: Instant) {
+    fn remember(&mut self, name: u128, verdict: &Verdict, is_unauthenticated: bool, now: Instant) {
         let lifetime = match verdict {
             Verdict::Known(_) | Verdict::Unknown(_) => self.lifetimes.token,
             Verdict::Allowed => self.lifetimes.allowed,
             Verdict::Denied(_) => self.lifetimes.denied,
-            Verdict::Failed(_) => return,
+            Verdict::Failed(_) | Verdict::Busy => return,
         };
         self.forget(|row_name, row| row_name == name || now >= row.expires_at + GRACE);
         let len = len_of(verdict);
@@ -180,22 +200,22 @@ impl<W> Reviews<W> {
             return;
         }
         while self.rows.len() >= VERDICT_COUNT_MAX || self.bytes + len > VERDICT_BYTES_MAX {
-            let last = self.rows.iter().map(|row| (!row.is_stranger, row.used)).min();
-            self.forget(|_, row| Some((!row.is_stranger, row.used)) == last);
+            let last = self.rows.iter().map(|row| (!row.is_unauthenticated, row.used)).min();
+            self.forget(|_, row| Some((!row.is_unauthenticated, row.used)) == last);
         }
         self.uses += 1;
         self.bytes += len;
         self.names.push(name);
-        self.rows.push(Row {
+        self.rows.push(CachedVerdict {
             verdict: verdict.clone(),
             len,
             expires_at: now + lifetime,
-            is_stranger,
+            is_unauthenticated,
             used: self.uses,
         });
     }
 
-    fn forget(&mut self, is_gone: impl Fn(u128, &Row) -> bool) {
+    fn forget(&mut self, is_gone: impl Fn(u128, &CachedVerdict) -> bool) {
         let mut at = 0;
         while let (Some(&name), Some(row)) = (self.names.get(at), self.rows.get(at)) {
             if is_gone(name, row) {
@@ -220,7 +240,7 @@ fn len_of(verdict: &Verdict) -> usize {
             user.len() + uid.len() + strings(groups) + extra.sum::<usize>()
         }
         Verdict::Unknown(text) | Verdict::Denied(text) | Verdict::Failed(text) => text.len(),
-        Verdict::Allowed => 0,
+        Verdict::Allowed | Verdict::Busy => 0,
     }
 }
 

@@ -1,14 +1,15 @@
 //! One pool of certificate authorities, and the proof that a peer's chain leads to it.
 //!
 //! webpki finds and checks the path (signatures, validity, name constraints, path lengths, clientAuth at `now`). What
-//! it leaves to its caller is done here as Go's `crypto/x509` does it, for the reference is written in Go: an anchor
-//! must be current and may issue only if it is a CA; a CA without the key usage for it issues nothing; an anchor's own
-//! path length counts; `anyExtendedKeyUsage` is enough; a certificate that stands in the pool itself is trusted as it
-//! is; a CA certificate and an old version-1 certificate may be a client's if an anchor issued it directly.
+//! it leaves to its caller is done here as Go's `crypto/x509` does it, which metrics-server uses: an anchor must be
+//! current and may issue only if it is a CA; a CA without the key usage for it issues nothing; an anchor's own path
+//! length counts; `anyExtendedKeyUsage` is enough; a certificate that stands in the pool itself is trusted as it is; a
+//! version-1 certificate, which `openssl x509 -req` makes without an extension file, is a client's if an anchor issued it
+//! directly.
 //! The pools of the front proxy and of clients are two values of this type: they cannot mix.
 //!
-//! Deviation: RSA keys below 2048 bits, P-521, ECDSA with SHA-512 and, as a client's certificate, a CA that was issued
-//! by an intermediate are refused; the reference accepts them. Gain: no weak keys, no path search of our own.
+//! Deviation: RSA keys below 2048 bits, P-521, ECDSA with SHA-512 and a CA certificate as a client's are refused;
+//! metrics-server accepts them. Gain: no weak keys, no path search of our own.
 
 use crate::limits::{CA_COUNT_MAX, INTERMEDIATE_COUNT_MAX};
 use crate::units::UnixNanos;
@@ -21,7 +22,7 @@ use webpki::{
     RequiredEkuNotFoundContext, VerifiedPath,
 };
 
-/// Certificate authorities that may vouch for one kind of peer.
+/// Certificate authorities for one kind of peer.
 pub(super) struct Pool {
     authorities: Vec<Authority>,
 }
@@ -81,17 +82,15 @@ impl Pool {
     /// Proves that the chain (DER, leaf first) leads to this pool at `now`, for a client.
     /// Returns until when the proof holds: the earliest end of validity on the path.
     /// # Errors
-    /// Why there is no such path.
+    /// Why no path leads there.
     pub(super) fn verify(&self, chain: &[Vec<u8>], now: UnixNanos) -> Result<UnixNanos, String> {
         let (leaf, sent) = chain.split_first().ok_or("no certificate")?;
         let facts = Certificate::parse(leaf).ok_or("not an X.509 certificate")?;
         if self.authorities.iter().any(|authority| authority.der.as_ref() == leaf.as_slice()) {
-            return judge_alone(&facts, now);
+            return verify_leaf(&facts, now);
         }
         match self.find_path(leaf, sent, now) {
-            Err(Error::CaUsedAsEndEntity | Error::UnsupportedCertVersion) => {
-                self.issued_directly(&facts, now)
-            }
+            Err(Error::UnsupportedCertVersion) => self.issued_directly(&facts, now),
             Err(error) => Err(error.to_string()),
             Ok(until) => Ok(until),
         }
@@ -149,20 +148,20 @@ impl Pool {
         })
     }
 
-    /// A leaf that webpki does not take as one, signed by an anchor itself: the shortest path there is.
+    /// A leaf of version 1, signed by an anchor itself.
     fn issued_directly(&self, leaf: &Certificate<'_>, now: UnixNanos) -> Result<UnixNanos, String> {
-        let until = judge_alone(leaf, now)?;
+        let until = verify_leaf(leaf, now)?;
         let issuer = self.issuers(now).find(|authority| {
             authority.anchor.name_constraints.is_none()
                 && authority.anchor.subject.as_ref() == leaf.issuer
                 && is_signed_by(leaf, authority.anchor.subject_public_key_info.as_ref())
         });
-        issuer.map(|issuer| until.min(issuer.not_after)).ok_or_else(|| "UnknownIssuer".to_owned())
+        issuer.map(|issuer| until.min(issuer.not_after)).ok_or_else(|| "unknown issuer".to_owned())
     }
 }
 
-/// What must hold of a client's certificate, whoever issued it.
-fn judge_alone(leaf: &Certificate<'_>, now: UnixNanos) -> Result<UnixNanos, String> {
+/// What must hold of a client's certificate beside its signature.
+fn verify_leaf(leaf: &Certificate<'_>, now: UnixNanos) -> Result<UnixNanos, String> {
     if now < leaf.not_before {
         Err("the certificate is not valid yet".to_owned())
     } else if now > leaf.not_after {
@@ -176,7 +175,7 @@ fn judge_alone(leaf: &Certificate<'_>, now: UnixNanos) -> Result<UnixNanos, Stri
     }
 }
 
-/// Checks one signature with whichever algorithm fits both the signature and the issuer's key.
+/// Checks one signature with the algorithm that fits both the signature and the issuer's key.
 fn is_signed_by(leaf: &Certificate<'_>, public_key: &[u8]) -> bool {
     let mut key = Reader(public_key);
     let (Some(key_algorithm), Some(key)) =

@@ -2,7 +2,7 @@
 //!
 //! It never waits and never opens a socket: a review is handed out as a value ([`Step::Ask`]) and its verdict handed
 //! back ([`Check::resume`]). A refusal is a value too ([`Denial`]).
-//! Deviation: any `Impersonate-*` header is refused, whoever asks: kube-apiserver impersonates before it proxies.
+//! Deviation: any `Impersonate-*` header is refused for every caller: kube-apiserver impersonates before it proxies.
 
 use super::denial::{Denial, Forbidden};
 use super::identity::{self, ANONYMOUS, Authentication};
@@ -80,9 +80,10 @@ impl Check {
         let identity = match found {
             Authentication::Is(identity) => identity,
             Authentication::Refused(why) => return Step::Refused(Denial::Unauthenticated(why)),
+            Authentication::Busy => return Step::Refused(Denial::Busy),
             Authentication::Ask(token, errors) => {
                 self.stage = Stage::Token(errors);
-                return Step::Ask(Question::Token(token));
+                return Step::Ask(Question::token(token));
             }
         };
         match policy.decide(&identity, info) {
@@ -111,6 +112,7 @@ fn authorized(info: &RequestInfo<'_>, identity: Identity, verdict: Verdict) -> S
         Verdict::Allowed => Step::Allowed(identity),
         Verdict::Denied(reason) => forbidden(info, &identity, reason),
         Verdict::Failed(error) => failed(error),
+        Verdict::Busy => Step::Refused(Denial::Busy),
         Verdict::Known(_) | Verdict::Unknown(_) => failed("the verdict answers another question".to_owned()),
     }
 }

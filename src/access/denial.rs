@@ -19,6 +19,8 @@ pub enum Denial {
     Impersonation,
     /// 500: the review that decides could not be done; the text says why.
     ReviewFailed(String),
+    /// 429: too many reviews are under way; the client should try again.
+    Busy,
 }
 
 /// Who cannot do what.
@@ -95,6 +97,7 @@ impl fmt::Display for Denial {
                  before it proxies)",
             ),
             Denial::ReviewFailed(error) => write!(f, "the review failed: {error}"),
+            Denial::Busy => f.write_str("too many reviews are under way, please try again later"),
         }
     }
 }

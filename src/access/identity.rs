@@ -33,6 +33,8 @@ pub(super) enum Authentication {
     Is(Identity),
     /// Nobody: why, for the log.
     Refused(String),
+    /// The review of a token has to wait.
+    Busy,
     /// The review of this token decides; the errors so far count if it fails.
     Ask(Secret, Vec<String>),
 }
@@ -45,7 +47,7 @@ pub(super) fn authenticate(
     head: &Head<'_>,
     reviews: bool,
 ) -> (Authentication, Option<&'static str>) {
-    // A badly spaced token is warned about whoever asks: the reference looks at it first, for its own loopback client.
+    // A badly spaced token is warned about in any case: metrics-server reads it first, for its own loopback client.
     let (token, warning) = if reviews { bearer_token(head) } else { (None, None) };
     let mut errors = Vec::new();
     match (&verified.front_proxy, trust.front_proxy()) {
@@ -75,6 +77,7 @@ pub(super) fn with_token(mut errors: Vec<String>, verdict: Verdict) -> Authentic
         Verdict::Known(identity) => return Authentication::Is(recognized(identity)),
         Verdict::Unknown(reason) => format!("bearer token: {reason}"),
         Verdict::Failed(reason) => format!("bearer token: the review failed: {reason}"),
+        Verdict::Busy => return Authentication::Busy,
         Verdict::Allowed | Verdict::Denied(_) => {
             "bearer token: the verdict answers another question".to_owned()
         }

@@ -18,7 +18,6 @@ mod subject;
 mod testing;
 mod trust;
 
-pub use crate::wire::x509::{PublicKey, not_after};
 pub use check::{Check, Step};
 pub use denial::Denial;
 pub use trust::{Peer, Trust};

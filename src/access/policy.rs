@@ -5,7 +5,7 @@
 //! also the key of the verdict cache, so two requests share a verdict only if the cluster would see no difference.
 
 use super::identity::ANONYMOUS;
-use super::review::Question;
+use super::review::{Asked, Question};
 use super::{Identity, Mode, Policy};
 use crate::limits::CACHEABLE_LEN_MAX;
 use crate::wire::request::{RequestInfo, Requirement};
@@ -95,7 +95,10 @@ fn question(user: &Identity, wanted: &RequestInfo<'_>) -> Question {
     }
     spec.member("uid", &user.uid);
     spec.0.push('}');
-    Question::Access { spec: spec.0, cacheable: own_len < CACHEABLE_LEN_MAX }
+    Question {
+        asked: Asked::Access { spec: spec.0, cacheable: own_len < CACHEABLE_LEN_MAX },
+        is_unauthenticated: user.user == ANONYMOUS,
+    }
 }
 
 /// JSON under construction; members add their own commas.

@@ -3,9 +3,19 @@
 use super::Identity;
 use std::fmt;
 
-/// A review to ask. The key of the cache is the whole question (a token only as its keyed hash).
+/// A review to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
+pub struct Question {
+    /// What is asked.
+    pub asked: Asked,
+    /// Asked for a caller who is not authenticated: an anonymous one, or one with a token that was never found valid.
+    /// Such callers can ask without limit, so they get a share of the reviews and are asked last.
+    pub is_unauthenticated: bool,
+}
+
+/// What a review is about. The key of the cache is the whole of it (a token only as its keyed hash).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
     /// TokenReview of a bearer token.
     Token(Secret),
     /// SubjectAccessReview; the value is the `spec` as JSON. `cacheable` is false above 10 000 bytes of request text.
@@ -18,14 +28,10 @@ pub enum Question {
 }
 
 impl Question {
-    /// Asked on behalf of somebody nobody knows yet, who may ask without limit: an unproven token, an anonymous user.
+    /// Whose token is this? Nobody knows yet whether it is valid.
     #[must_use]
-    pub fn is_from_stranger(&self) -> bool {
-        match self {
-            Question::Token(_) => true,
-            // Quotes within names are escaped, so only the member `user` can read like this.
-            Question::Access { spec, .. } => spec.contains("\"user\":\"system:anonymous\""),
-        }
+    pub fn token(token: Secret) -> Question {
+        Question { asked: Asked::Token(token), is_unauthenticated: true }
     }
 }
 
@@ -39,10 +45,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The API server's word, or why there is none.
+/// The API server's verdict, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The token belongs to somebody.
+    /// The token is valid and belongs to this user.
     Known(Identity),
     /// The token is not valid; the text is the API server's.
     Unknown(String),
@@ -52,6 +58,8 @@ pub enum Verdict {
     Denied(String),
     /// The review could not be done; the text is for the body of a 500 (`SubjectAccessReview`) or the log of a 401.
     Failed(String),
+    /// The review was not asked, since too many are under way: the client should try again.
+    Busy,
 }
 
 /// Called once with the verdict, on the reviewer's thread.

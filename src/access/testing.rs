@@ -113,17 +113,17 @@ impl Authority {
 pub(super) struct World {
     pub(super) proxies: Authority,
     pub(super) clients: Authority,
-    pub(super) strangers: Authority,
+    pub(super) foreign: Authority,
     pub(super) intermediate: Authority,
     pub(super) trust: Trust,
 }
 
 pub(super) static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let (proxies, clients, strangers) =
-        (root(&ca("front-proxy-ca")), root(&ca("client-ca")), root(&ca("strange-ca")));
+    let (proxies, clients, foreign) =
+        (root(&ca("front-proxy-ca")), root(&ca("client-ca")), root(&ca("foreign-ca")));
     let intermediate = clients.issue_authority(&ca("sub-ca"));
     let trust = Trust::new(&proxy_settings(&proxies.pem), Some(clients.pem.as_bytes())).unwrap();
-    World { proxies, clients, strangers, intermediate, trust }
+    World { proxies, clients, foreign, intermediate, trust }
 });
 
 /// The settings of a usual cluster.

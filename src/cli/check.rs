@@ -10,6 +10,7 @@ use super::flags::Effect;
 use super::mode::RunMode;
 use crate::access::{FrontProxySettings, Trust};
 use crate::cluster::kubeconfig;
+use crate::net::certificate::CertificateOrigin;
 use crate::net::pem;
 use std::fmt::Write;
 use std::path::Path;
@@ -84,13 +85,10 @@ impl ConfigCheck {
         };
         let _ = writeln!(out, "mode: {mode} ({})", config.mode_reason);
         let _ = writeln!(out, "listen: {}", config.listen);
-        let certificates = &config.certificates;
-        let certificate = match &certificates.cert_dir {
-            _ if !certificates.cert_file.as_os_str().is_empty() => {
-                certificates.cert_file.display().to_string()
-            }
-            Some(directory) => format!("apiserver.crt in {}", directory.display()),
-            None => "self-signed, in memory, new at every start".to_owned(),
+        let certificate = match &config.certificates.origin {
+            CertificateOrigin::Files(certificate, _) => certificate.display().to_string(),
+            CertificateOrigin::Directory(directory) => format!("apiserver.crt in {}", directory.display()),
+            CertificateOrigin::Memory => "self-signed, in memory, new at every start".to_owned(),
         };
         let _ = writeln!(out, "certificate: {certificate}");
     }
@@ -116,8 +114,8 @@ impl ConfigCheck {
             named.push(("kubelet-client-certificate", Named::Pair(certificate, key)));
         }
         let certificates = &config.certificates;
-        if !certificates.cert_file.as_os_str().is_empty() {
-            named.push(("tls-cert-file", Named::Pair(&certificates.cert_file, &certificates.key_file)));
+        if let CertificateOrigin::Files(certificate, key) = &certificates.origin {
+            named.push(("tls-cert-file", Named::Pair(certificate, key)));
         }
         for sni in &certificates.sni {
             named.push(("tls-sni-cert-key", Named::Pair(&sni.certificate, &sni.key)));
@@ -164,7 +162,7 @@ mod tests {
     use super::*;
     use crate::cli::{Command, Surroundings, parse};
     use crate::host::clock;
-    use crate::net::self_signed::Authority;
+    use crate::net::self_signed::SigningAuthority;
 
     fn report(args: &[String]) -> Result<String, String> {
         let words = ["toplet", "check"].map(std::ffi::OsString::from).into_iter();
@@ -181,7 +179,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let at = |name: &str| folder.join(name).display().to_string();
         let now = clock::wall();
-        let authority = Authority::generate(now).unwrap();
+        let authority = SigningAuthority::generate(now).unwrap();
         for name in ["a", "b"] {
             let issued = authority.issue(&["localhost".to_owned()], now).unwrap();
             std::fs::write(at(&format!("{name}.crt")), issued.chain_pem.as_bytes()).unwrap();

@@ -10,9 +10,9 @@ use super::mode::{self, RunMode, Surroundings};
 use super::{effective, rules, value};
 use crate::access::cache::Lifetimes;
 use crate::access::{self, FrontProxySettings, Policy};
-use crate::cluster::authentication;
+use crate::cluster::authentication::TrustSettings;
 use crate::cluster::client::KubeletFlags;
-use crate::net::certificate::{CertificateSettings, SniCertificate};
+use crate::net::certificate::{CertificateOrigin, CertificateSettings, SniCertificate};
 use crate::net::tls::TlsSettings;
 use crate::source::address;
 use crate::store::Capacity;
@@ -63,7 +63,7 @@ pub struct Config {
     /// kubeconfig of the SubjectAccessReview client; `None`: the in-cluster client, or no reviews (host-only).
     pub authorization_kubeconfig: Option<PathBuf>,
     /// Certificate authorities of clients and of the front proxy.
-    pub trust: authentication::Settings,
+    pub trust: TrustSettings,
     /// Who may ask.
     pub policy: Policy,
     /// How long reviews are kept.
@@ -171,6 +171,12 @@ fn kubelet_credentials(flags: &Settled) -> Result<KubeletFlags, StartError> {
 fn certificates(flags: &Settled) -> Result<CertificateSettings, StartError> {
     const SNI: &str = "tls-sni-cert-key";
     rules::serving_pair(flags)?;
+    let origin =
+        match (flags.path("tls-cert-file"), flags.path("tls-private-key-file"), flags.path("cert-dir")) {
+            (Some(certificate), Some(key), _) => CertificateOrigin::Files(certificate, key),
+            (_, _, Some(directory)) => CertificateOrigin::Directory(directory),
+            (_, _, None) => CertificateOrigin::Memory,
+        };
     let sni = |value: &String| {
         SniCertificate::parse(value).ok_or_else(|| {
             let problem = format!("`{value}` is not a certificate file, a comma and a key file");
@@ -178,17 +184,15 @@ fn certificates(flags: &Settled) -> Result<CertificateSettings, StartError> {
         })
     };
     Ok(CertificateSettings {
-        cert_file: PathBuf::from(flags.text("tls-cert-file")),
-        key_file: PathBuf::from(flags.text("tls-private-key-file")),
-        cert_dir: flags.path("cert-dir"),
+        origin,
         sni: flags.repeated(SNI).iter().map(sni).collect::<Result<_, _>>()?,
         names: Vec::new(),
     })
 }
 
-fn trust(flags: &Settled) -> Result<authentication::Settings, StartError> {
+fn trust(flags: &Settled) -> Result<TrustSettings, StartError> {
     let list = |name| flags.read(name, value::list);
-    Ok(authentication::Settings {
+    Ok(TrustSettings {
         skip_lookup: flags.read("authentication-skip-lookup", value::switch)?,
         tolerate_lookup_failure: flags.read("authentication-tolerate-lookup-failure", value::switch)?,
         client_ca_file: flags.path("client-ca-file"),

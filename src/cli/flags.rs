@@ -264,7 +264,7 @@ pub static FLAGS: &[Flag] = &[
     used("requestheader-uid-headers", List, "", Authentication, "The front proxy's UID headers."),
     used("requestheader-username-headers", List, "x-remote-user", Authentication, "The front proxy's user headers."),
 
-    used("authorization-always-allow-paths", List, "/healthz,/readyz,/livez", Authorization, "Paths anyone may GET; a trailing `*` matches any end."),
+    used("authorization-always-allow-paths", List, "/healthz,/readyz,/livez", Authorization, "Paths open to anyone, with any method; a trailing `*` matches any end."),
     used("authorization-kubeconfig", Text, "", Authorization, "kubeconfig for SubjectAccessReviews (default: --kubeconfig)."),
     used("authorization-webhook-cache-authorized-ttl", Duration, "10s", Authorization, "Time a granting review is kept."),
     used("authorization-webhook-cache-unauthorized-ttl", Duration, "10s", Authorization, "Time a refusing review is kept."),

@@ -1,6 +1,7 @@
 use super::*;
 use crate::access;
 use crate::cluster::client::KubeletFlags;
+use crate::net::certificate::CertificateOrigin;
 use crate::net::tls::MinVersion;
 use crate::wire::selector::LabelSelector;
 use std::path::PathBuf;
@@ -36,7 +37,10 @@ fn error(args: &[&str]) -> String {
 }
 
 fn certificate_directory(config: &Config) -> Option<&str> {
-    config.certificates.cert_dir.as_deref().and_then(std::path::Path::to_str)
+    match &config.certificates.origin {
+        CertificateOrigin::Directory(directory) => directory.to_str(),
+        CertificateOrigin::Files(..) | CertificateOrigin::Memory => None,
+    }
 }
 
 /// How many of the kubelet rules and resolution rules are broken.
@@ -239,7 +243,7 @@ fn one_kubeconfig_serves_all_three_clients_unless_others_are_given() {
 fn certificates_come_from_files_then_directory_then_state() {
     let files = ["--tls-cert-file=/c", "--tls-private-key-file=/k", "--cert-dir=/d"];
     let config = in_pod(&files);
-    assert_eq!(config.certificates.cert_file, PathBuf::from("/c"));
+    assert_eq!(config.certificates.origin, CertificateOrigin::Files("/c".into(), "/k".into()));
     assert_eq!(certificate_directory(&config), None);
     assert!(error(&["--tls-cert-file=/c"]).contains("needs --tls-private-key-file"));
     assert!(error(&["--tls-private-key-file=/c"]).contains("needs --tls-cert-file"));

@@ -24,7 +24,7 @@ const PATH: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserve
 
 /// What the flags say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct TrustSettings {
     /// `--authentication-skip-lookup`: flags alone count.
     pub skip_lookup: bool,
     /// `--authentication-tolerate-lookup-failure`: a failed lookup is no warning.
@@ -47,15 +47,15 @@ pub struct Known {
 }
 
 /// The trust in force. Shared: the serving thread reads it, one other thread refreshes it.
-pub struct Authentication {
-    settings: Settings,
+pub struct TrustSource {
+    settings: TrustSettings,
     api: Option<Arc<ApiServer>>,
     trust: Mutex<Arc<Trust>>,
-    progress: Mutex<Progress>,
+    progress: Mutex<LookupProgress>,
 }
 
 #[derive(Default)]
-struct Progress {
+struct LookupProgress {
     /// What the ConfigMap said last, and what the trust in force was made of.
     looked_up: Known,
     in_force: Known,
@@ -64,13 +64,13 @@ struct Progress {
     log: LogOnce,
 }
 
-impl Authentication {
-    /// Trust from the files of the flags; the ConfigMap is read by [`Authentication::refresh`]. Without an API server
+impl TrustSource {
+    /// Trust from the files of the flags; the ConfigMap is read by [`TrustSource::refresh`]. Without an API server
     /// (host-only mode) flags alone count.
     ///
     /// # Errors
     /// Which file cannot be used, and why.
-    pub fn new(settings: Settings, api: Option<Arc<ApiServer>>) -> Result<Authentication, String> {
+    pub fn new(settings: TrustSettings, api: Option<Arc<ApiServer>>) -> Result<TrustSource, String> {
         let api = api.filter(|_| !settings.skip_lookup);
         let in_force = combined(&settings, Known::default())?;
         // Nothing was looked up yet: what cannot be used is from a flag.
@@ -82,13 +82,8 @@ impl Authentication {
             };
             format!("{flag}: {e}")
         })?;
-        let progress = Progress { in_force, ..Progress::default() };
-        Ok(Authentication {
-            settings,
-            api,
-            trust: Mutex::new(Arc::new(trust)),
-            progress: Mutex::new(progress),
-        })
+        let progress = LookupProgress { in_force, ..LookupProgress::default() };
+        Ok(TrustSource { settings, api, trust: Mutex::new(Arc::new(trust)), progress: Mutex::new(progress) })
     }
 
     /// The trust in force; ask again for every request.
@@ -139,7 +134,7 @@ impl Authentication {
         again
     }
 
-    fn put_in_force(&self, progress: &mut Progress) {
+    fn put_in_force(&self, progress: &mut LookupProgress) {
         let made = combined(&self.settings, progress.looked_up.clone()).and_then(|wanted| {
             if wanted == progress.in_force {
                 return Ok(None);
@@ -166,7 +161,7 @@ impl Authentication {
 }
 
 /// The flags laid over what was looked up.
-fn combined(settings: &Settings, looked_up: Known) -> Result<Known, String> {
+fn combined(settings: &TrustSettings, looked_up: Known) -> Result<Known, String> {
     let read = |flag: &str, path: &PathBuf| {
         let bytes = Material::File(path.clone()).read().map_err(|e| format!("{flag}: {e}"))?;
         Ok::<_, String>(bytes.to_vec())

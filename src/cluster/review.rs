@@ -2,14 +2,13 @@
 //!
 //! A bounded queue and one thread; up to three more while questions wait behind a slow one. Each question has one
 //! deadline from the moment it is asked, waiting and retries included, and always gets a verdict. The first thread also
-//! refreshes the trust ([`Authentication`]), which needs no thread of its own then. Tokens are in memory only while they
-//! are asked about, and never in a log. Source: `k8s.io/apiserver` `pkg/util/webhook`, `plugin/pkg/authenticator/token/webhook`.
+//! refreshes the trust ([`TrustSource`]), which needs no thread of its own then. Tokens are never in a log. Source: `k8s.io/apiserver` `pkg/util/webhook`, `plugin/pkg/authenticator/token/webhook`.
 
-use super::authentication::Authentication;
+use super::authentication::TrustSource;
 use super::backoff;
 use super::client::ApiServer;
 use crate::access::Identity;
-use crate::access::review::{Ask, Question, Reply, Verdict};
+use crate::access::review::{Ask, Asked, Question, Reply, Verdict};
 use crate::host::{clock, threads};
 use crate::limits;
 use crate::lock::lock;
@@ -25,13 +24,13 @@ const ACCESS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews?timeout
 
 /// Asks reviews. Cloning shares the queue and the threads.
 #[derive(Clone)]
-pub struct Reviewer(Arc<Shared>);
+pub struct Reviewer(Arc<ReviewQueue>);
 
-struct Shared {
+struct ReviewQueue {
     /// For tokens (`--authentication-kubeconfig`), and for access (`--authorization-kubeconfig`).
     tokens: Arc<ApiServer>,
     access: Arc<ApiServer>,
-    authentication: Arc<Authentication>,
+    authentication: Arc<TrustSource>,
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -41,21 +40,21 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     threads: usize,
     idle: usize,
-    /// The trust is to be looked at now.
+    /// The trust has to be refreshed now.
     look_again: bool,
     stopped: bool,
 }
 
 impl Queue {
-    /// Lines up in order of time, but strangers behind everybody else: a flood of unproven tokens must not make those who
-    /// are known wait for longer than the reviews under way.
+    /// First in, first out, but unauthenticated callers after all others: a flood of unknown tokens must not make
+    /// authenticated callers wait for longer than the reviews under way.
     fn push(&mut self, waiting: Waiting) {
-        let strangers = if waiting.question.is_from_stranger() {
+        let behind = if waiting.question.is_unauthenticated {
             0
         } else {
-            self.waiting.iter().rev().take_while(|one| one.question.is_from_stranger()).count()
+            self.waiting.iter().rev().take_while(|one| one.question.is_unauthenticated).count()
         };
-        self.waiting.insert(self.waiting.len() - strangers, waiting);
+        self.waiting.insert(self.waiting.len() - behind, waiting);
     }
 }
 
@@ -73,10 +72,10 @@ impl Reviewer {
     pub fn start(
         tokens: Arc<ApiServer>,
         access: Arc<ApiServer>,
-        authentication: Arc<Authentication>,
+        authentication: Arc<TrustSource>,
     ) -> std::io::Result<Reviewer> {
         let queue = Mutex::new(Queue { threads: 1, ..Queue::default() });
-        let shared = Arc::new(Shared { tokens, access, authentication, queue, wake: Condvar::new() });
+        let shared = Arc::new(ReviewQueue { tokens, access, authentication, queue, wake: Condvar::new() });
         let first = shared.clone();
         threads::spawn("reviewer", move || first.work(true))?;
         Ok(Reviewer(shared))
@@ -89,10 +88,10 @@ impl Reviewer {
         Box::new(move |question, reply| shared.ask(question, reply))
     }
 
-    /// Has the trust looked at now, and not only when its time has come.
+    /// Refreshes the trust now instead of at the next interval.
     pub fn look_again(&self) {
         self.0.lock().look_again = true;
-        // To all: only the first thread looks.
+        // To all: only the first thread refreshes.
         self.0.wake.notify_all();
     }
 
@@ -110,12 +109,12 @@ impl Reviewer {
     }
 }
 
-impl Shared {
+impl ReviewQueue {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
     }
 
-    fn ask(self: &Arc<Shared>, question: Question, reply: Reply) -> bool {
+    fn ask(self: &Arc<ReviewQueue>, question: Question, reply: Reply) -> bool {
         let deadline = clock::mono() + limits::REVIEW_TIMEOUT;
         let mut queue = self.lock();
         if queue.stopped || queue.waiting.len() >= limits::REVIEW_QUEUE_COUNT {
@@ -168,28 +167,28 @@ impl Shared {
     }
 
     fn review(&self, question: &Question, deadline: Instant) -> Verdict {
-        match question {
-            Question::Token(secret) => {
+        match &question.asked {
+            Asked::Token(secret) => {
                 // Quoted by the JSON library: a token may hold any letter a header may.
                 let token = Zeroizing::new(json::to_string(secret.0.as_str()));
                 let document = Zeroizing::new(format!(
                     "{{\"kind\":\"TokenReview\",\"apiVersion\":\"authentication.k8s.io/v1\",\"spec\":{{\"token\":{}}}}}",
                     token.as_str()
                 ));
-                judge(&self.tokens, TOKENS, &document, deadline, token_verdict)
+                ask_until(&self.tokens, TOKENS, &document, deadline, token_verdict)
             }
-            Question::Access { spec, .. } => {
+            Asked::Access { spec, .. } => {
                 let document = format!(
                     "{{\"kind\":\"SubjectAccessReview\",\"apiVersion\":\"authorization.k8s.io/v1\",\"spec\":{spec}}}"
                 );
-                judge(&self.access, ACCESS, &document, deadline, access_verdict)
+                ask_until(&self.access, ACCESS, &document, deadline, access_verdict)
             }
         }
     }
 }
 
 /// Asks until there is a verdict, the tries are used up, or the time is.
-fn judge(
+fn ask_until(
     api: &ApiServer,
     path: &str,
     document: &str,
@@ -201,7 +200,8 @@ fn judge(
     loop {
         let left = deadline.saturating_duration_since(clock::mono());
         if left.is_zero() {
-            return failed("context deadline exceeded".to_owned());
+            // Only at the first try: later ones are not begun without time for them. It waited in the queue so long.
+            return Verdict::Busy;
         }
         let (error, again) = match api.post(path, document, left) {
             Ok(mut answer) => match read(&mut answer) {
@@ -211,7 +211,7 @@ fn judge(
                 }
                 Ok(body) => {
                     let again = matches!(answer.status, 500 | 504 | 429) || answer.retry_after.is_some();
-                    // The API server's own words stand for themselves.
+                    // The API server's own message needs no prefix.
                     let said = message(&body)
                         .map_or_else(|| failed(format!("status {}", answer.status)), Verdict::Failed);
                     (said, again.then_some(answer.retry_after.unwrap_or_default()))
@@ -248,12 +248,12 @@ struct TokenReview {
 #[derive(Deserialize)]
 struct TokenStatus {
     authenticated: Option<bool>,
-    user: Option<User>,
+    user: Option<ReviewedUser>,
     error: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct User {
+struct ReviewedUser {
     username: Option<String>,
     uid: Option<String>,
     groups: Option<Vec<String>>,
@@ -294,22 +294,22 @@ pub fn access_verdict(body: &str) -> Option<Verdict> {
     let status = json::from_str::<AccessReview>(body).ok()?.status?;
     let denied = status.denied.unwrap_or_default();
     match status.allowed {
-        Some(true) if denied => Some(Verdict::Failed(
-            "webhook subject access review returned both allow and deny response".to_owned(),
-        )),
+        Some(true) if denied => {
+            Some(Verdict::Failed("the API server answered both allowed and denied".to_owned()))
+        }
         Some(true) => Some(Verdict::Allowed),
         _ => Some(Verdict::Denied(status.reason.unwrap_or_default())),
     }
 }
 
 #[derive(Deserialize)]
-struct Status {
+struct ApiStatus {
     message: Option<String>,
 }
 
 /// The message of a `Status`.
 fn message(body: &str) -> Option<String> {
-    json::from_str::<Status>(body).ok()?.message.filter(|m| !m.is_empty())
+    json::from_str::<ApiStatus>(body).ok()?.message.filter(|m| !m.is_empty())
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! The serving certificate: where it comes from, and how it stays valid while the program runs.
 //!
 //! From `--tls-cert-file` and `--tls-private-key-file`; or kept in `--cert-dir` (made there with an own authority, and
-//! made anew 30 days before it ends); or made in memory. `--tls-sni-cert-key` adds pairs for names. Files are looked at
-//! again by [`Certificates::check_reload`]: a pair counts once both files fit, until then the old one serves, and a pair
-//! that never fits is one log line. Kubernetes' symlink swaps show in the time, inode and size of the file behind the path.
+//! renewed 30 days before it expires, or when it is not valid yet because it was made under a clock that was ahead); or
+//! made in memory. `--tls-sni-cert-key` adds pairs for names. Files are looked at again by [`Certificates::check_reload`],
+//! off the serving thread: a pair is served once both files fit, until then the old one, and a pair that never fits is one
+//! log line. Kubernetes' symlink swaps show in the time, inode and size of the file behind the path.
 
-use crate::access::not_after;
 use crate::limits;
 use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::net::pem;
-use crate::net::self_signed::Authority;
+use crate::net::self_signed::SigningAuthority;
 use crate::units::UnixNanos;
+use crate::wire::x509::validity;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fs;
@@ -24,12 +25,8 @@ use std::sync::{Arc, Mutex};
 /// Where the serving certificates come from; flags, checked by [`Certificates::load`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateSettings {
-    /// `--tls-cert-file` and `--tls-private-key-file`; empty when not given. One without the other is an error.
-    pub cert_file: PathBuf,
-    /// See `cert_file`.
-    pub key_file: PathBuf,
-    /// `--cert-dir` (or the state directory); `None` or empty: in memory.
-    pub cert_dir: Option<PathBuf>,
+    /// `--tls-cert-file` with `--tls-private-key-file`, or `--cert-dir` (or the state directory), or memory.
+    pub origin: CertificateOrigin,
     /// More pairs, by server name.
     pub sni: Vec<SniCertificate>,
     /// DNS names and addresses of certificates made here, see [`subject_names`].
@@ -87,7 +84,7 @@ pub fn subject_names(
     names
 }
 
-/// The pairs in force; shared by all handshakes and whoever calls [`Certificates::check_reload`].
+/// The pairs in force; shared by all handshakes and the thread that calls [`Certificates::check_reload`].
 #[derive(Debug)]
 pub struct Certificates {
     names: Vec<String>,
@@ -106,23 +103,28 @@ struct Pair {
 /// What to look at again for one pair.
 #[derive(Debug)]
 struct Watch {
-    origin: Origin,
+    origin: CertificateOrigin,
     /// The files when they were last loaded.
-    loaded: Option<Stamp>,
+    loaded: Option<PairStamp>,
     /// The files when they were last found unfit.
-    unfit: Option<Option<Stamp>>,
+    unfit: Option<Option<PairStamp>>,
     log: LogOnce,
 }
 
-#[derive(Debug)]
-enum Origin {
+/// Where a pair comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CertificateOrigin {
+    /// Certificate chain and private key, read again when they change.
     Files(PathBuf, PathBuf),
+    /// Kept in this directory, and made there when it has none.
     Directory(PathBuf),
+    /// Made at the start, and kept in memory.
+    #[default]
     Memory,
 }
 
 /// The state of both files.
-type Stamp = [pem::Stamp; 2];
+type PairStamp = [pem::Stamp; 2];
 
 impl Certificates {
     /// Loads or makes every pair.
@@ -131,25 +133,28 @@ impl Certificates {
     pub fn load(settings: &CertificateSettings, now: UnixNanos) -> Result<Arc<Certificates>, String> {
         let mut pairs = Vec::new();
         let mut watches = Vec::new();
-        let default = default_origin(settings)?;
+        let default = settings.origin.clone();
         let origins = std::iter::once((default, Vec::new())).chain(
             settings
                 .sni
                 .iter()
-                .map(|s| (Origin::Files(s.certificate.clone(), s.key.clone()), s.names.clone())),
+                .map(|s| (CertificateOrigin::Files(s.certificate.clone(), s.key.clone()), s.names.clone())),
         );
         for (origin, domains) in origins {
             let loaded = stamp(&origin);
             let flag = if pairs.is_empty() { "--tls-cert-file" } else { "--tls-sni-cert-key" };
             let key = open(&origin, &settings.names, now).map_err(|error| match origin {
-                Origin::Files(..) => format!("{flag}: {error}"),
-                Origin::Directory(_) | Origin::Memory => error,
+                CertificateOrigin::Files(..) => format!("{flag}: {error}"),
+                CertificateOrigin::Directory(_) | CertificateOrigin::Memory => error,
             })?;
             let key = Arc::new(key);
             // A directory's files may have been made just now.
-            let loaded = if matches!(origin, Origin::Directory(_)) { stamp(&origin) } else { loaded };
+            let loaded =
+                if matches!(origin, CertificateOrigin::Directory(_)) { stamp(&origin) } else { loaded };
+            let watch = Watch { origin, loaded, unfit: None, log: LogOnce::new() };
+            watch.warn_of_expiry(&key, now);
             pairs.push(Pair { key, domains });
-            watches.push(Watch { origin, loaded, unfit: None, log: LogOnce::new() });
+            watches.push(watch);
         }
         Ok(Arc::new(Certificates {
             names: settings.names.clone(),
@@ -158,44 +163,50 @@ impl Certificates {
         }))
     }
 
-    /// Looks at the files again, and makes certificates that end soon anew. Cheap when nothing changed: two `stat` calls
-    /// a pair. Call it every `limits::CREDENTIAL_LOOK_INTERVAL`.
+    /// Looks at the files again, renews certificates made here that expire soon, and warns about others that do. Cheap when
+    /// nothing changed: two `stat` calls a pair. Call it every `limits::CREDENTIAL_LOOK_INTERVAL`.
     pub fn check_reload(&self, now: UnixNanos) {
         let mut watches = lock(&self.watches);
         for (index, watch) in watches.iter_mut().enumerate() {
-            if let Some(key) = watch.reload().or_else(|| self.renew(index, watch, now)) {
-                let mut pairs = lock(&self.pairs);
-                if let Some(pair) = pairs.get_mut(index) {
-                    pair.key = Arc::new(key);
-                }
+            let Some(serving) = self.key(index) else { continue };
+            let reloaded = watch.reload(&serving);
+            let current = reloaded.as_ref().unwrap_or(&serving);
+            let new = if must_renew(current, now) {
+                self.renew(watch, now).or(reloaded.clone())
+            } else {
+                reloaded.clone()
+            };
+            watch.warn_of_expiry(new.as_deref().unwrap_or(&serving), now);
+            if let (Some(new), Some(pair)) = (new, lock(&self.pairs).get_mut(index)) {
+                pair.key = new;
             }
         }
     }
 
-    /// Renews a pair that was made here and expires soon.
-    fn renew(&self, index: usize, watch: &mut Watch, now: UnixNanos) -> Option<CertifiedKey> {
-        let serving = self.key(index)?;
+    /// Makes a new pair for one that was made here and is not valid for long enough.
+    fn renew(&self, watch: &mut Watch, now: UnixNanos) -> Option<Arc<CertifiedKey>> {
         let made = match &watch.origin {
-            Origin::Files(..) => return None,
-            _ if !ends_soon(&serving, now) => return None,
-            Origin::Directory(directory) => {
+            CertificateOrigin::Files(..) => return None,
+            CertificateOrigin::Directory(directory) => {
                 make_in(directory, &self.names, now).or_else(|error| match watch.loaded {
                     // The pair in use could not be kept there either.
                     None => make(&self.names, now),
                     Some(_) => Err(error),
                 })
             }
-            Origin::Memory => make(&self.names, now),
+            CertificateOrigin::Memory => make(&self.names, now),
         };
         match made {
             Ok(key) => {
                 log::info!("serving certificate renewed before expiry");
                 watch.loaded = stamp(&watch.origin);
                 watch.log.forget("renewal");
-                Some(key)
+                Some(Arc::new(key))
             }
             Err(error) => {
-                let message = format_args!("serving certificate expires soon and cannot be renewed: {error}");
+                let message = format_args!(
+                    "serving certificate expires soon or is not valid yet, and cannot be renewed: {error}"
+                );
                 watch.log.problem(log::Level::Error, "renewal", &error, message);
                 None
             }
@@ -236,9 +247,26 @@ impl Pair {
 }
 
 impl Watch {
+    /// Warns once about a pair from files that expires soon; one made here is renewed instead.
+    fn warn_of_expiry(&self, serving: &CertifiedKey, now: UnixNanos) {
+        let CertificateOrigin::Files(certificate, _) = &self.origin else { return };
+        let Some((_, end)) = serving.cert.first().and_then(|leaf| validity(leaf)) else { return };
+        if !expires_soon(end, now) {
+            self.log.forget("expiry");
+            return;
+        }
+        let message = format_args!(
+            "serving certificate {} {}: replace the file, it is reloaded by itself",
+            certificate.display(),
+            expiry_text(end, now)
+        );
+        let has_expired = seconds_left(end, now) < 0;
+        self.log.problem(log::Level::Warn, "expiry", has_expired, message);
+    }
+
     /// Loads files that changed since they were loaded. Unusable ones are logged at the second look: the writer may be
     /// between the two files at the first.
-    fn reload(&mut self) -> Option<CertifiedKey> {
+    fn reload(&mut self, serving: &CertifiedKey) -> Option<Arc<CertifiedKey>> {
         let found = stamp(&self.origin);
         if found == self.loaded {
             self.unfit = None;
@@ -248,11 +276,15 @@ impl Watch {
         let (certificate, key) = paths(&self.origin)?;
         match pem::load_pair(&certificate, &key) {
             Ok(pair) => {
-                log::info!("reloaded the serving certificate {}", certificate.display());
                 self.loaded = found;
                 self.unfit = None;
                 self.log.forget("reload");
-                Some(pair)
+                // The same chain has the same key: the files were written again, or a link was swapped.
+                if pair.cert == serving.cert {
+                    return None;
+                }
+                log::info!("reloaded the serving certificate {}", certificate.display());
+                Some(Arc::new(pair))
             }
             Err(error) => {
                 if self.unfit.replace(found) == Some(found) {
@@ -267,43 +299,32 @@ impl Watch {
     }
 }
 
-fn default_origin(settings: &CertificateSettings) -> Result<Origin, String> {
-    let (cert, key) = (&settings.cert_file, &settings.key_file);
-    match (cert.as_os_str().is_empty(), key.as_os_str().is_empty()) {
-        (false, false) => Ok(Origin::Files(cert.clone(), key.clone())),
-        (false, true) => Err("--tls-cert-file needs --tls-private-key-file beside it".to_string()),
-        (true, false) => Err("--tls-private-key-file needs --tls-cert-file beside it".to_string()),
-        (true, true) => Ok(match &settings.cert_dir {
-            Some(directory) if !directory.as_os_str().is_empty() => Origin::Directory(directory.clone()),
-            _ => Origin::Memory,
-        }),
-    }
-}
-
-fn paths(origin: &Origin) -> Option<(PathBuf, PathBuf)> {
+fn paths(origin: &CertificateOrigin) -> Option<(PathBuf, PathBuf)> {
     match origin {
-        Origin::Files(certificate, key) => Some((certificate.clone(), key.clone())),
-        Origin::Directory(directory) => {
+        CertificateOrigin::Files(certificate, key) => Some((certificate.clone(), key.clone())),
+        CertificateOrigin::Directory(directory) => {
             Some((directory.join("apiserver.crt"), directory.join("apiserver.key")))
         }
-        Origin::Memory => None,
+        CertificateOrigin::Memory => None,
     }
 }
 
 /// `None` while a file is missing.
-fn stamp(origin: &Origin) -> Option<Stamp> {
+fn stamp(origin: &CertificateOrigin) -> Option<PairStamp> {
     let (certificate, key) = paths(origin)?;
     Some([pem::stamp(&certificate)?, pem::stamp(&key)?])
 }
 
-fn open(origin: &Origin, names: &[String], now: UnixNanos) -> Result<CertifiedKey, String> {
+fn open(origin: &CertificateOrigin, names: &[String], now: UnixNanos) -> Result<CertifiedKey, String> {
     match origin {
-        Origin::Files(certificate, key) => pem::load_pair(certificate, key),
-        Origin::Memory => make(names, now),
-        Origin::Directory(directory) => match load_from(directory) {
-            Ok(pair) if !ends_soon(&pair, now) => Ok(pair),
+        CertificateOrigin::Files(certificate, key) => pem::load_pair(certificate, key),
+        CertificateOrigin::Memory => make(names, now),
+        CertificateOrigin::Directory(directory) => match load_from(directory) {
+            Ok(pair) if !must_renew(&pair, now) => Ok(pair),
             Ok(pair) => make_in(directory, names, now).or_else(|error| {
-                log::error!("serving certificate expires soon and cannot be renewed: {error}");
+                log::error!(
+                    "serving certificate expires soon or is not valid yet, and cannot be renewed: {error}"
+                );
                 Ok(pair)
             }),
             Err(_) => make_in(directory, names, now).or_else(|error| {
@@ -318,24 +339,42 @@ fn load_from(directory: &Path) -> Result<CertifiedKey, String> {
     pem::load_pair(&directory.join("apiserver.crt"), &directory.join("apiserver.key"))
 }
 
-fn ends_soon(pair: &CertifiedKey, now: UnixNanos) -> bool {
-    let rest = i64::try_from(limits::CERTIFICATE_RENEW_BEFORE.as_secs()).unwrap_or(i64::MAX);
-    let end = pair.cert.first().and_then(|leaf| not_after(leaf));
-    end.is_none_or(|end| end.seconds().saturating_sub(now.seconds()) < rest)
+/// Whether a pair expires soon, or is not valid yet: made under a clock that was ahead, it could be so for years.
+fn must_renew(pair: &CertifiedKey, now: UnixNanos) -> bool {
+    let validity = pair.cert.first().and_then(|leaf| validity(leaf));
+    validity.is_none_or(|(start, end)| now < start || expires_soon(end, now))
+}
+
+/// Whether less than [`limits::CERTIFICATE_RENEW_BEFORE`] is left.
+pub(super) fn expires_soon(end: UnixNanos, now: UnixNanos) -> bool {
+    seconds_left(end, now) < limits::CERTIFICATE_RENEW_BEFORE.as_secs().cast_signed()
+}
+
+/// Seconds until `end`; negative after it.
+pub(super) fn seconds_left(end: UnixNanos, now: UnixNanos) -> i64 {
+    end.seconds().saturating_sub(now.seconds())
+}
+
+/// "expires in 12 days" or "has expired".
+pub(super) fn expiry_text(end: UnixNanos, now: UnixNanos) -> String {
+    match seconds_left(end, now) {
+        left if left < 0 => "has expired".to_owned(),
+        left => format!("expires in {} days", left / 86_400),
+    }
 }
 
 fn make(names: &[String], now: UnixNanos) -> Result<CertifiedKey, String> {
-    let issued = Authority::generate(now)?.issue(names, now)?;
+    let issued = SigningAuthority::generate(now)?.issue(names, now)?;
     pem::parse_pair(issued.chain_pem.as_bytes(), issued.key_pem.as_bytes())
 }
 
-/// Makes a pair in a directory, and before it the authority when there is none that lives long enough.
+/// Makes a pair in a directory, and before it the authority when there is none that is valid for long enough.
 fn make_in(directory: &Path, names: &[String], now: UnixNanos) -> Result<CertifiedKey, String> {
     fs::create_dir_all(directory).map_err(|e| format!("--cert-dir {}: {e}", directory.display()))?;
     let authority = match authority_in(directory, now) {
         Some(authority) => authority,
         None => {
-            let authority = Authority::generate(now)?;
+            let authority = SigningAuthority::generate(now)?;
             write(&directory.join("ca.key"), authority.key_pem().as_bytes(), 0o600)?;
             write(&directory.join("ca.crt"), authority.pem.as_bytes(), 0o644)?;
             authority
@@ -347,18 +386,18 @@ fn make_in(directory: &Path, names: &[String], now: UnixNanos) -> Result<Certifi
     load_from(directory)
 }
 
-/// The directory's authority, if its files are whole, belong together and outlive a new certificate.
-fn authority_in(directory: &Path, now: UnixNanos) -> Option<Authority> {
+/// The directory's authority, if its files are whole and belong together, and it is valid and outlives a new certificate.
+fn authority_in(directory: &Path, now: UnixNanos) -> Option<SigningAuthority> {
     let (certificate, key) = (directory.join("ca.crt"), directory.join("ca.key"));
     let pair = pem::load_pair(&certificate, &key).ok()?;
     let der = pair.cert.first()?.to_vec();
-    let life = i64::try_from(limits::CERTIFICATE_LIFE.as_secs()).ok()?;
-    if not_after(&der)?.seconds().saturating_sub(now.seconds()) <= life {
+    let (start, end) = validity(&der)?;
+    if now < start || seconds_left(end, now) <= limits::CERTIFICATE_LIFE.as_secs().cast_signed() {
         return None;
     }
     let pem = String::from_utf8(pem::read(&certificate).ok()?.to_vec()).ok()?;
     let key = pem::read(&key).ok()?;
-    Authority::from_parts(der, pem, std::str::from_utf8(&key).ok()?).ok()
+    SigningAuthority::from_parts(der, pem, std::str::from_utf8(&key).ok()?).ok()
 }
 
 /// Writes beside the file and renames, so that nobody reads half a file.

@@ -1,7 +1,7 @@
 //! Certificates made here: a small authority, and the serving pairs it signs. The one file that names rcgen.
 //!
 //! The authority lives longer than the pairs, so a `caBundle` taken from its `ca.crt` stays valid when a pair is made
-//! anew. Its subject is always the same, and its key alone decides which pairs it can sign. Keys are P-256.
+//! again. Its subject is always the same, and its key alone decides which pairs it can sign. Keys are P-256.
 
 use crate::limits;
 use crate::units::UnixNanos;
@@ -12,7 +12,7 @@ use rcgen::{
 use std::time::Duration;
 
 /// An authority: its certificate, and the key that signs.
-pub struct Authority {
+pub struct SigningAuthority {
     /// Certificate as DER.
     pub der: Vec<u8>,
     /// Certificate as PEM.
@@ -20,7 +20,7 @@ pub struct Authority {
     key: KeyPair,
 }
 
-/// A certificate signed by an [`Authority`], and its key.
+/// A certificate signed by an [`SigningAuthority`], and its key.
 pub struct Issued {
     /// Certificate as DER.
     pub der: Vec<u8>,
@@ -30,21 +30,21 @@ pub struct Issued {
     pub key_pem: zeroize::Zeroizing<String>,
 }
 
-impl Authority {
+impl SigningAuthority {
     /// A new authority, valid for `limits::AUTHORITY_LIFE`.
     /// # Errors
     /// The operating system gives no random bytes.
-    pub fn generate(now: UnixNanos) -> Result<Authority, String> {
+    pub fn generate(now: UnixNanos) -> Result<SigningAuthority, String> {
         let key = KeyPair::generate().map_err(describe)?;
         let certificate = authority_params(now).self_signed(&key).map_err(describe)?;
-        Ok(Authority { der: certificate.der().to_vec(), pem: certificate.pem(), key })
+        Ok(SigningAuthority { der: certificate.der().to_vec(), pem: certificate.pem(), key })
     }
 
-    /// An authority from what [`Authority::generate`] made earlier. That both belong together is the caller's to check.
+    /// An authority from what [`SigningAuthority::generate`] made earlier. That both belong together is the caller's to check.
     /// # Errors
     /// The key is no PKCS8 key in PEM.
-    pub fn from_parts(der: Vec<u8>, pem: String, key_pem: &str) -> Result<Authority, String> {
-        Ok(Authority { der, pem, key: KeyPair::from_pem(key_pem).map_err(describe)? })
+    pub fn from_parts(der: Vec<u8>, pem: String, key_pem: &str) -> Result<SigningAuthority, String> {
+        Ok(SigningAuthority { der, pem, key: KeyPair::from_pem(key_pem).map_err(describe)? })
     }
 
     /// The private key as PEM.

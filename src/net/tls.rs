@@ -1,7 +1,7 @@
 //! TLS of the server side: one configuration for the life of the process, and the crypto provider both sides share.
 //!
 //! A client certificate is asked for, never required, and any is let through the handshake, as long as the peer proves
-//! that it holds the key: whom it stands for is judged for every request in `access`, so a change of trust, an expired
+//! that it holds the key: the user is evaluated for every request in `access`, so a change of trust, an expired
 //! certificate or a resumed session never leaves an old identity behind. The serving pair is looked up for every
 //! handshake (`certificate`), so a reload needs no new configuration either. Refused: TLS below 1.2, an ALPN offer
 //! without `http/1.1`, certificate chains beyond `limits::CLIENT_CHAIN_LEN_MAX`. Memory: at most
@@ -10,8 +10,8 @@
 //! offers `h2` alone is refused. Gain: no second protocol, and a fraction of the memory for a connection.
 //! Flag values and their meaning are those of Kubernetes' `k8s.io/component-base/cli/flag` (Go's names).
 
-use crate::access::PublicKey;
 use crate::limits;
+use crate::wire::x509::PublicKey;
 use rustls::DigitallySignedStruct;
 use rustls::SignatureScheme;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -31,11 +31,21 @@ pub fn provider() -> Arc<CryptoProvider> {
     PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())).clone()
 }
 
-/// Fills `out` with random bytes of the operating system; zeros are left where it has none.
+/// Whether the operating system gives random bytes: asked at the start, since nothing can be served without.
+/// # Errors
+/// It does not.
+pub fn check_random() -> Result<(), String> {
+    provider()
+        .secure_random
+        .fill(&mut [0; 8])
+        .map_err(|_| "the operating system gives no random bytes (getrandom)".to_owned())
+}
+
+/// Fills `out` with random bytes of the operating system.
+/// # Panics
+/// It gives none, although it did at the start ([`check_random`]): Linux never does that, and a key of zeros would be worse.
 pub fn random(out: &mut [u8]) {
-    if provider().secure_random.fill(out).is_err() {
-        log::error!("the operating system gives no random bytes; Audit-Ids are not unique until it does");
-    }
+    assert!(provider().secure_random.fill(out).is_ok(), "the operating system stopped giving random bytes");
 }
 
 /// Lowest protocol version, `--tls-min-version`.
@@ -71,10 +81,10 @@ pub fn min_version(text: &str) -> Result<MinVersion, String> {
 }
 
 /// One row of Go's list of cipher suites.
-struct GoSuite(&'static str, Kind);
+struct GoSuite(&'static str, SuiteKind);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SuiteKind {
     /// TLS 1.2, ours.
     Spoken(CipherSuite),
     /// TLS 1.3: always on, named for completeness.
@@ -84,7 +94,7 @@ enum Kind {
 }
 
 const fn spoken(name: &'static str, suite: CipherSuite) -> GoSuite {
-    GoSuite(name, Kind::Spoken(suite))
+    GoSuite(name, SuiteKind::Spoken(suite))
 }
 
 use CipherSuite as S;
@@ -98,25 +108,25 @@ static GO_SUITES: [GoSuite; 27] = [
     spoken("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", S::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
     spoken("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", S::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
     spoken("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", S::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
-    GoSuite("TLS_AES_128_GCM_SHA256", Kind::Tls13),
-    GoSuite("TLS_AES_256_GCM_SHA384", Kind::Tls13),
-    GoSuite("TLS_CHACHA20_POLY1305_SHA256", Kind::Tls13),
-    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", Kind::Weak),
-    GoSuite("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", Kind::Weak),
-    GoSuite("TLS_ECDHE_ECDSA_WITH_RC4_128_SHA", Kind::Weak),
-    GoSuite("TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_ECDHE_RSA_WITH_RC4_128_SHA", Kind::Weak),
-    GoSuite("TLS_RSA_WITH_3DES_EDE_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_RSA_WITH_AES_128_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_RSA_WITH_AES_128_CBC_SHA256", Kind::Weak),
-    GoSuite("TLS_RSA_WITH_AES_128_GCM_SHA256", Kind::Weak),
-    GoSuite("TLS_RSA_WITH_AES_256_CBC_SHA", Kind::Weak),
-    GoSuite("TLS_RSA_WITH_AES_256_GCM_SHA384", Kind::Weak),
-    GoSuite("TLS_RSA_WITH_RC4_128_SHA", Kind::Weak),
+    GoSuite("TLS_AES_128_GCM_SHA256", SuiteKind::Tls13),
+    GoSuite("TLS_AES_256_GCM_SHA384", SuiteKind::Tls13),
+    GoSuite("TLS_CHACHA20_POLY1305_SHA256", SuiteKind::Tls13),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_ECDSA_WITH_RC4_128_SHA", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_ECDHE_RSA_WITH_RC4_128_SHA", SuiteKind::Weak),
+    GoSuite("TLS_RSA_WITH_3DES_EDE_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_128_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_128_CBC_SHA256", SuiteKind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_128_GCM_SHA256", SuiteKind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_256_CBC_SHA", SuiteKind::Weak),
+    GoSuite("TLS_RSA_WITH_AES_256_GCM_SHA384", SuiteKind::Weak),
+    GoSuite("TLS_RSA_WITH_RC4_128_SHA", SuiteKind::Weak),
 ];
 
 /// The TLS 1.2 suites that `names` allow; weak ones are warned about and left out.
@@ -124,9 +134,9 @@ fn allowed_suites(names: &[String]) -> Result<Vec<CipherSuite>, String> {
     let mut allowed = Vec::new();
     for name in names {
         match GO_SUITES.iter().find(|suite| suite.0 == name).map(|suite| suite.1) {
-            Some(Kind::Spoken(suite)) => allowed.push(suite),
-            Some(Kind::Tls13) => {}
-            Some(Kind::Weak) => log::warn!(
+            Some(SuiteKind::Spoken(suite)) => allowed.push(suite),
+            Some(SuiteKind::Tls13) => {}
+            Some(SuiteKind::Weak) => log::warn!(
                 "--tls-cipher-suites: {name} is insecure and not offered; leave it out of the list to silence this"
             ),
             None => return Err(unknown_suite(name)),
@@ -144,7 +154,7 @@ pub fn known_suites(names: &[String]) -> Result<(), String> {
 }
 
 fn unknown_suite(name: &str) -> String {
-    let valid: Vec<&str> = GO_SUITES.iter().filter(|s| s.1 != Kind::Weak).map(|s| s.0).collect();
+    let valid: Vec<&str> = GO_SUITES.iter().filter(|s| s.1 != SuiteKind::Weak).map(|s| s.0).collect();
     format!("--tls-cipher-suites: unknown cipher suite {name:?}; valid names: {}", valid.join(", "))
 }
 
@@ -242,7 +252,7 @@ impl ClientCertVerifier for AnyClient {
 }
 
 /// The key whose possession a peer proves. Read here, and not by the TLS library from the whole certificate: that refuses
-/// old versions and unknown critical extensions, which are for each request to judge.
+/// old versions and unknown critical extensions, which are evaluated for each request.
 fn public_key<'a>(leaf: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Error> {
     PublicKey::of(leaf).ok_or_else(|| CertificateError::BadEncoding.into())
 }

@@ -6,7 +6,7 @@
 use super::shared::{SharedState, poll};
 use crate::access::review::Ask;
 use crate::cli::{Config, RunMode};
-use crate::cluster::authentication::Authentication;
+use crate::cluster::authentication::TrustSource;
 use crate::cluster::client::{self, ApiServer};
 use crate::cluster::kubeconfig;
 use crate::cluster::review::Reviewer;
@@ -83,7 +83,7 @@ impl Clients {
         self,
         config: &Config,
         shared: &SharedState,
-        authentication: Arc<Authentication>,
+        authentication: Arc<TrustSource>,
     ) -> Result<(ClusterThreads, Poller), String> {
         let Clients { inventory, tokens, permissions, kubelets, rules } = self;
         let thread = |e: std::io::Error| format!("no thread: {e}");

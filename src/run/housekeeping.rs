@@ -2,12 +2,13 @@
 //!
 //! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
 
-use crate::cluster::authentication::Authentication;
+use crate::cluster::authentication::TrustSource;
 use crate::cluster::review::Reviewer;
 use crate::host::signals::{Signal, Signals};
 use crate::host::{allocator, clock, memory, systemd};
 use crate::limits;
 use crate::lock::lock;
+use crate::net::certificate::Certificates;
 use crate::poller::Poller;
 use crate::serve::Stopper;
 use crate::store::Store;
@@ -24,8 +25,10 @@ pub struct Housekeeping {
     /// Read by `/readyz`: set before the server begins to stop.
     pub stopping: Arc<AtomicBool>,
     /// Refreshed here only without a cluster; with one the reviewer does it.
-    pub authentication: Option<Arc<Authentication>>,
-    /// Told when the trust is to be looked at again.
+    pub authentication: Option<Arc<TrustSource>>,
+    /// Reloaded and renewed here: the serving thread reads no file.
+    pub certificates: Arc<Certificates>,
+    /// Told when the trust has to be refreshed.
     pub reviewer: Option<Reviewer>,
     /// Whether scraping moves on.
     pub poller: Poller,
@@ -67,6 +70,7 @@ impl Housekeeping {
             if let Some(authentication) = self.authentication.as_ref().filter(|_| now >= refresh_at) {
                 refresh_at = now + authentication.refresh();
             }
+            self.certificates.check_reload(clock::wall());
             if watchdog.is_some() && self.moves_on(now) {
                 systemd::alive();
             }

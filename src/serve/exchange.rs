@@ -6,12 +6,12 @@
 //! and are rendered here, once.
 
 use crate::access::cache::{Begin, Lifetimes, Reviews, Ticket};
-use crate::access::review::{Ask, Question, Verdict};
+use crate::access::review::{Ask, Asked, Question, Verdict};
 use crate::access::{Check, Denial, Peer, Policy, Step};
 use crate::api::answer::{Answer, Body};
 use crate::api::status::Status;
 use crate::api::{self, Context, Settings, Vitals, encode_status};
-use crate::cluster::authentication::Authentication;
+use crate::cluster::authentication::TrustSource;
 use crate::counters::Counters;
 use crate::host::clock;
 use crate::limits;
@@ -35,7 +35,7 @@ pub struct App {
     /// What the API knows of the configuration.
     pub settings: Settings,
     /// Whom to trust; asked for every request, so that a rotated CA is in force with the next one.
-    pub authentication: Arc<Authentication>,
+    pub authentication: Arc<TrustSource>,
     /// Policy from flags.
     pub policy: Policy,
     /// How long verdicts count.
@@ -196,18 +196,18 @@ impl RequestHandler {
     /// The verdict on a question; `None` when it did not come in time.
     async fn review(&self, question: Question, until: Instant) -> Option<Verdict> {
         let (waiter, verdict) = smol::channel::bounded(1);
-        let kind = match question {
-            Question::Token(_) => "token",
-            Question::Access { .. } => "access",
+        let kind = match question.asked {
+            Asked::Token(_) => "token",
+            Asked::Access { .. } => "access",
         };
-        let begun = self.reviews.borrow_mut().begin(&question, waiter, clock::mono());
+        let begun = self.reviews.borrow_mut().begin(question, waiter, clock::mono());
         match begun {
             Begin::Answer(verdict, _) => {
-                self.app.metrics.review(kind, "cached");
+                self.app.metrics.review(kind, if verdict == Verdict::Busy { "refused" } else { "cached" });
                 return Some(verdict);
             }
             Begin::Wait => self.app.metrics.review(kind, "joined"),
-            Begin::Ask(ticket) => {
+            Begin::Ask(ticket, question) => {
                 let asked = self.ask(question, ticket);
                 self.app.metrics.review(kind, if asked { "asked" } else { "refused" });
             }
@@ -233,7 +233,7 @@ impl RequestHandler {
         });
         let taken = ask(question, reply);
         if !taken {
-            self.finish(ticket, Verdict::Failed("too many reviews are waiting".to_string()));
+            self.finish(ticket, Verdict::Busy);
         }
         taken
     }
@@ -256,6 +256,7 @@ fn status_of(denial: &Denial) -> Status {
         Denial::Forbidden(it) => Status::forbidden(&it.group, &it.resource, &it.name, &it.to_string()),
         Denial::Impersonation => Status::forbidden("", "", "", &denial.to_string()),
         Denial::ReviewFailed(error) => Status::internal(format!("the review failed: {error}")),
+        Denial::Busy => Status::too_many_requests(),
     }
 }
 

@@ -67,14 +67,6 @@ pub async fn sweep(server: Rc<Server>) {
     }
 }
 
-/// Renews the serving certificate until the server stops.
-pub async fn keep_certificates(server: Rc<Server>) {
-    loop {
-        Timer::after(limits::CREDENTIAL_LOOK_INTERVAL).await;
-        server.certificates.check_reload(clock::wall());
-    }
-}
-
 /// Waits for the stop and carries it out. `close` is called when the listeners must go.
 pub async fn stop(server: Rc<Server>, signal: Receiver<()>, delay: Duration, close: impl FnOnce()) {
     let _ = signal.recv().await;

@@ -18,7 +18,6 @@ pub use exchange::App;
 
 use crate::host::socket as socket_options;
 use crate::limits;
-use crate::net::certificate::Certificates;
 use crate::net::tls::ServerConfig;
 use exchange::RequestHandler;
 use inbox::Allowance;
@@ -36,10 +35,8 @@ use std::time::Duration;
 pub struct Options {
     /// Bound listeners.
     pub listeners: Vec<TcpListener>,
-    /// From `net::tls::server_config`, with `certificates` as its resolver.
+    /// From `net::tls::server_config`.
     pub tls: Arc<ServerConfig>,
-    /// The serving certificates, looked after while serving.
-    pub certificates: Arc<Certificates>,
     /// `--shutdown-delay-duration`.
     pub shutdown_delay: Duration,
     /// Connections at once; `limits::CONNECTIONS_MAX` unless a flag says otherwise.
@@ -74,7 +71,6 @@ struct Server {
     slots: Slots,
     allowance: Allowance,
     tls: Arc<ServerConfig>,
-    certificates: Arc<Certificates>,
     /// Told when a connection opens.
     opened: (Sender<()>, Receiver<()>),
     stopping: Cell<bool>,
@@ -97,7 +93,6 @@ pub fn run(options: Options, app: App, signal: StopSignal) -> io::Result<()> {
         slots: Slots::new(options.connections_max, metrics),
         allowance: Allowance::new(limits::HEAD_LEN_SHARED),
         tls: options.tls,
-        certificates: options.certificates,
         opened: smol::channel::bounded(1),
         stopping: Cell::new(false),
     });
@@ -107,7 +102,6 @@ pub fn run(options: Options, app: App, signal: StopSignal) -> io::Result<()> {
         .map(|listener| executor.spawn(listener::accept(server.clone(), executor.clone(), Rc::new(listener))))
         .collect();
     executor.spawn(listener::sweep(server.clone())).detach();
-    executor.spawn(listener::keep_certificates(server.clone())).detach();
     let delivering = server.clone();
     executor.spawn(async move { delivering.handler.deliver().await }).detach();
     // A dropped task is cancelled, and its listener closed.

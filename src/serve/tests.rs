@@ -10,12 +10,12 @@ use crate::access::Policy;
 use crate::access::cache::Lifetimes;
 use crate::api::answer::{Answer, Body, Pieces, Progress};
 use crate::api::{Settings, Vitals};
-use crate::cluster::authentication::{self, Authentication};
+use crate::cluster::authentication::{TrustSettings, TrustSource};
 use crate::counters::Counters;
 use crate::host::clock;
 use crate::net::certificate::{CertificateSettings, Certificates};
 use crate::net::credentials::BelieveAnybody;
-use crate::net::self_signed::Authority;
+use crate::net::self_signed::SigningAuthority;
 use crate::net::tls::{self, TlsSettings};
 use crate::store::{Capacity, Store};
 use crate::units::Window;
@@ -48,8 +48,7 @@ impl Running {
             let certificates = Certificates::load(&settings, clock::wall()).unwrap();
             let options = Options {
                 listeners: vec![listener],
-                tls: tls::server_config(&TlsSettings::default(), certificates.clone()).unwrap(),
-                certificates,
+                tls: tls::server_config(&TlsSettings::default(), certificates).unwrap(),
                 shutdown_delay: Duration::ZERO,
                 connections_max,
             };
@@ -94,7 +93,7 @@ pub(super) fn app() -> App {
             server_address: "127.0.0.1:4443".into(),
             resolution,
         },
-        authentication: Arc::new(Authentication::new(authentication::Settings::default(), None).unwrap()),
+        authentication: Arc::new(TrustSource::new(TrustSettings::default(), None).unwrap()),
         policy: Policy::default(),
         lifetimes: Lifetimes { token: zero, allowed: zero, denied: zero },
         ask: None,

@@ -1,6 +1,6 @@
 //! A walk over one X.509 certificate in DER: the few fields that decide about trust, and nothing else.
 //!
-//! webpki judges chains; this reads what webpki does not show (validity, extended key usage, basic constraints, the
+//! webpki verifies chains; this reads what webpki does not show (validity, extended key usage, basic constraints, the
 //! subject) or does not look at (key usage, the validity of an anchor). Every byte is read through one bounds-checked
 //! reader: any byte string gives the fields or `None`, without a panic and without memory of its own (slices of the
 //! input only). Indefinite lengths, long tags, padded lengths and trailing bytes are refused, as DER demands.
@@ -109,8 +109,6 @@ pub(crate) struct Certificate<'a> {
     pub(crate) signs_certificates: Option<bool>,
     /// Extended key usage is absent, or holds clientAuth or anyExtendedKeyUsage.
     pub(crate) is_for_clients: bool,
-    /// Name constraints are present.
-    pub(crate) constrains_names: bool,
     /// A critical extension nobody here understands.
     pub(crate) has_unknown_critical: bool,
 }
@@ -128,7 +126,7 @@ pub struct PublicKey<'a> {
 
 impl<'a> PublicKey<'a> {
     /// Reads the key of a certificate (DER) of any version, whatever its extensions say: by the same walk that later
-    /// judges the certificate, so that the key which is proven and the one which an authority signed are one.
+    /// verifies the certificate, so that the key which is proven and the one which an authority signed are one.
     #[must_use]
     pub fn of(der: &'a [u8]) -> Option<PublicKey<'a>> {
         let der = Certificate::parse(der)?.public_key;
@@ -216,8 +214,8 @@ impl<'a> Certificate<'a> {
                         self.is_for_clients |= usage == CLIENT_AUTH || usage == ANY_USAGE;
                     }
                 }
-                NAME_CONSTRAINTS => self.constrains_names = true,
-                SUBJECT_ALT_NAME => {}
+                // webpki checks these.
+                NAME_CONSTRAINTS | SUBJECT_ALT_NAME => {}
                 _ => self.has_unknown_critical |= critical,
             }
         }
@@ -241,10 +239,10 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// The last instant at which a certificate (DER) is valid; `None` when it is none.
+/// The first and the last instant at which a certificate (DER) is valid; `None` when it is none.
 #[must_use]
-pub fn not_after(der: &[u8]) -> Option<UnixNanos> {
-    Certificate::parse(der).map(|certificate| certificate.not_after)
+pub fn validity(der: &[u8]) -> Option<(UnixNanos, UnixNanos)> {
+    Certificate::parse(der).map(|certificate| (certificate.not_before, certificate.not_after))
 }
 
 /// The bytes of a BIT STRING without unused bits.

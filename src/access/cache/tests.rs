@@ -1,4 +1,4 @@
-use super::super::review::Secret;
+use super::super::review::{Asked, Secret};
 use super::*;
 use zeroize::Zeroizing;
 
@@ -13,11 +13,15 @@ fn reviews() -> Reviews<u32> {
 }
 
 fn token(text: &str) -> Question {
-    Question::Token(Secret(Zeroizing::new(text.to_owned())))
+    Question::token(Secret(Zeroizing::new(text.to_owned())))
 }
 
 fn access(user: &str) -> Question {
-    Question::Access { spec: format!("{{\"user\":\"{user}\"}}"), cacheable: true }
+    question(&format!("{{\"user\":\"{user}\"}}"), true, false)
+}
+
+fn question(spec: &str, cacheable: bool, is_unauthenticated: bool) -> Question {
+    Question { asked: Asked::Access { spec: spec.to_owned(), cacheable }, is_unauthenticated }
 }
 
 #[allow(clippy::disallowed_methods)]
@@ -31,15 +35,15 @@ fn secs(secs: u64) -> Duration {
 
 /// Asks and answers a question at once.
 fn learn(reviews: &mut Reviews<u32>, question: &Question, verdict: Verdict, now: Instant) {
-    let Begin::Ask(ticket) = reviews.begin(question, 0, now) else { panic!("known already") };
+    let Begin::Ask(ticket, _) = reviews.begin(question.clone(), 0, now) else { panic!("known already") };
     assert_eq!(reviews.finish(ticket, verdict.clone(), now), (verdict, vec![0]));
 }
 
 fn answer(reviews: &mut Reviews<u32>, question: &Question, now: Instant) -> Option<Verdict> {
-    match reviews.begin(question, 0, now) {
+    match reviews.begin(question.clone(), 0, now) {
         Begin::Answer(verdict, _) => Some(verdict),
         Begin::Wait => panic!("a review is under way"),
-        Begin::Ask(ticket) => {
+        Begin::Ask(ticket, _) => {
             reviews.flights.retain(|flight| flight.ticket != ticket);
             None
         }
@@ -47,7 +51,7 @@ fn answer(reviews: &mut Reviews<u32>, question: &Question, now: Instant) -> Opti
 }
 
 fn failed() -> Verdict {
-    Verdict::Failed("away".to_owned())
+    Verdict::Failed("unreachable".to_owned())
 }
 
 #[test]
@@ -61,7 +65,7 @@ fn failures_are_not_remembered() {
 #[test]
 fn what_may_not_be_remembered_is_not() {
     let (mut reviews, now) = (reviews(), start());
-    let long = Question::Access { spec: "x".repeat(20_000), cacheable: false };
+    let long = question(&"x".repeat(20_000), false, false);
     learn(&mut reviews, &long, Verdict::Allowed, now);
     let large = Verdict::Denied("x".repeat(VERDICT_LEN_MAX + 1));
     learn(&mut reviews, &access("a"), large, now);
@@ -91,16 +95,16 @@ fn verdicts_end_with_the_lifetime_of_their_kind() {
 fn a_token_is_not_taken_for_a_spec_of_the_same_bytes() {
     let (mut reviews, now) = (reviews(), start());
     learn(&mut reviews, &token("{}"), Verdict::Known(Identity::default()), now);
-    let spec = Question::Access { spec: "{}".to_owned(), cacheable: true };
+    let spec = question("{}", true, false);
     assert_eq!(answer(&mut reviews, &spec, now), None);
 }
 
 #[test]
 fn one_review_is_in_flight_for_each_question() {
     let (mut reviews, now) = (reviews(), start());
-    let Begin::Ask(ticket) = reviews.begin(&token("a"), 1, now) else { panic!() };
-    assert!(matches!(reviews.begin(&token("a"), 2, now), Begin::Wait));
-    assert!(matches!(reviews.begin(&token("b"), 3, now), Begin::Ask(other) if other != ticket));
+    let Begin::Ask(ticket, _) = reviews.begin(token("a"), 1, now) else { panic!() };
+    assert!(matches!(reviews.begin(token("a"), 2, now), Begin::Wait));
+    assert!(matches!(reviews.begin(token("b"), 3, now), Begin::Ask(other, _) if other != ticket));
     assert_eq!(reviews.finish(ticket, failed(), now), (failed(), vec![1, 2]));
     assert_eq!(reviews.in_flight(), 1);
     assert_eq!(
@@ -114,10 +118,10 @@ fn one_review_is_in_flight_for_each_question() {
 #[test]
 fn a_review_that_never_comes_back_is_asked_again() {
     let (mut reviews, now) = (reviews(), start());
-    let Begin::Ask(ticket) = reviews.begin(&token("a"), 1, now) else { panic!() };
-    assert!(matches!(reviews.begin(&token("a"), 2, now + secs(REVIEW_SECS_MAX - 1)), Begin::Wait));
-    let again = reviews.begin(&token("a"), 3, now + secs(REVIEW_SECS_MAX));
-    assert!(matches!(again, Begin::Ask(same) if same == ticket));
+    let Begin::Ask(ticket, _) = reviews.begin(token("a"), 1, now) else { panic!() };
+    assert!(matches!(reviews.begin(token("a"), 2, now + secs(REVIEW_SECS_MAX - 1)), Begin::Wait));
+    let again = reviews.begin(token("a"), 3, now + secs(REVIEW_SECS_MAX));
+    assert!(matches!(again, Begin::Ask(same, _) if same == ticket));
     assert_eq!(reviews.finish(ticket, failed(), now + secs(61)).1, [1, 2, 3]);
 }
 
@@ -129,7 +133,7 @@ fn a_failed_review_falls_back_on_a_recent_verdict_and_no_longer() {
     for (at, expected) in
         [(now + LIFETIMES.allowed, Verdict::Allowed), (end - secs(1), Verdict::Allowed), (end, failed())]
     {
-        let Begin::Ask(ticket) = reviews.begin(&access("a"), 1, at) else { panic!() };
+        let Begin::Ask(ticket, _) = reviews.begin(access("a"), 1, at) else { panic!() };
         assert_eq!(reviews.finish(ticket, failed(), at), (expected, vec![1]));
     }
     // A real answer ends the grace at once.
@@ -138,7 +142,7 @@ fn a_failed_review_falls_back_on_a_recent_verdict_and_no_longer() {
     let later = now + LIFETIMES.allowed;
     learn(&mut reviews, &access("a"), Verdict::Denied(String::new()), later);
     let later = later + LIFETIMES.denied;
-    let Begin::Ask(ticket) = reviews.begin(&access("a"), 1, later) else { panic!() };
+    let Begin::Ask(ticket, _) = reviews.begin(access("a"), 1, later) else { panic!() };
     assert_eq!(reviews.finish(ticket, failed(), later).0, Verdict::Denied(String::new()));
 }
 
@@ -176,7 +180,7 @@ fn what_was_used_longest_ago_goes_first() {
 }
 
 #[test]
-fn strangers_push_out_nobody_else() {
+fn unauthenticated_callers_evict_no_verdict_of_others() {
     let (mut reviews, now) = (reviews(), start());
     learn(&mut reviews, &access("alice"), Verdict::Allowed, now);
     learn(&mut reviews, &token("good"), Verdict::Known(Identity::default()), now);
@@ -187,33 +191,66 @@ fn strangers_push_out_nobody_else() {
     assert!(answer(&mut reviews, &token("good"), now).is_some());
 }
 
+fn is_busy(reviews: &mut Reviews<u32>, question: Question, now: Instant) -> bool {
+    matches!(reviews.begin(question, 9, now), Begin::Answer(Verdict::Busy, 9))
+}
+
 #[test]
-fn strangers_take_at_most_half_of_the_reviews_in_flight() {
+fn unauthenticated_callers_take_at_most_half_of_the_reviews_in_flight() {
     let (mut reviews, now) = (reviews(), start());
     for nth in 0..REVIEW_COUNT_MAX / 2 - 1 {
-        assert!(matches!(reviews.begin(&token(&nth.to_string()), 0, now), Begin::Ask(_)));
+        assert!(matches!(reviews.begin(token(&nth.to_string()), 0, now), Begin::Ask(..)));
     }
-    assert!(matches!(reviews.begin(&access("system:anonymous"), 0, now), Begin::Ask(_)));
-    let Begin::Answer(Verdict::Failed(_), 9) = reviews.begin(&token("one more"), 9, now) else { panic!() };
+    assert!(matches!(reviews.begin(question("{}", true, true), 0, now), Begin::Ask(..)));
+    assert!(is_busy(&mut reviews, token("one more"), now));
+    assert!(is_busy(&mut reviews, question("{\"a\":1}", true, true), now));
     for nth in 0..REVIEW_COUNT_MAX / 2 {
-        assert!(matches!(reviews.begin(&access(&nth.to_string()), 0, now), Begin::Ask(_)));
+        assert!(matches!(reviews.begin(access(&nth.to_string()), 0, now), Begin::Ask(..)));
     }
-    assert!(matches!(reviews.begin(&access("one more"), 0, now), Begin::Answer(Verdict::Failed(_), 0)));
+    assert!(is_busy(&mut reviews, access("one more"), now));
     assert_eq!(reviews.in_flight(), REVIEW_COUNT_MAX);
+}
+
+#[test]
+fn a_token_that_was_valid_before_keeps_its_place_in_a_flood() {
+    let (mut reviews, now) = (reviews(), start());
+    learn(&mut reviews, &token("good"), Verdict::Known(Identity::default()), now);
+    learn(&mut reviews, &token("bad"), Verdict::Unknown(String::new()), now);
+    // Long after both verdicts and their grace ended.
+    let later = now + secs(100_000);
+    for nth in 0..REVIEW_COUNT_MAX / 2 {
+        assert!(matches!(reviews.begin(token(&nth.to_string()), 0, later), Begin::Ask(..)));
+    }
+    assert!(is_busy(&mut reviews, token("bad"), later), "not one that was invalid before");
+    let Begin::Ask(ticket, asked) = reviews.begin(token("good"), 0, later) else { panic!("no place") };
+    assert!(!asked.is_unauthenticated, "the reviewer asks it before the others");
+    // Once it is found invalid, its verdict is evicted like any other; its place alone is kept.
+    let unknown = Verdict::Unknown(String::new());
+    assert_eq!(reviews.finish(ticket, unknown.clone(), later), (unknown, vec![0]));
+    for nth in 0..KNOWN_TOKEN_COUNT_MAX * 2 {
+        let Begin::Ask(ticket, _) = reviews.begin(access(&nth.to_string()), 0, later) else { panic!() };
+        reviews.finish(ticket, Verdict::Known(Identity::default()), later);
+    }
+    assert_eq!(reviews.known_tokens.len(), KNOWN_TOKEN_COUNT_MAX);
+}
+
+#[test]
+fn a_remembered_verdict_counts_while_reviews_are_refused() {
+    let (mut reviews, now) = (reviews(), start());
+    learn(&mut reviews, &access("alice"), Verdict::Allowed, now);
+    let later = now + LIFETIMES.allowed;
+    for nth in 0..REVIEW_COUNT_MAX {
+        assert!(matches!(reviews.begin(access(&nth.to_string()), 0, later), Begin::Ask(..)));
+    }
+    assert!(matches!(reviews.begin(access("alice"), 0, later), Begin::Answer(Verdict::Allowed, 0)));
+    assert!(is_busy(&mut reviews, access("alice"), now + LIFETIMES.allowed + GRACE));
 }
 
 #[test]
 fn the_places_of_one_review_are_limited() {
     let (mut reviews, now) = (reviews(), start());
     for _ in 0..REVIEW_WAITER_COUNT_MAX {
-        assert!(matches!(reviews.begin(&token("a"), 0, now), Begin::Ask(_) | Begin::Wait));
+        assert!(matches!(reviews.begin(token("a"), 0, now), Begin::Ask(..) | Begin::Wait));
     }
-    assert!(matches!(reviews.begin(&token("a"), 0, now), Begin::Answer(Verdict::Failed(_), 0)));
-}
-
-#[test]
-fn a_name_that_reads_like_a_stranger_is_none() {
-    let spec = "{\"user\":\"x\\\",\\\"user\\\":\\\"system:anonymous\"}".to_owned();
-    assert!(!Question::Access { spec, cacheable: true }.is_from_stranger());
-    assert!(access("system:anonymous").is_from_stranger());
+    assert!(is_busy(&mut reviews, token("a"), now));
 }

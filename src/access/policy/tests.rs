@@ -8,7 +8,7 @@ fn policy(paths: &[&str], mode: Mode) -> Policy {
 
 fn spec(user: &Identity, info: &RequestInfo<'_>) -> (String, bool) {
     match Policy::default().decide(user, info) {
-        Decision::Ask(Question::Access { spec, cacheable }) => (spec, cacheable),
+        Decision::Ask(Question { asked: Asked::Access { spec, cacheable }, .. }) => (spec, cacheable),
         other => panic!("{other:?}"),
     }
 }

@@ -22,14 +22,14 @@ fn is_proxy(peer: &mut Peer, trust: &Trust, now: UnixNanos) -> bool {
 #[test]
 fn nothing_of_an_identity_survives_a_rotation() {
     let old = Trust::new(&FrontProxySettings::default(), Some(WORLD.clients.pem.as_bytes())).unwrap();
-    let new = Trust::new(&FrontProxySettings::default(), Some(WORLD.strangers.pem.as_bytes())).unwrap();
+    let new = Trust::new(&FrontProxySettings::default(), Some(WORLD.foreign.pem.as_bytes())).unwrap();
     let none = Trust::new(&FrontProxySettings::default(), None).unwrap();
     let mut peer = Peer::new(vec![client()]);
     assert!(is_client(&mut peer, &old, NOW));
     assert!(!is_client(&mut peer, &new, NOW));
     assert!(is_client(&mut peer, &old, NOW), "and back");
     assert_eq!(peer.verify(&none, NOW).client, Opinion::None);
-    // The same bundle again is another trust: nothing is compared, everything is verified anew.
+    // The same bundle again is another trust: nothing is compared, everything is verified again.
     let again = Trust::new(&FrontProxySettings::default(), Some(WORLD.clients.pem.as_bytes())).unwrap();
     peer.chain = vec![b"no certificate".to_vec()];
     assert!(!is_client(&mut peer, &again, NOW));
@@ -39,9 +39,9 @@ fn nothing_of_an_identity_survives_a_rotation() {
 fn a_rotated_front_proxy_ca_and_its_names_are_in_force_at_once() {
     let mut peer = proxy_peer();
     assert!(is_proxy(&mut peer, &WORLD.trust, NOW));
-    let rotated = Trust::new(&proxy_settings(&WORLD.strangers.pem), None).unwrap();
+    let rotated = Trust::new(&proxy_settings(&WORLD.foreign.pem), None).unwrap();
     assert!(!is_proxy(&mut peer, &rotated, NOW));
-    let both = format!("{}{}", WORLD.strangers.pem, WORLD.proxies.pem);
+    let both = format!("{}{}", WORLD.foreign.pem, WORLD.proxies.pem);
     assert!(is_proxy(&mut peer, &Trust::new(&proxy_settings(&both), None).unwrap(), NOW));
     let renamed =
         FrontProxySettings { allowed_names: vec!["other".to_owned()], ..proxy_settings(&WORLD.proxies.pem) };

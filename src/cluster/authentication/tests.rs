@@ -17,7 +17,7 @@ fn map(values: &[(&str, &str)]) -> String {
     format!("{{\"kind\":\"ConfigMap\",\"data\":{{{}}}}}", members.join(","))
 }
 
-fn in_force(authentication: &Authentication) -> Known {
+fn in_force(authentication: &TrustSource) -> Known {
     authentication.progress.lock().unwrap().in_force.clone()
 }
 
@@ -81,7 +81,7 @@ fn a_rotated_authority_counts_after_the_next_refresh_and_a_broken_one_never() {
         answer("404 Not Found", ""),
     ];
     let fake = Fake::start(move |n, _| Reply::Keep(documents[n].clone()));
-    let authentication = Authentication::new(Settings::default(), api(&fake)).unwrap();
+    let authentication = TrustSource::new(TrustSettings::default(), api(&fake)).unwrap();
     let before = authentication.trust();
     assert!(in_force(&authentication) == Known::default());
     assert_eq!(authentication.refresh(), limits::TRUST_INTERVAL);
@@ -89,7 +89,7 @@ fn a_rotated_authority_counts_after_the_next_refresh_and_a_broken_one_never() {
     assert!(!Arc::ptr_eq(&before, &first));
     assert_eq!(in_force(&authentication).client_ca.as_deref(), Some(one.as_bytes()));
     authentication.refresh();
-    assert!(Arc::ptr_eq(&first, &authentication.trust()), "unchanged trust is not made anew");
+    assert!(Arc::ptr_eq(&first, &authentication.trust()), "unchanged trust is not built again");
     authentication.refresh();
     let second = authentication.trust();
     assert_eq!(in_force(&authentication).client_ca.as_deref(), Some(two.as_bytes()));
@@ -103,7 +103,7 @@ fn a_rotated_authority_counts_after_the_next_refresh_and_a_broken_one_never() {
 #[test]
 fn a_failed_lookup_is_tried_again_soon_and_then_less_often() {
     let fake = Fake::start(|_, _| Reply::Keep(answer("403 Forbidden", "")));
-    let authentication = Authentication::new(Settings::default(), api(&fake)).unwrap();
+    let authentication = TrustSource::new(TrustSettings::default(), api(&fake)).unwrap();
     let waits: Vec<u64> = (0..7).map(|_| authentication.refresh().as_secs()).collect();
     assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
     assert!(in_force(&authentication) == Known::default(), "an absent trust is no trust");
@@ -117,26 +117,26 @@ fn flags_override_the_config_map() {
     let fake = Fake::start(|_, _| Reply::Keep(answer("200 OK", SAMPLE)));
     let front_proxy =
         FrontProxySettings { username_headers: vec!["x-user".to_owned()], ..Default::default() };
-    let settings = Settings {
+    let settings = TrustSettings {
         client_ca_file: Some(path.clone()),
         front_proxy_ca_file: Some(path.clone()),
         front_proxy,
-        ..Settings::default()
+        ..TrustSettings::default()
     };
-    let authentication = Authentication::new(settings.clone(), api(&fake)).unwrap();
+    let authentication = TrustSource::new(settings.clone(), api(&fake)).unwrap();
     authentication.refresh();
     let known = in_force(&authentication);
     assert_eq!(known.client_ca.as_deref(), Some(pem.as_bytes()));
     assert_eq!(known.front_proxy.username_headers, ["x-user"]);
     assert!(known.front_proxy.allowed_names.is_empty(), "nothing of the ConfigMap is mixed in");
     let skipping =
-        Authentication::new(Settings { skip_lookup: true, ..settings.clone() }, api(&fake)).unwrap();
+        TrustSource::new(TrustSettings { skip_lookup: true, ..settings.clone() }, api(&fake)).unwrap();
     skipping.refresh();
     assert_eq!(fake.heads().len(), 1, "skip-lookup asks nothing");
     // A file that vanishes leaves the last good state; at the start it is an error.
     std::fs::remove_file(&path).unwrap();
     skipping.refresh();
     assert!(in_force(&skipping).client_ca.is_some());
-    let error = Authentication::new(settings, None).err().unwrap();
+    let error = TrustSource::new(settings, None).err().unwrap();
     assert!(error.starts_with("--client-ca-file: "), "{error}");
 }

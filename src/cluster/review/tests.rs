@@ -1,6 +1,6 @@
 use super::*;
 use crate::access::review::Secret;
-use crate::cluster::authentication::Settings;
+use crate::cluster::authentication::TrustSettings;
 use crate::cluster::kubeconfig::Access;
 use crate::net::credentials::Credentials;
 use crate::net::fake::{Fake, Reply as Bytes, answer};
@@ -12,15 +12,16 @@ fn api(fake: &Fake) -> Arc<ApiServer> {
 }
 
 fn token(text: &str) -> Question {
-    Question::Token(Secret(Zeroizing::new(text.to_owned())))
+    Question::token(Secret(Zeroizing::new(text.to_owned())))
 }
 
 fn access(spec: &str) -> Question {
-    Question::Access { spec: spec.to_owned(), cacheable: true }
+    let asked = Asked::Access { spec: spec.to_owned(), cacheable: true };
+    Question { asked, is_unauthenticated: false }
 }
 
 fn reviewer(api: &Arc<ApiServer>) -> Reviewer {
-    let authentication = Authentication::new(Settings::default(), None).unwrap();
+    let authentication = TrustSource::new(TrustSettings::default(), None).unwrap();
     Reviewer::start(api.clone(), api.clone(), Arc::new(authentication)).unwrap()
 }
 
@@ -101,7 +102,7 @@ fn nobody_there_fails_at_once_and_names_the_address() {
     let access_to = Access { server: format!("http://{address}"), credentials: Credentials::none() };
     let api = ApiServer::new(access_to).unwrap();
     let deadline = clock::mono() + limits::REVIEW_TIMEOUT;
-    let failed = judge(&api, TOKENS, "{}", deadline, token_verdict);
+    let failed = ask_until(&api, TOKENS, "{}", deadline, token_verdict);
     let text = format!("Post \"http://{address}{TOKENS}\": connection refused");
     assert_eq!(failed, Verdict::Failed(text));
 }
@@ -113,7 +114,7 @@ fn a_server_error_is_asked_again() {
         Bytes::Keep(if n == 0 { answer("500 Internal Server Error", "") } else { answer("201 Created", ok) })
     });
     let deadline = clock::mono() + limits::REVIEW_TIMEOUT;
-    assert_eq!(judge(&api(&fake), ACCESS, "{}", deadline, access_verdict), Verdict::Allowed);
+    assert_eq!(ask_until(&api(&fake), ACCESS, "{}", deadline, access_verdict), Verdict::Allowed);
     assert_eq!(fake.heads().len(), 2);
 }
 
@@ -121,7 +122,7 @@ fn a_server_error_is_asked_again() {
 fn a_silent_server_ends_at_the_deadline() {
     let fake = Fake::start(|_, _| Bytes::Silence);
     let deadline = clock::mono() + Duration::from_millis(50);
-    assert!(matches!(judge(&api(&fake), ACCESS, "{}", deadline, access_verdict), Verdict::Failed(_)));
+    assert!(matches!(ask_until(&api(&fake), ACCESS, "{}", deadline, access_verdict), Verdict::Failed(_)));
     assert!(clock::mono() >= deadline);
 }
 
@@ -131,7 +132,7 @@ fn slow_reviews_do_not_hold_up_others_and_a_full_queue_refuses() {
     let (slow, quick) = (Fake::start(|_, _| Bytes::Silence), {
         Fake::start(|_, _| Bytes::Keep(answer("201 Created", r#"{"status":{"allowed":true}}"#)))
     });
-    let authentication = Arc::new(Authentication::new(Settings::default(), None).unwrap());
+    let authentication = Arc::new(TrustSource::new(TrustSettings::default(), None).unwrap());
     let tokens = api(&slow);
     let reviewer = Reviewer::start(tokens.clone(), api(&quick), authentication).unwrap();
     let ask = reviewer.ask();

@@ -39,14 +39,14 @@ fn leaf(certificates: &Certificates) -> Vec<u8> {
 
 fn in_directory(directory: &Directory) -> CertificateSettings {
     CertificateSettings {
-        cert_dir: Some(directory.path("certificates")),
+        origin: CertificateOrigin::Directory(directory.path("certificates")),
         names: subject_names("metrics-server", "kube-system", Some("edge-1"), None),
         ..CertificateSettings::default()
     }
 }
 
 fn write_pair(directory: &Directory, certificate: &str, key: &str) -> Vec<u8> {
-    let issued = Authority::generate(NOW).unwrap().issue(&["localhost".to_string()], NOW).unwrap();
+    let issued = SigningAuthority::generate(NOW).unwrap().issue(&["localhost".to_string()], NOW).unwrap();
     write(&directory.path(certificate), issued.chain_pem.as_bytes(), 0o644).unwrap();
     write(&directory.path(key), issued.key_pem.as_bytes(), 0o600).unwrap();
     issued.der
@@ -54,8 +54,7 @@ fn write_pair(directory: &Directory, certificate: &str, key: &str) -> Vec<u8> {
 
 fn from_files(directory: &Directory) -> CertificateSettings {
     CertificateSettings {
-        cert_file: directory.path("tls.crt"),
-        key_file: directory.path("tls.key"),
+        origin: CertificateOrigin::Files(directory.path("tls.crt"), directory.path("tls.key")),
         ..CertificateSettings::default()
     }
 }
@@ -67,10 +66,9 @@ fn a_directory_keeps_its_pair_and_its_authority() {
     let first = leaf(&Certificates::load(&settings, NOW).unwrap());
     let again = leaf(&Certificates::load(&settings, later(300)).unwrap());
     assert_eq!(first, again);
-    let mode =
-        |name: &str| fs::metadata(settings.cert_dir.as_ref().unwrap().join(name)).unwrap().mode() & 0o777;
+    let mode = |name: &str| fs::metadata(directory.path("certificates").join(name)).unwrap().mode() & 0o777;
     assert_eq!((mode("ca.key"), mode("apiserver.key")), (0o600, 0o600));
-    let left: Vec<_> = fs::read_dir(settings.cert_dir.as_ref().unwrap()).unwrap().collect();
+    let left: Vec<_> = fs::read_dir(directory.path("certificates")).unwrap().collect();
     assert_eq!(left.len(), 4, "no temporary file stays");
 }
 
@@ -78,7 +76,7 @@ fn a_directory_keeps_its_pair_and_its_authority() {
 fn a_directory_renews_before_the_end_under_the_same_authority() {
     let directory = Directory::new();
     let settings = in_directory(&directory);
-    let ca = || fs::read(settings.cert_dir.as_ref().unwrap().join("ca.crt")).unwrap();
+    let ca = || fs::read(directory.path("certificates").join("ca.crt")).unwrap();
     let certificates = Certificates::load(&settings, NOW).unwrap();
     let (first, first_ca) = (leaf(&certificates), ca());
     certificates.check_reload(later(330));
@@ -93,6 +91,63 @@ fn a_directory_renews_before_the_end_under_the_same_authority() {
     assert!(verifies(&first_ca, &renewed, "edge-1", later(340)));
     assert!(verifies(&first_ca, &renewed, "127.0.0.1", later(340)));
     assert!(!verifies(&first_ca, &renewed, "other.example", later(340)));
+}
+
+#[test]
+fn a_pair_made_under_a_clock_that_was_ahead_is_made_again_with_its_authority() {
+    let directory = Directory::new();
+    let settings = in_directory(&directory);
+    let ca = || fs::read(directory.path("certificates").join("ca.crt")).unwrap();
+    // Ten years ahead: neither is valid for years.
+    let ahead = leaf(&Certificates::load(&settings, later(3_650)).unwrap());
+    let ahead_ca = ca();
+    let certificates = Certificates::load(&settings, NOW).unwrap();
+    assert_ne!(leaf(&certificates), ahead);
+    assert_ne!(ca(), ahead_ca);
+    assert!(verifies(&ca(), &leaf(&certificates), "metrics-server.kube-system.svc", NOW));
+    // The same while running: the clock is set back.
+    let certificates = Certificates::load(&settings, later(3_650)).unwrap();
+    certificates.check_reload(NOW);
+    assert!(verifies(&ca(), &leaf(&certificates), "metrics-server.kube-system.svc", NOW));
+    let in_memory = Certificates::load(&CertificateSettings::default(), later(3_650)).unwrap();
+    let ahead = leaf(&in_memory);
+    in_memory.check_reload(NOW);
+    assert_ne!(leaf(&in_memory), ahead);
+}
+
+#[test]
+fn files_written_again_with_the_same_content_are_no_change() {
+    let directory = Directory::new();
+    write_pair(&directory, "tls.crt", "tls.key");
+    let certificates = Certificates::load(&from_files(&directory), NOW).unwrap();
+    let serving = certificates.key(0).unwrap();
+    for name in ["tls.crt", "tls.key"] {
+        let bytes = fs::read(directory.path(name)).unwrap();
+        write(&directory.path(name), &bytes, 0o600).unwrap();
+    }
+    let stamps = stamp(&from_files(&directory).origin);
+    certificates.check_reload(NOW);
+    assert!(Arc::ptr_eq(&serving, &certificates.key(0).unwrap()), "the pair in use stays");
+    assert_eq!(lock(&certificates.watches)[0].loaded, stamps, "and the files are not read at every look");
+}
+
+#[test]
+fn a_pair_from_files_that_expires_soon_is_warned_about_and_one_made_here_is_not() {
+    let directory = Directory::new();
+    write_pair(&directory, "tls.crt", "tls.key");
+    let certificates = Certificates::load(&from_files(&directory), NOW).unwrap();
+    let warned = |certificates: &Certificates| lock(&certificates.watches)[0].log.forget("expiry");
+    assert!(!warned(&certificates));
+    log::set_max_level(log::LevelFilter::Warn);
+    for (days, expected) in [(334, false), (336, true), (364, true), (370, true)] {
+        certificates.check_reload(later(days));
+        assert_eq!(warned(&certificates), expected, "after {days} days");
+    }
+    let own = Certificates::load(&in_directory(&directory), NOW).unwrap();
+    own.check_reload(later(370));
+    assert!(!warned(&own));
+    assert_eq!(expiry_text(later(12), NOW), "expires in 12 days");
+    assert_eq!(expiry_text(NOW, later(1)), "has expired");
 }
 
 /// Whether a client with this `caBundle` accepts the certificate under this name.
@@ -130,7 +185,7 @@ fn half_a_pair_in_the_directory_is_replaced() {
     let directory = Directory::new();
     let settings = in_directory(&directory);
     let first = leaf(&Certificates::load(&settings, NOW).unwrap());
-    fs::remove_file(settings.cert_dir.as_ref().unwrap().join("apiserver.key")).unwrap();
+    fs::remove_file(directory.path("certificates").join("apiserver.key")).unwrap();
     assert_ne!(leaf(&Certificates::load(&settings, NOW).unwrap()), first);
 }
 
@@ -208,14 +263,6 @@ fn every_mistake_names_its_file() {
 }
 
 #[test]
-fn one_file_without_the_other_is_an_error() {
-    let only_cert = CertificateSettings { cert_file: "a".into(), ..CertificateSettings::default() };
-    let only_key = CertificateSettings { key_file: "a".into(), ..CertificateSettings::default() };
-    assert!(Certificates::load(&only_cert, NOW).unwrap_err().contains("--tls-private-key-file"));
-    assert!(Certificates::load(&only_key, NOW).unwrap_err().contains("--tls-cert-file"));
-}
-
-#[test]
 fn sni_values_are_read_as_kubernetes_reads_them() {
     let SniCertificate { certificate, key, names } =
         SniCertificate::parse("a.crt,a.key:Foo.example,*.bar").unwrap();
@@ -229,7 +276,7 @@ fn sni_values_are_read_as_kubernetes_reads_them() {
 
 #[test]
 fn a_named_pair_serves_its_names_only() {
-    let issued = Authority::generate(NOW).unwrap().issue(&["web.example".to_string()], NOW).unwrap();
+    let issued = SigningAuthority::generate(NOW).unwrap().issue(&["web.example".to_string()], NOW).unwrap();
     let key = Arc::new(pem::parse_pair(issued.chain_pem.as_bytes(), issued.key_pem.as_bytes()).unwrap());
     let by_certificate = Pair { key: key.clone(), domains: vec![] };
     assert!(by_certificate.is_for("web.example") && !by_certificate.is_for("api.example"));
@@ -255,24 +302,24 @@ fn subject_names_hold_the_service_and_no_wildcard_address() {
 
 #[test]
 fn the_end_of_a_certificate_made_here_is_read_back() {
-    let authority = Authority::generate(NOW).unwrap();
+    let authority = SigningAuthority::generate(NOW).unwrap();
     let pair = authority.issue(&["localhost".to_string()], NOW).unwrap();
     let life = i64::try_from(limits::CERTIFICATE_LIFE.as_secs()).unwrap();
-    assert_eq!(not_after(&pair.der).unwrap().seconds(), NOW.seconds() + life);
-    assert!(not_after(&authority.der).unwrap() > not_after(&pair.der).unwrap());
+    assert_eq!(validity(&pair.der).unwrap().1.seconds(), NOW.seconds() + life);
+    assert!(validity(&authority.der).unwrap().1 > validity(&pair.der).unwrap().1);
 }
 
 #[test]
 fn no_bytes_make_reading_a_certificate_panic() {
-    let der = Authority::generate(NOW).unwrap().der;
+    let der = SigningAuthority::generate(NOW).unwrap().der;
     for end in 0..der.len() {
-        assert_eq!(not_after(&der[..end]), None);
+        assert_eq!(validity(&der[..end]), None);
     }
     for at in 0..der.len() {
         for value in [0, 0x7f, 0x80, 0x83, 0x84, 0xff] {
             let mut broken = der.clone();
             broken[at] = value;
-            let _ = not_after(&broken);
+            let _ = validity(&broken);
         }
     }
 }

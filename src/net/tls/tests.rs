@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::net::pem;
-use crate::net::self_signed::Authority;
+use crate::net::self_signed::SigningAuthority;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection};
@@ -115,7 +115,7 @@ fn converse(client: &mut ClientConnection, server: &mut ServerConnection) -> Res
 #[test]
 fn a_resumed_session_still_shows_the_client_s_chain() {
     let now = crate::host::clock::wall();
-    let authority = Authority::generate(now).unwrap();
+    let authority = SigningAuthority::generate(now).unwrap();
     let issue = |name: &str| authority.issue(&[name.to_string()], now).unwrap();
     let serving = issue("localhost");
     let pair = pem::parse_pair(serving.chain_pem.as_bytes(), serving.key_pem.as_bytes()).unwrap();
@@ -156,7 +156,7 @@ fn golden(name: &str) -> Vec<u8> {
 /// What comes of a handshake with a client that shows this certificate and signs with this key, which need not fit.
 fn handshake(cert: &[u8], key: &[u8], version: &'static SupportedProtocolVersion) -> Result<(), Error> {
     let now = crate::host::clock::wall();
-    let serving = Authority::generate(now).unwrap().issue(&["localhost".to_string()], now).unwrap();
+    let serving = SigningAuthority::generate(now).unwrap().issue(&["localhost".to_string()], now).unwrap();
     let pair = pem::parse_pair(serving.chain_pem.as_bytes(), serving.key_pem.as_bytes()).unwrap();
     let trusted = CertificateDer::pem_slice_iter(serving.chain_pem.as_bytes()).last().unwrap().unwrap();
     let mut roots = RootCertStore::empty();
@@ -178,9 +178,9 @@ fn handshake(cert: &[u8], key: &[u8], version: &'static SupportedProtocolVersion
 }
 
 #[test]
-fn odd_certificates_are_let_in_by_whoever_holds_their_key_and_nobody_else() {
+fn odd_certificates_pass_the_handshake_with_their_own_key_only() {
     let now = crate::host::clock::wall();
-    let other = Authority::generate(now).unwrap().issue(&["other".to_string()], now).unwrap();
+    let other = SigningAuthority::generate(now).unwrap().issue(&["other".to_string()], now).unwrap();
     let usual = other.chain_pem.as_bytes();
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         for name in ["odd-v1.pem", "odd-critical.pem"] {

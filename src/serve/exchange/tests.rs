@@ -16,9 +16,9 @@ fn reviewing(token: Verdict, access: Verdict) -> (RequestHandler, Arc<AtomicUsiz
     let asked = count.clone();
     let ask: Arc<Ask> = Arc::new(move |question: Question, reply: crate::access::review::Reply| {
         asked.fetch_add(1, Ordering::Relaxed);
-        let verdict = match question {
-            Question::Token(_) => token.clone(),
-            Question::Access { .. } => access.clone(),
+        let verdict = match question.asked {
+            Asked::Token(_) => token.clone(),
+            Asked::Access { .. } => access.clone(),
         };
         std::thread::spawn(move || reply(verdict));
         true
@@ -106,9 +106,12 @@ fn a_review_that_never_comes_is_a_504_in_the_request_s_time() {
 }
 
 #[test]
-fn a_review_that_cannot_be_asked_is_a_500_and_a_bad_timeout_a_400() {
+fn a_review_that_has_to_wait_is_a_429_and_one_without_a_cluster_a_500() {
     let full = RequestHandler::new(App { ask: Some(Arc::new(|_, _| false)), ..app() });
-    assert_eq!(status(&full, &head(None, &[])), 500);
+    assert_eq!(status(&full, &head(None, &[])), 429);
+    let bearer = [Header { name: "Authorization", value: b"Bearer good" }];
+    assert_eq!(status(&full, &head(None, &bearer)), 429, "a token that may be valid is not refused");
+    assert_eq!(status_of(&Denial::Busy).details.map(|details| details.retry_after), Some(1));
     assert_eq!(status(&full, &head(Some("timeout=abc"), &[])), 400);
     let alone = RequestHandler::new(App { ask: None, ..app() });
     assert_eq!(status(&alone, &head(None, &[])), 500);

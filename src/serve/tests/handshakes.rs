@@ -48,7 +48,7 @@ fn any_client_certificate_is_let_in_and_a_huge_one_is_not() {
     let server = Running::start(8);
     let now = clock::wall();
     let with_chain = |authorities: usize| {
-        let issued = Authority::generate(now).unwrap().issue(&["somebody".to_string()], now).unwrap();
+        let issued = SigningAuthority::generate(now).unwrap().issue(&["somebody".to_string()], now).unwrap();
         let mut chain: Vec<_> =
             CertificateDer::pem_slice_iter(issued.chain_pem.as_bytes()).collect::<Result<_, _>>().unwrap();
         chain.extend(vec![chain[1].clone(); authorities]);

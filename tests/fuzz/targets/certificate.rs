@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
-use toplet::access::review::Question;
+use toplet::access::review::{Asked, Question};
 use toplet::access::{Check, Denial, FrontProxySettings, Mode, Peer, Policy, Step, Trust};
 use toplet::wire::request::{Head, Header, RequestInfo};
 use toplet::units::UnixNanos;
@@ -44,7 +44,7 @@ fn proven(chain: Vec<Vec<u8>>) -> Option<String> {
     let (_, step) =
         Check::start(&TRUST, &policy, &mut Peer::new(chain), &head, &RequestInfo::new(&head), NOW);
     match step {
-        Step::Ask(Question::Access { spec, .. }) => Some(spec.split("\"extra\"").next().unwrap().to_owned()),
+        Step::Ask(Question { asked: Asked::Access { spec, .. }, .. }) => Some(spec.split("\"extra\"").next().unwrap().to_owned()),
         Step::Refused(Denial::Unauthenticated(why)) => {
             assert!(!why.is_empty());
             None
