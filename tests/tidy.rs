@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// Which directory may use which: its own row and every row above it.
-const FLOORS: &[&[&str]] = &[
+const LAYERS: &[&[&str]] = &[
     &["units", "limits", "lock", "log_once"],
     &["wire"],
     &["store"],
@@ -84,10 +84,10 @@ const TOP: &[&str] = &[
     "apiserver.local.config",
 ];
 
-// ---- floors ---------------------------------------------------------------------------------------------------------
+// ---- layers ---------------------------------------------------------------------------------------------------------
 
-fn floor(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|row| row.contains(&module))
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
 }
 
 /// Modules of this crate that a line of code names: after `crate::`, also in a brace list.
@@ -117,36 +117,36 @@ fn first_word(text: &str) -> Option<&str> {
     (end > 0).then(|| &text[..end])
 }
 
-fn floors(path: &str, text: &str) -> Vec<String> {
+fn layers(path: &str, text: &str) -> Vec<String> {
     let own = path.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs");
-    let Some(own_floor) = floor(own) else { return Vec::new() };
+    let Some(own_layer) = layer(own) else { return Vec::new() };
     code(text)
         .into_iter()
         .flat_map(|(at, line)| modules(line).into_iter().map(move |module| (at, module)))
         .filter(|(_, module)| {
-            *module != own && floor(module).is_some_and(|other| other >= own_floor && own_floor != 0)
+            *module != own && layer(module).is_some_and(|other| other >= own_layer && own_layer != 0)
         })
         .map(|(at, module)| format!("{path}:{at}: {own} uses {module}, which stands below it"))
         .collect()
 }
 
 #[test]
-fn a_file_uses_only_floors_above_its_own() {
-    all(|path| is_source(path) && !is_test(path), floors);
+fn a_file_uses_only_layers_above_its_own() {
+    all(|path| is_source(path) && !is_test(path), layers);
 }
 
 #[test]
-fn a_floor_breach_is_seen() {
-    assert_eq!(floors("src/wire/a.rs", "use crate::store::Store;\n").len(), 1);
-    assert_eq!(floors("src/wire/a.rs", "use crate::{units::Bytes, store::{Store, x}, api};\n").len(), 2);
+fn a_breach_of_layers_is_seen() {
+    assert_eq!(layers("src/wire/a.rs", "use crate::store::Store;\n").len(), 1);
+    assert_eq!(layers("src/wire/a.rs", "use crate::{units::Bytes, store::{Store, x}, api};\n").len(), 2);
     assert_eq!(
-        floors(
+        layers(
             "src/wire/a.rs",
             "// crate::store\nuse crate::units::X;\n#[cfg(test)]\nuse crate::store::Y;\n"
         ),
         Vec::<String>::new()
     );
-    assert_eq!(floors("src/serve/a.rs", "use crate::{access, store};\n"), Vec::<String>::new());
+    assert_eq!(layers("src/serve/a.rs", "use crate::{access, store};\n"), Vec::<String>::new());
 }
 
 fn border(path: &str, text: &str) -> Vec<(String, String)> {
@@ -174,17 +174,34 @@ fn a_crossed_border_is_seen() {
 }
 
 #[test]
-fn every_module_has_a_floor() {
+fn every_module_has_a_layer() {
     let files = tree();
     let lost: Vec<&String> = files
         .keys()
         .filter(|path| is_source(path) && !["src/main.rs", "src/lib.rs"].contains(&path.as_str()))
         .filter(|path| {
-            floor(path.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs"))
+            layer(path.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs"))
                 .is_none()
         })
         .collect();
-    assert!(lost.is_empty(), "no floor for {lost:?}");
+    assert!(lost.is_empty(), "no layer for {lost:?}");
+}
+
+/// The modules of the table of layers in src/ARCHITECTURE.md, row by row.
+fn told_layers(page: &str) -> Vec<Vec<&str>> {
+    let section =
+        page.split_once("\n# Layers").map_or("", |(_, rest)| rest.split("\n# ").next().unwrap_or(""));
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    cells.map(|cell| cell.split(", ").map(|name| name.trim_matches('`')).collect()).collect()
+}
+
+#[test]
+fn the_architecture_tells_the_layers_in_their_order() {
+    assert_eq!(
+        told_layers(&tree()["src/ARCHITECTURE.md"]),
+        LAYERS.iter().map(|row| row.to_vec()).collect::<Vec<_>>()
+    );
+    assert_eq!(told_layers("x\n# Layers\n| layer |\n| `a`, `b` | c |\n# D\n| `e` | f |\n"), [["a", "b"]]);
 }
 
 // ---- borrowed crates ------------------------------------------------------------------------------------------------
