@@ -12,7 +12,7 @@ mod queue;
 
 use crate::limits;
 use crate::store::Target;
-use queue::{Class, Place, Queues};
+use queue::{Class, QueuePlace, Queues};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -93,7 +93,7 @@ struct ScheduledNode<S> {
     target: Arc<Target>,
     source: Option<S>,
     due: Instant,
-    place: Place,
+    place: QueuePlace,
     /// What the next scrape is expected to take.
     expected: Duration,
     first_scrape: Option<Instant>,
@@ -169,7 +169,7 @@ impl<S> Schedule<S> {
             target: Arc::new(target),
             source: None,
             due: now,
-            place: Place::default(),
+            place: QueuePlace::default(),
             expected: limits::FIRST_SCRAPE_EXPECTED,
             first_scrape: None,
             settled: false,

@@ -34,7 +34,7 @@ impl Class {
 
 /// Where a node waits.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct QueuePlace {
     pub(super) class: Class,
     due: Option<Instant>,
 }
@@ -70,7 +70,7 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    pub(super) fn push(&mut self, class: Class, due: Instant, slot: u32) -> Place {
+    pub(super) fn push(&mut self, class: Class, due: Instant, slot: u32) -> QueuePlace {
         if class == Class::Quick {
             // A node that became quick may be due before the last ones: it goes where it belongs.
             let mut at = self.ring.len();
@@ -82,10 +82,10 @@ impl Queues {
         } else if let Some(ordered) = self.ordered.get_mut(class.index()) {
             ordered.insert(Due(due, slot));
         }
-        Place { class, due: Some(due) }
+        QueuePlace { class, due: Some(due) }
     }
 
-    pub(super) fn remove(&mut self, place: Place, slot: u32) {
+    pub(super) fn remove(&mut self, place: QueuePlace, slot: u32) {
         let Some(due) = place.due else { return };
         if place.class == Class::Quick {
             self.ring.retain(|entry| *entry != Due(due, slot));
