@@ -133,3 +133,70 @@ fn the_images_tag_is_the_version() {
         );
     }
 }
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The values of one setting in a unit file.
+fn unit_values(unit: &str, setting: &str) -> Vec<String> {
+    let lines = unit.lines().filter_map(|line| line.strip_prefix(setting)?.strip_prefix('='));
+    lines.map(str::to_owned).collect()
+}
+
+/// `48M` or `48Mi` in KiB.
+fn kib(amount: &str) -> u64 {
+    amount.trim_end_matches('i').strip_suffix('M').unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// What a report of `toplet check` adds up to, in KiB.
+fn sum(report: &str) -> u64 {
+    let line = report.lines().find(|line| line.ends_with("in all")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn limits_of_memory_are_above_what_check_adds_up() {
+    let unit = text("systemd/toplet.service");
+    let limits: Vec<u64> = ["MemoryHigh", "MemoryMax"]
+        .iter()
+        .flat_map(|name| unit_values(&unit, name))
+        .map(|v| kib(&v))
+        .collect();
+    assert_eq!(limits.len(), 2);
+    for path in shipped("configs", "conf") {
+        let used = sum(&config_file(path.file_name().unwrap().to_str().unwrap()).1);
+        assert!(
+            limits.iter().all(|limit| used < *limit),
+            "{}: {used} KiB, limits {limits:?}",
+            path.display()
+        );
+    }
+    let tokenless = Surroundings { token: Presence::Absent, ..pod() };
+    for (name, around) in [("deployment.yaml", pod()), ("static-pod.yaml", tokenless)] {
+        let manifest = text(&format!("configs/{name}"));
+        let limit = kib(manifest.split_once("limits: {memory: ").unwrap().1.split('}').next().unwrap());
+        let used = sum(&check(&manifest_args(name), &around).unwrap().report(&stand_in).unwrap());
+        assert!(used < limit, "{name}: {used} KiB, limit {limit} KiB");
+    }
+}
+
+#[test]
+fn units_restart_what_a_restart_heals_and_watch_what_they_copy() {
+    let service = text("systemd/toplet.service");
+    assert_eq!(unit_values(&service, "StartLimitIntervalSec"), ["0"]);
+    assert_eq!(unit_values(&service, "Restart"), ["always"]);
+    assert_eq!(unit_values(&service, "RestartPreventExitStatus"), ["2"]);
+    for name in ["k3s", "kubeadm"] {
+        let copied = unit_values(&text(&format!("systemd/toplet.service.d/{name}.conf")), "LoadCredential");
+        let watched = unit_values(&text(&format!("systemd/toplet.path.d/{name}.conf")), "PathChanged");
+        assert_eq!(copied, watched.iter().map(|path| format!("kubeconfig:{path}")).collect::<Vec<_>>());
+    }
+    let restart = text("systemd/toplet-restart.service");
+    assert_eq!(unit_values(&text("systemd/toplet.path"), "Unit"), ["toplet-restart.service"]);
+    assert_eq!(unit_values(&restart, "ExecStart"), ["systemctl try-restart toplet.service"]);
+    let port = unit_values(&text("systemd/toplet.socket"), "ListenStream");
+    for name in ["k3s-server.conf", "kubeadm.conf"] {
+        assert_eq!(port, [config_file(name).0.listen.port().to_string()], "{name}");
+    }
+}
