@@ -116,7 +116,7 @@ fn a_watch_that_ends_goes_on_without_a_list() {
 }
 
 #[test]
-fn an_expired_version_is_listed_anew_once() {
+fn an_expired_version_is_listed_again_once() {
     let (lab, _kubelet, toplet) = ready();
     let listed = lists(&lab);
     lab.api.end_watches(Some(410));

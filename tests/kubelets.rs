@@ -107,9 +107,10 @@ fn a_kubelet_of_the_right_authority_gets_the_token() {
 }
 
 #[test]
-fn a_kubelet_of_a_stranger_gets_no_request_at_all() {
+fn a_kubelet_of_another_authority_gets_no_request_at_all() {
     let lab = Lab::new();
-    let kubelet = Kubelet::start_tls(good("web-1"), server_config(&Authority::new("strangers").server()));
+    let kubelet =
+        Kubelet::start_tls(good("web-1"), server_config(&Authority::new("other-authority").server()));
     let toplet = over_tls(&lab, &kubelet, &Authority::new("kubelets"), &[]);
     eventually("the failure is said", PATIENCE, || (toplet.logged("n1") > 0).then_some(()));
     assert_eq!(kubelet.scrapes(), 0);
@@ -123,7 +124,8 @@ fn a_kubelet_of_a_stranger_gets_no_request_at_all() {
 #[test]
 fn insecure_tls_takes_any_certificate() {
     let lab = Lab::new();
-    let kubelet = Kubelet::start_tls(good("web-1"), server_config(&Authority::new("strangers").server()));
+    let kubelet =
+        Kubelet::start_tls(good("web-1"), server_config(&Authority::new("other-authority").server()));
     let toplet = over_tls(&lab, &kubelet, &Authority::new("unused"), &["--kubelet-insecure-tls"]);
     toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("web-1"));
 }

@@ -36,7 +36,7 @@ impl ApiServer {
         &self.base
     }
 
-    /// Asks for `path` (with query). Without `timeout` the body may take for ever: for watches.
+    /// Asks for `path` (with query). Without `timeout` the body may take any time: for watches.
     ///
     /// # Errors
     /// There is no answer; any status is one.
@@ -129,7 +129,7 @@ pub struct KubeletFlags {
 }
 
 /// Credentials for kubelets: those for the API server, changed by flags. The kubeconfig's `tls-server-name` is the API
-/// server's alone. Deviation: the reference hands it on to kubelets, whose certificates never carry it.
+/// server's alone. Deviation: metrics-server hands it on to kubelets, whose certificates never carry it.
 #[must_use]
 pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Credentials {
     if flags.completely_insecure {

@@ -44,7 +44,7 @@ pub fn give_back_stack() {
     if top == 0 || begin >= end {
         return;
     }
-    // SAFETY: the range is part of this thread's own stack, below everything that is in use: whoever comes there next
+    // SAFETY: the range is part of this thread's own stack, below everything that is in use: what uses it next
     // writes before it reads.
     unsafe { libc::madvise(here.with_addr(begin).cast_mut().cast(), end - begin, libc::MADV_DONTNEED) };
 }

@@ -1,6 +1,6 @@
 //! Which URL a node's kubelet is asked at: address by preferred type, port, path annotation.
 //!
-//! Exactly the reference's choice: for each type in order of preference the first address of that type; no second try
+//! Exactly metrics-server's choice: for each type in order of preference the first address of that type; no second try
 //! at another address. Pure; allocates one string for the URL.
 
 use crate::store::Target;

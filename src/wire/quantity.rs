@@ -1,7 +1,7 @@
 //! Kubernetes quantities in canonical form.
 //!
 //! CPU is decimal with scale 10^-9: the largest of `n u m - k M G` that leaves an integer. Memory is binary, `Ki` to
-//! `Ei`, and decimal below 1024. Nothing is rounded, with one exception taken from the reference: a value above
+//! `Ei`, and decimal below 1024. Nothing is rounded, with one exception taken from metrics-server: a value above
 //! `i64::MAX` loses its last decimal digit. Source: `k8s.io/apimachinery` `resource.Quantity` and metrics-server's use.
 //! No allocation: [`Text`] is on the stack, so that lengths are known before anything is written.
 
@@ -44,7 +44,7 @@ fn canonical(value: u64, base: u64, suffixes: &[&str]) -> Text {
         text.push_front(b'0');
         return text;
     }
-    // The reference keeps quantities in an int64 and, beyond it, a tenth with the scale of ten.
+    // metrics-server keeps quantities in an int64 and, beyond it, a tenth with the scale of ten.
     let mut left = if i64::try_from(value).is_ok() { value } else { value / 10 * 10 };
     let mut power = 0;
     while left.is_multiple_of(base) && power + 1 < suffixes.len() {

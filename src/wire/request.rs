@@ -31,7 +31,7 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The first line of a header; only the first counts where the reference reads one value.
+    /// The first line of a header; only the first counts where metrics-server reads one value.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&'a [u8]> {
         self.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value)

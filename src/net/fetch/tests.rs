@@ -210,11 +210,11 @@ fn an_address_in_the_certificate_is_verified() {
 }
 
 #[test]
-fn a_stranger_a_wrong_name_and_plain_text_are_told_apart() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+fn another_authority_a_wrong_name_and_plain_text_are_told_apart() {
+    let (authority, other) = (Authority::new(), Authority::new());
     let fetcher = Client::new(believing(&authority));
     let never = |_: usize, _: &str| panic!("a request was sent to a server that was not believed");
-    let fake = Fake::tls(stranger.server(&["127.0.0.1"], None), never);
+    let fake = Fake::tls(other.server(&["127.0.0.1"], None), never);
     assert_eq!(failed(&fetcher, &fake.url("https", "/")).reason, Reason::Untrusted);
     let fake = Fake::tls(authority.server(&["127.0.0.2", "edge-1"], None), never);
     assert_eq!(failed(&fetcher, &fake.url("https", "/")).reason, Reason::WrongName);
