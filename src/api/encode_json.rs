@@ -4,7 +4,7 @@
 //! object, so that there is one place that knows what an object looks like. Escapes are Go's: `<`, `>`, `&`, U+2028 and
 //! U+2029 beside what JSON demands. Keeps no memory.
 
-use super::view::{Form, Measured, Object};
+use super::view::{Form, Measured, MetricsObject};
 use crate::store::Usage;
 use crate::wire::{quantity, time};
 
@@ -46,7 +46,8 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 fn flush(out: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {
-    out.extend_from_slice(bytes.get(from..to).unwrap_or(b""));
+    debug_assert!(from <= to && to <= bytes.len(), "an escape lies within its text");
+    out.extend_from_slice(bytes.get(from..to).unwrap_or_default());
 }
 
 const fn hex(nibble: u8) -> u8 {
@@ -103,7 +104,7 @@ impl Indenter {
 }
 
 /// Appends one object; `typed` adds kind and apiVersion, which items of lists lack.
-pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form, typed: bool) {
+pub fn object(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form, typed: bool) {
     out.push(b'{');
     if typed {
         type_meta(out, object.resource().kind(), form.api_version);
@@ -137,7 +138,7 @@ pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form, typed: bool) 
 }
 
 /// Appends an object's metadata as an object of its own.
-pub fn partial(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+pub fn partial(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     out.push(b'{');
     type_meta(out, "PartialObjectMetadata", "meta.k8s.io/v1");
     metadata(out, object, form);
@@ -161,7 +162,7 @@ fn type_meta(out: &mut Vec<u8>, kind: &str, api_version: &str) {
     out.extend_from_slice(b"\",");
 }
 
-fn metadata(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+fn metadata(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     out.extend_from_slice(b"\"metadata\":{\"name\":");
     string(out, object.name);
     if let Some(namespace) = object.namespace {

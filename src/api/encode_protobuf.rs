@@ -4,7 +4,7 @@
 //! for its length, which is right for nearly all; else the message is moved. The length of an object is also known
 //! without writing it. Source: `generated.proto` of `k8s.io/apimachinery` (`runtime`, `meta/v1`) and `k8s.io/metrics`.
 
-use super::view::{Form, Measured, Object};
+use super::view::{Form, Measured, MetricsObject};
 use crate::store::Usage;
 use crate::units::UnixNanos;
 use crate::wire::protobuf::{MAGIC, put_bytes, put_len_head, put_varint_field, varint_len};
@@ -79,18 +79,18 @@ pub fn list_meta(out: &mut Vec<u8>, number: u32) {
 }
 
 /// Appends one object as a field of a list.
-pub fn item(out: &mut Vec<u8>, number: u32, object: &Object<'_>, form: &Form) {
+pub fn item(out: &mut Vec<u8>, number: u32, object: &MetricsObject<'_>, form: &Form) {
     wide_message(out, number, 2, |out| self::object(out, object, form));
 }
 
 /// Bytes that [`item`] appends for a field number below 16.
 #[must_use]
-pub fn item_len(object: &Object<'_>, form: &Form) -> usize {
+pub fn item_len(object: &MetricsObject<'_>, form: &Form) -> usize {
     field_len(object_len(object, form))
 }
 
 /// Appends the fields of one object.
-pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+pub fn object(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     // Labels have at most eight bytes of framing for a key and value of some length.
     let metadata_len =
         32 + object.name.len() + object.namespace.map_or(0, str::len) + object.labels.text_len();
@@ -114,7 +114,7 @@ pub fn object(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
     }
 }
 
-fn object_len(object: &Object<'_>, form: &Form) -> usize {
+fn object_len(object: &MetricsObject<'_>, form: &Form) -> usize {
     let at_len = object.at.map_or(0, time_len);
     let window_len = 1 + varint_len(object.window.0.cast_unsigned());
     let measured_len: usize = match &object.measured {
@@ -132,7 +132,7 @@ fn field_len(content_len: usize) -> usize {
     1 + varint_len(content_len as u64) + content_len
 }
 
-fn metadata(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
+fn metadata(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     put_bytes(out, 1, object.name.as_bytes());
     put_bytes(out, 2, b"");
     put_bytes(out, 3, object.namespace.unwrap_or("").as_bytes());
@@ -149,7 +149,7 @@ fn metadata(out: &mut Vec<u8>, object: &Object<'_>, form: &Form) {
     }
 }
 
-fn metadata_len(object: &Object<'_>, form: &Form) -> usize {
+fn metadata_len(object: &MetricsObject<'_>, form: &Form) -> usize {
     let labels = object.labels.iter();
     let labels_len: usize =
         labels.map(|(key, value)| field_len(field_len(key.len()) + field_len(value.len()))).sum();

@@ -7,7 +7,7 @@
 
 use super::encode_json;
 use super::selection::{Position, Selection, Walked};
-use super::view::{Form, Include, Measured, Object};
+use super::view::{Form, Include, Measured, MetricsObject};
 use crate::store::{Store, Usage};
 use crate::units::{Bytes, Nanocores};
 use crate::wire::{quantity, time};
@@ -34,7 +34,7 @@ impl Columns {
 
     /// The columns of one object's table.
     #[must_use]
-    pub fn of(object: &Object<'_>) -> Columns {
+    pub fn of(object: &MetricsObject<'_>) -> Columns {
         let sum = Sum::of(object);
         Columns { any: true, usage: sum.any, swap: sum.swap.is_some() }
     }
@@ -73,7 +73,7 @@ fn column(out: &mut Vec<u8>, before: u8, name: &str, format: &str, description: 
 }
 
 /// Appends one row. `columns` are the table's; they are learned from the rows before they are used.
-pub fn row(out: &mut Vec<u8>, object: &Object<'_>, columns: Columns, form: &Form) {
+pub fn row(out: &mut Vec<u8>, object: &MetricsObject<'_>, columns: Columns, form: &Form) {
     out.extend_from_slice(b"{\"cells\":[");
     encode_json::string(out, object.name);
     let sum = Sum::of(object);
@@ -110,7 +110,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(object: &Object<'_>) -> Sum {
+    fn of(object: &MetricsObject<'_>) -> Sum {
         let mut sum = Sum::default();
         match &object.measured {
             Measured::Node(usage) => sum.add(usage),

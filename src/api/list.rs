@@ -11,7 +11,7 @@ use super::encode_json::{self, Indenter};
 use super::encode_table::{self, Columns};
 use super::negotiate::{Choice, Media};
 use super::selection::{Position, Selection, Walked};
-use super::view::{Form, Object};
+use super::view::{Form, MetricsObject};
 use super::{document, encode_protobuf};
 use crate::counters::Counters;
 use crate::limits::CHUNK_LEN_MAX;
@@ -33,7 +33,7 @@ pub fn body(selection: Selection, form: Form, choice: &Choice, store: &Store) ->
 
 /// One object in the form asked for, in any encoding.
 #[must_use]
-pub fn single(object: &Object<'_>, form: &Form, choice: &Choice) -> Vec<u8> {
+pub fn single(object: &MetricsObject<'_>, form: &Form, choice: &Choice) -> Vec<u8> {
     if choice.media == Media::Protobuf {
         return encode_protobuf::document(form.api_version, object.resource().kind(), |out| {
             encode_protobuf::object(out, object, form);
@@ -143,7 +143,9 @@ impl TextList {
             true => encode_table::shell(self.columns),
             false => encode_json::shell(self.selection.resource.list_kind(), self.form.api_version),
         };
-        put(&mut self.indenter, shell.get(..shell.len().saturating_sub(3)).unwrap_or(b""), out);
+        let head = shell.strip_suffix(b"[]}");
+        debug_assert!(head.is_some(), "a shell ends in its empty list");
+        put(&mut self.indenter, head.unwrap_or(&shell), out);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -170,7 +172,7 @@ fn put(indenter: &mut Option<Indenter>, part: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends one object as compact JSON, in its form.
-fn write(out: &mut Vec<u8>, object: &Object<'_>, columns: Columns, form: &Form) {
+fn write(out: &mut Vec<u8>, object: &MetricsObject<'_>, columns: Columns, form: &Form) {
     if form.is_table {
         encode_table::row(out, object, columns, form);
     } else {

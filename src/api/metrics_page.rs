@@ -3,7 +3,7 @@
 //! Families stand in the order of their names, those of metrics-server with its exact names, labels and help. A family
 //! is absent until something was observed, as there. Series by node are resumed by node name, so a page over any number
 //! of nodes needs one piece of memory, and the lock on the node list is held for a piece at most. Deviation: there is no
-//! protobuf form (whoever asks for it accepts text as well), and the families of Go's libraries are left out.
+//! protobuf form (scrapers that ask for it accept text as well), and the families of Go's libraries are left out.
 
 use crate::api::answer::{Answer, Body, Pieces, Progress};
 use crate::api::context::{Context, Vitals};
@@ -46,35 +46,35 @@ struct Sources<'a> {
     vitals: Vitals,
 }
 
-enum Family {
+enum MetricFamily {
     /// Written at once, at most `limits::PART_LEN_MAX` bytes.
-    Whole(fn(&Sources<'_>, &mut Text<'_>)),
+    Whole(fn(&Sources<'_>, &mut PageText<'_>)),
     /// Name, type and help, and the lines of one node, at most `limits::PART_LEN_MAX` bytes.
-    ByNode([&'static str; 3], fn(&NodeSeries, &mut Text<'_>)),
+    ByNode([&'static str; 3], fn(&NodeSeries, &mut PageText<'_>)),
 }
 
-const FAMILIES: &[Family] = &[
-    Family::Whole(freshness),
-    Family::ByNode(LAST_REQUEST, |node, text| {
+const FAMILIES: &[MetricFamily] = &[
+    MetricFamily::Whole(freshness),
+    MetricFamily::ByNode(LAST_REQUEST, |node, text| {
         text.sample(LAST_REQUEST[0], &[("node", &node.name)], node.last_at as f64);
     }),
-    Family::ByNode(REQUEST_DURATION, |node, text| {
+    MetricFamily::ByNode(REQUEST_DURATION, |node, text| {
         text.histogram(REQUEST_DURATION[0], Some(&node.name), node.took.read());
     }),
-    Family::Whole(requests),
-    Family::Whole(ticks),
-    Family::Whole(storage_points),
-    Family::Whole(process),
-    Family::Whole(build),
-    Family::Whole(connections),
-    Family::Whole(dropped),
-    Family::Whole(reviews),
-    Family::ByNode(SCRAPE_ERRORS, |node, text| {
+    MetricFamily::Whole(requests),
+    MetricFamily::Whole(ticks),
+    MetricFamily::Whole(storage_points),
+    MetricFamily::Whole(process),
+    MetricFamily::Whole(build),
+    MetricFamily::Whole(connections),
+    MetricFamily::Whole(dropped),
+    MetricFamily::Whole(reviews),
+    MetricFamily::ByNode(SCRAPE_ERRORS, |node, text| {
         for (reason, count) in &node.errors {
             text.sample(SCRAPE_ERRORS[0], &[("node", &node.name), ("reason", reason)], *count as f64);
         }
     }),
-    Family::Whole(store),
+    MetricFamily::Whole(store),
 ];
 
 const LAST_REQUEST: [&str; 3] = [
@@ -116,12 +116,12 @@ impl Page {
         while out.len() <= end {
             match FAMILIES.get(self.family) {
                 None => return Progress::Done,
-                Some(Family::Whole(write)) => {
-                    write(&sources, &mut Text(out));
+                Some(MetricFamily::Whole(write)) => {
+                    write(&sources, &mut PageText(out));
                     self.family += 1;
                 }
-                Some(Family::ByNode(head, write)) => {
-                    if self.by_node(*head, *write, &sources, &mut Text(out), end) {
+                Some(MetricFamily::ByNode(head, write)) => {
+                    if self.by_node(*head, *write, &sources, &mut PageText(out), end) {
                         (self.family, self.after) = (self.family + 1, None);
                     }
                 }
@@ -134,9 +134,9 @@ impl Page {
     fn by_node(
         &mut self,
         head: [&'static str; 3],
-        write: fn(&NodeSeries, &mut Text<'_>),
+        write: fn(&NodeSeries, &mut PageText<'_>),
         sources: &Sources<'_>,
-        text: &mut Text<'_>,
+        text: &mut PageText<'_>,
         end: usize,
     ) -> bool {
         let nodes = lock(&sources.metrics.nodes);
@@ -156,26 +156,26 @@ impl Page {
     }
 }
 
-fn freshness(from: &Sources<'_>, text: &mut Text<'_>) {
+fn freshness(from: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "metrics_server_api_metric_freshness_seconds";
     histogram(text, [name, "histogram", "[ALPHA] Freshness of metrics exported"], &from.metrics.freshness);
 }
 
-fn ticks(from: &Sources<'_>, text: &mut Text<'_>) {
+fn ticks(from: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "metrics_server_manager_tick_duration_seconds";
     let help = "[ALPHA] The total time spent collecting and storing metrics in seconds.";
     text.head([name, "histogram", help]);
     text.histogram(name, None, from.metrics.ticks.read());
 }
 
-fn histogram(text: &mut Text<'_>, head: [&'static str; 3], values: &Atomic) {
+fn histogram(text: &mut PageText<'_>, head: [&'static str; 3], values: &Atomic) {
     if values.count() > 0 {
         text.head(head);
         text.histogram(head[0], None, values.read());
     }
 }
 
-fn requests(from: &Sources<'_>, text: &mut Text<'_>) {
+fn requests(from: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "metrics_server_kubelet_request_total";
     let counts = [
         ("false", from.metrics.scrapes_bad.load(Relaxed)),
@@ -189,7 +189,7 @@ fn requests(from: &Sources<'_>, text: &mut Text<'_>) {
     }
 }
 
-fn storage_points(from: &Sources<'_>, text: &mut Text<'_>) {
+fn storage_points(from: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "metrics_server_storage_points";
     // Absent until the first batch was stored.
     if from.metrics.scrapes_good.load(Relaxed) > 0 || from.metrics.ticks.count() > 0 {
@@ -199,7 +199,7 @@ fn storage_points(from: &Sources<'_>, text: &mut Text<'_>) {
     }
 }
 
-fn process(from: &Sources<'_>, text: &mut Text<'_>) {
+fn process(from: &Sources<'_>, text: &mut PageText<'_>) {
     let Vitals { rss, cpu_nanos, started_at, .. } = from.vitals;
     text.single(
         ["process_cpu_seconds_total", "counter", "CPU time used, user and system, in seconds."],
@@ -212,13 +212,13 @@ fn process(from: &Sources<'_>, text: &mut Text<'_>) {
     );
 }
 
-fn build(_: &Sources<'_>, text: &mut Text<'_>) {
+fn build(_: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "toplet_build_info";
     text.head([name, "gauge", "The version of this program; always 1."]);
     text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
 }
 
-fn connections(from: &Sources<'_>, text: &mut Text<'_>) {
+fn connections(from: &Sources<'_>, text: &mut PageText<'_>) {
     let metrics = from.metrics;
     let opened = metrics.connections_opened.load(Relaxed);
     let open = opened.saturating_sub(metrics.connections_closed.load(Relaxed));
@@ -230,7 +230,7 @@ fn connections(from: &Sources<'_>, text: &mut Text<'_>) {
     text.sample(name, &[("outcome", "timed_out")], metrics.connections_timed_out.load(Relaxed) as f64);
 }
 
-fn dropped(from: &Sources<'_>, text: &mut Text<'_>) {
+fn dropped(from: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "toplet_dropped_total";
     text.head([
         name,
@@ -242,7 +242,7 @@ fn dropped(from: &Sources<'_>, text: &mut Text<'_>) {
     text.sample(name, &[("reason", "incomplete_pod")], from.metrics.incomplete_pods.load(Relaxed) as f64);
 }
 
-fn reviews(from: &Sources<'_>, text: &mut Text<'_>) {
+fn reviews(from: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "toplet_reviews_total";
     let reviews = lock(&from.metrics.reviews);
     if !reviews.is_empty() {
@@ -257,7 +257,7 @@ fn reviews(from: &Sources<'_>, text: &mut Text<'_>) {
     }
 }
 
-fn store(from: &Sources<'_>, text: &mut Text<'_>) {
+fn store(from: &Sources<'_>, text: &mut PageText<'_>) {
     let Occupancy { nodes, pods, containers, text_len, refused_pods, .. } = from.occupancy;
     if let Some(capacity) = from.metrics.capacity.get() {
         let name = "toplet_store_capacity";
@@ -274,9 +274,9 @@ fn store(from: &Sources<'_>, text: &mut Text<'_>) {
 }
 
 /// Lines of the exposition format.
-struct Text<'a>(&'a mut Vec<u8>);
+struct PageText<'a>(&'a mut Vec<u8>);
 
-impl Text<'_> {
+impl PageText<'_> {
     fn head(&mut self, [name, kind, help]: [&str; 3]) {
         self.push(&["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
     }
@@ -358,27 +358,10 @@ impl Text<'_> {
     }
 }
 
-/// A number as Go prints it: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e6 on.
+/// The shortest digits that read back the same.
 pub(super) fn number(value: f64, out: &mut Vec<u8>) {
-    if value == f64::INFINITY {
-        return out.extend_from_slice(b"+Inf");
-    }
-    let start = out.len();
-    // Writing to a Vec cannot fail, here and below.
-    let _ = write!(out, "{value:e}");
-    let digits = out.get(start..).unwrap_or_default();
-    let (digits_len, exponent) = match digits.iter().position(|byte| *byte == b'e') {
-        Some(at) => (at, digits.get(at + 1..).unwrap_or_default()),
-        None => (digits.len(), &b"0"[..]),
-    };
-    let exponent = std::str::from_utf8(exponent).ok().and_then(|text| text.parse().ok()).unwrap_or(0i32);
-    let _ = if (-4..6).contains(&exponent) {
-        out.truncate(start);
-        write!(out, "{value}")
-    } else {
-        out.truncate(start + digits_len);
-        write!(out, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
-    };
+    // Writing to a Vec cannot fail.
+    let _ = if value == f64::INFINITY { write!(out, "+Inf") } else { write!(out, "{value}") };
 }
 
 #[cfg(test)]

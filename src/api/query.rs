@@ -13,7 +13,7 @@ use crate::wire::selector::{FieldSelector, LabelSelector};
 use crate::wire::text::quoted;
 use crate::wire::time::parse_duration;
 
-/// What is refused before anybody is authenticated: a path that is no request (500), a bad `timeout` parameter (400), or
+/// What is refused before authentication: a path that is no request (500), a bad `timeout` parameter (400), or
 /// one so short that no answer can be ready in time (504).
 /// # Errors
 /// The refusal.
@@ -38,7 +38,7 @@ pub struct ListOptions {
     pub labels: LabelSelector,
     /// `fieldSelector`.
     pub fields: FieldSelector,
-    /// `watch`, which nobody gets.
+    /// `watch`, which is always refused.
     pub watch: bool,
 }
 

@@ -11,7 +11,7 @@ use super::negotiate::{self, Rendition};
 use super::query::{self, ListOptions};
 use super::selection::Selection;
 use super::status::Status;
-use super::view::{Form, Include, Object, Resource};
+use super::view::{Form, Include, MetricsObject, Resource};
 use super::{discovery, list};
 use crate::wire::request::{Head, RequestInfo};
 use crate::wire::selector::LabelSelector;
@@ -124,17 +124,17 @@ impl MetricsRequest<'_, '_> {
     }
 
     /// The object by name; the node selector does not hide nodes from those who know their name.
-    fn find(&self) -> Result<Object<'_>, Status> {
+    fn find(&self) -> Result<MetricsObject<'_>, Status> {
         let store = self.context.store;
         let (namespace, name) = (&*self.info.namespace, &*self.info.name);
         match self.resource {
             Resource::Nodes => {
                 let node = store.node(name).ok_or_else(|| Status::unknown_object("node", name))?;
-                Object::of_node(&node).ok_or_else(|| Status::no_metrics("nodemetrics", name))
+                MetricsObject::of_node(&node).ok_or_else(|| Status::no_metrics("nodemetrics", name))
             }
             Resource::Pods => {
                 let pod = store.pod(namespace, name).ok_or_else(|| Status::unknown_object("pods", name))?;
-                Object::of_pod(&pod)
+                MetricsObject::of_pod(&pod)
                     .ok_or_else(|| Status::no_metrics("podmetrics", &format!("{namespace}/{name}")))
             }
         }

@@ -7,7 +7,7 @@
 //! say of a set is remembered for as long as the store is locked, and evaluated once for each distinct set. Every object
 //! and every term that is evaluated counts as work. Keeps two strings, and during a walk a table on the stack.
 
-use super::view::{Object, Resource};
+use super::view::{MetricsObject, Resource};
 use crate::limits::LIST_WORK_MAX;
 use crate::store::{Labels, NodeView, PodView, Store};
 use crate::wire::selector::{FieldSelector, LabelSelector};
@@ -79,7 +79,7 @@ impl Selection {
         &'a self,
         store: &'a Store,
         position: &mut Position,
-        mut visit: impl FnMut(&Object<'a>) -> bool,
+        mut visit: impl FnMut(&MetricsObject<'a>) -> bool,
     ) -> Walked {
         let mut matcher = Matcher::new(self);
         let mut last = None;
@@ -93,7 +93,7 @@ impl Selection {
                         break;
                     }
                     let served = node.served_since <= generation && matcher.has_node(&node);
-                    if let Some(object) = Object::of_node(&node).filter(|_| served)
+                    if let Some(object) = MetricsObject::of_node(&node).filter(|_| served)
                         && !visit(&object)
                     {
                         end = Walked::Full;
@@ -109,7 +109,7 @@ impl Selection {
                         break;
                     }
                     let served = pod.served_since <= generation && matcher.has_pod(&pod);
-                    if let Some(object) = Object::of_pod(&pod).filter(|_| served)
+                    if let Some(object) = MetricsObject::of_pod(&pod).filter(|_| served)
                         && !visit(&object)
                     {
                         end = Walked::Full;

@@ -529,7 +529,7 @@ fn before_authentication_only_timeouts_and_broken_paths_are_answered() {
     for query in ["timeout=0", "timeout=-5s", "timeout=1h", "timeout=", "Timeout=x", "timeout=1s&timeout=x"] {
         assert_eq!(early(&format!("/readyz?{query}")), Ok(()), "{query}");
     }
-    let message = "timeout: expected a duration such as 30s or 1m30s, not \"abc\"";
+    let message = "timeout: invalid duration \"abc\": expected a number with a unit, such as 15s or 1m30s";
     assert_eq!(early("/readyz?timeout=abc"), Err((400, "BadRequest", message.to_owned())));
     assert_eq!(early("/readyz?timeout=1ns").unwrap_err().0, 504);
     assert_eq!(early("/apis/metrics.k8s.io/v1/nodes?watch=1&timeout=abc"), Ok(()));

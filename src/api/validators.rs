@@ -1,7 +1,7 @@
 //! What caches need: entity tags of documents, whether a request already has them, and HTTP dates.
 //!
-//! A tag has the form of the reference's, 128 upper-case hexadecimal digits in quotes, so that whatever stores or
-//! compares it sees nothing new. It need not resist an attacker, who could only deceive himself: it is made of eight
+//! A tag has the form of metrics-server's, 128 upper-case hexadecimal digits in quotes, so that what stores or compares
+//! it sees nothing new. It need not resist an attacker, who could only deceive itself: it is made of eight
 //! 64-bit sums of the bytes. Tags are made once a process and compared as bytes.
 
 use crate::units::UnixNanos;
@@ -67,17 +67,36 @@ pub fn none_match_lists(head: &Head<'_>, tag: &str) -> bool {
 /// An instant as HTTP prints it, for example `Tue, 24 Nov 2026 09:57:17 GMT`; whole seconds.
 #[must_use]
 pub fn http_date(at: UnixNanos) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let text = rfc3339_text(at);
-    let text = text.as_str();
-    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
     // 1970-01-01 was a Thursday.
-    let day = at.seconds().div_euclid(86_400).rem_euclid(7);
-    let day = usize::try_from(day).ok().and_then(|day| DAYS.get(day)).unwrap_or(&"Thu");
-    let month = part(5..7).parse::<usize>().ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
-    format!("{day}, {} {} {} {} GMT", part(8..10), month.unwrap_or(&"Jan"), part(0..4), part(11..19))
+    let day = match at.seconds().div_euclid(86_400).rem_euclid(7) {
+        0 => "Thu",
+        1 => "Fri",
+        2 => "Sat",
+        3 => "Sun",
+        4 => "Mon",
+        5 => "Tue",
+        _ => "Wed",
+    };
+    let text = rfc3339_text(at);
+    let mut parts = text.as_str().split(['-', 'T', 'Z']);
+    let mut part = || parts.next().unwrap_or_default();
+    let (year, month, date, clock) = (part(), part(), part(), part());
+    debug_assert_eq!(clock.len(), 8, "an RFC 3339 time has four parts: {}", text.as_str());
+    let month = match month {
+        "01" => "Jan",
+        "02" => "Feb",
+        "03" => "Mar",
+        "04" => "Apr",
+        "05" => "May",
+        "06" => "Jun",
+        "07" => "Jul",
+        "08" => "Aug",
+        "09" => "Sep",
+        "10" => "Oct",
+        "11" => "Nov",
+        _ => "Dec",
+    };
+    format!("{day}, {date} {month} {year} {clock} GMT")
 }
 
 #[cfg(test)]

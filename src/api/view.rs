@@ -74,7 +74,7 @@ pub struct Form {
 
 /// One object with usage.
 #[derive(Clone, Copy)]
-pub struct Object<'a> {
+pub struct MetricsObject<'a> {
     /// Namespace; `None` for nodes.
     pub namespace: Option<&'a str>,
     /// Name.
@@ -98,12 +98,12 @@ pub enum Measured<'a> {
     Pod(PodUsage<'a>),
 }
 
-impl<'a> Object<'a> {
+impl<'a> MetricsObject<'a> {
     /// A node with usage.
     #[must_use]
-    pub fn of_node(node: &NodeView<'a>) -> Option<Object<'a>> {
+    pub fn of_node(node: &NodeView<'a>) -> Option<MetricsObject<'a>> {
         let usage = node.usage?;
-        Some(Object {
+        Some(MetricsObject {
             namespace: None,
             name: node.name,
             labels: node.labels,
@@ -115,9 +115,9 @@ impl<'a> Object<'a> {
 
     /// A pod with usage.
     #[must_use]
-    pub fn of_pod(pod: &PodView<'a>) -> Option<Object<'a>> {
+    pub fn of_pod(pod: &PodView<'a>) -> Option<MetricsObject<'a>> {
         let usage = pod.usage?;
-        Some(Object {
+        Some(MetricsObject {
             namespace: Some(pod.namespace),
             name: pod.name,
             labels: pod.labels,

@@ -193,7 +193,9 @@ fn filler(out: &mut Vec<u8>, number: u32, len: usize) -> usize {
     let text_len = reached.unwrap_or(longest / 2);
     let before = out.len();
     put_len_head(out, number, inner_len(text_len));
-    put_bytes(out, 1, BLANKS.get(..text_len).unwrap_or(b""));
+    let text = BLANKS.get(..text_len);
+    debug_assert!(text.is_some(), "a filler has at most FILLER_LEN bytes of text");
+    put_bytes(out, 1, text.unwrap_or(&BLANKS));
     out.len() - before
 }
 

@@ -3,7 +3,7 @@
 
   mdiff.py --corpus FILE --a URL --b URL --pki DIR [--only REGEX] [--record DIR] [--same]
 
-A is the reference, B the server under test. `--a` may also be a folder written by --record: then A's answers are read from it.
+A is metrics-server, B the server under test. `--a` may also be a folder written by --record: then A's answers are read from it.
 One line a case is printed (`ok ID`, `DIFF ID` and a short unified diff); the last line is `N passed, N failed`.
 Exit status: 0 all passed, 1 a DIFF, 2 usage. Needs Python 3.9 and nothing else.
 
@@ -21,7 +21,7 @@ THE CORPUS: JSON lines; `#` starts a comment line. A case:
   compare      full (default) | status | headers (status and headers) | json-shape (headers, and the same keys and types)
                | {"contains": ["text", ...]} (status, headers, and each text is in both bodies)
   ignore_headers  names of headers that this case does not compare
-  deviation    words: B is meant to differ from the reference. B is then checked against b_expect, not against A.
+  deviation    words: B is meant to differ from metrics-server. B is then checked against b_expect, not against A.
   b_expect, a_expect  {"status": n or [n, ...], "headers": {"name": "value" | null (absent) | "*" (present)}, "contains": [...], "lacks": [...],
                "json": value (the normalised body, exactly), "like": {a request; fields left out are those of the case}, "replace": [[old, new], ...]}
                `like`: the request is sent to A, and B must answer the case as A answers it, after the replacements in A's normalised text.
@@ -935,7 +935,7 @@ def load(path):
 def main(argv=None):
     p = argparse.ArgumentParser(description="Compares two metrics.k8s.io servers.", epilog="The corpus format and the normalisation are described at the top of this file.")
     p.add_argument("--corpus", required=True)
-    p.add_argument("--a", required=True, help="URL of the reference, or a folder written by --record")
+    p.add_argument("--a", required=True, help="URL of metrics-server, or a folder written by --record")
     p.add_argument("--b", required=True, help="URL of the server under test")
     p.add_argument("--pki", required=True, help="folder of NAME.crt, NAME.key, NAME.token")
     p.add_argument("--only", default="", help="run only the ids that this regular expression finds")
@@ -944,7 +944,7 @@ def main(argv=None):
     p.add_argument("--timeout", type=float, default=30, help="seconds for one exchange (30)")
     p.add_argument("--ignore-usage", default="", help="usage keys (and Table columns) to leave out, comma-separated, e.g. swap")
     p.add_argument("--diff-lines", type=int, default=24, help="longest diff printed (24)")
-    p.add_argument("--same", action="store_true", help="B is the reference too: known differences are not expected of it")
+    p.add_argument("--same", action="store_true", help="B is metrics-server too: known differences are not expected of it")
     p.add_argument("--show", action="store_true", help="print A's answer of each case as it is compared")
     o = p.parse_args(argv)
     o.ignore_usage = tuple(k for k in o.ignore_usage.split(",") if k)
