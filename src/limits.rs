@@ -250,9 +250,12 @@ pub const TRUST_INTERVAL: Duration = Duration::from_secs(30);
 
 // ---- serve: connections ---------------------------------------------------------------------------------------------
 
-/// Connections at once (default of the cap). Each costs about 13 KiB in rest, so 1.7 MiB when all are open. When full,
-/// the longest waiting connection of the busiest peer makes room; when none waits, the newcomer is closed.
+/// Connections at once from their first byte on (default of the cap). Each costs about 13 KiB at rest, so 1.7 MiB when all
+/// are open. When full, another connection makes room (see `serve::room`), or the newcomer waits.
 pub const CONNECTIONS_MAX: usize = 128;
+/// Connections at once that have not sent a byte or wait for a place: a socket and less than 1 KiB each. Beyond it the
+/// longest waiting one of the peer with the most of these is closed.
+pub const SILENT_CONNECTIONS_MAX: usize = 1024;
 /// Requests at once beyond authorization (`--max-requests-inflight`); further ones get 429, `system:masters` excepted.
 pub const REQUESTS_MAX: usize = 400;
 /// Time for the TLS handshake in all; then the connection is closed.
@@ -271,6 +274,10 @@ pub const LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 /// Age from which a connection that has not sent its first request makes room for a newcomer.
 pub const WAITING_TIME_MIN: Duration = Duration::from_secs(1);
+/// Age of an answer from which its connection makes room for a newcomer, when no other can.
+pub const ANSWERING_TIME_MIN: Duration = Duration::from_secs(2);
+/// Time for which a stopping process keeps connections without a request: one may be on its way.
+pub const DRAIN_QUIET_TIME: Duration = Duration::from_millis(500);
 /// Time between two looks for connections over their deadline; a deadline is late by that much at most.
 pub const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// The same while all connections are idle, to wake seldom.
@@ -280,14 +287,16 @@ pub const DRAIN_CHECK_PERIOD: Duration = Duration::from_millis(20);
 /// Pause after the operating system refused a connection (out of descriptors), so that the loop does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes of a request head, like Go's default; beyond it 431.
-pub const HEAD_LEN_MAX: usize = 1024 * 1024;
-/// Bytes of a request target: two escaped selectors of the largest size need less. Beyond it 414.
-pub const TARGET_LEN_MAX: usize = 256 * 1024;
+/// Bytes of a request head: a user in 4,000 groups, or a token of 200 KiB. Beyond it 431.
+/// Deviation: metrics-server takes heads of 1 MiB.
+pub const HEAD_LEN_MAX: usize = 256 * 1024;
+/// Bytes of a request target: the largest selector with its escapes. Beyond it 414.
+pub const TARGET_LEN_MAX: usize = 96 * 1024;
 /// Bytes of a head (and of parsed header lines) that each connection may use on its own account.
-pub const HEAD_LEN_OWN: usize = 8 * 1024;
-/// Bytes that all connections together may use beyond `HEAD_LEN_OWN` each; when it is used up, 431.
-pub const HEAD_LEN_SHARED: usize = 2 * 1024 * 1024;
+pub const HEAD_LEN_OWN: usize = 4 * 1024;
+/// Bytes that all connections together may use beyond `HEAD_LEN_OWN` each, for heads, what is parsed of them, and answers
+/// beyond one piece; when they are used up, 431 or 503.
+pub const HEAD_LEN_SHARED: usize = 512 * 1024;
 /// Header lines of one request; a user in 1000 groups has about 1020. Beyond it 431.
 pub const HEADER_COUNT_MAX: usize = 4096;
 /// Bytes of an answer that the kernel holds for a connection (it doubles the figure for its own use); more waits here, as
@@ -356,6 +365,12 @@ pub const PROGRAM_LEN: u64 = 4 * 1024 * 1024;
 /// Bytes of one log line; what is longer is cut.
 pub const LOG_LINE_LEN_MAX: usize = 4 * 1024;
 
+/// Bytes of log lines that wait to be written; further lines are dropped and counted.
+pub const LOG_QUEUE_LEN: usize = 64 * 1024;
+
+/// Time for which the end of the process waits for its last log lines to be written.
+pub const LOG_FLUSH_TIME_MAX: Duration = Duration::from_millis(500);
+
 /// Bytes of a thread's stack; the deepest use is a TLS handshake with a kubelet, some 60 KiB (the debug build keeps more on
 /// the stack). Untouched pages cost nothing; beyond it the guard page ends the process.
 pub const THREAD_STACK_LEN: usize = if cfg!(debug_assertions) { 1024 * 1024 } else { 128 * 1024 };
@@ -379,6 +394,10 @@ pub const HOST_CGROUPS_MAX: u32 = 20_000;
 
 /// Levels below the root cgroup that are searched: systemd's slices nest kubepods four deep.
 pub const HOST_CGROUP_DEPTH_MAX: u8 = 8;
+
+/// Files the program has open beside connections and nodes: sockets to the API server and to DNS, log, epoll, certificates
+/// being read. Of the limit of open files so many are set aside.
+pub const OTHER_FILES_MAX: usize = 64;
 
 /// Connections the kernel holds until they are accepted; it refuses those beyond.
 pub const BACKLOG_MAX: i32 = 128;

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod housekeeping;
+mod listeners;
 mod shared;
 
 use crate::access::review::Ask;
@@ -12,7 +13,7 @@ use crate::api::{self, Vitals};
 use crate::cli::{self, Command, Config, RunMode, Surroundings};
 use crate::cluster::authentication::TrustSource;
 use crate::host::signals::Signals;
-use crate::host::{allocator, clock, listen, log as logger, memory, systemd, threads};
+use crate::host::{allocator, clock, log as logger, memory, systemd, threads};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::certificate::{CertificateSettings, Certificates, subject_names};
@@ -25,10 +26,10 @@ use crate::store::batch::Batch;
 use crate::store::{Store, Target};
 use cluster::{Clients, ClusterThreads};
 use housekeeping::Housekeeping;
+use listeners::{Listeners, connection_limits};
 use shared::{SharedState, poll};
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -60,7 +61,10 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(error: &str, code: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "toplet: {error}");
+    // Where nobody reads standard error, the process must end all the same.
+    if logger::flush() {
+        let _ = writeln!(std::io::stderr(), "toplet: {error}");
+    }
     ExitCode::from(code)
 }
 
@@ -77,7 +81,7 @@ struct Program {
 }
 
 impl Program {
-    fn start(config: Config) -> Result<Program, String> {
+    fn start(mut config: Config) -> Result<Program, String> {
         allocator::limit();
         logger::start(config.log_verbosity, config.log_json);
         for warning in &config.warnings {
@@ -85,11 +89,14 @@ impl Program {
         }
         tls::check_random()?;
         let signals = Signals::take().map_err(|e| format!("signals cannot be handled: {e}"))?;
+        logger::start_writing().map_err(|e| format!("no thread for the log: {e}"))?;
         // Files first, then the port: a mistake in one of them must not leave a certificate behind.
         let clients = Clients::open(&config)?;
         let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
         let authentication = Arc::new(TrustSource::new(config.trust.clone(), tokens)?);
-        let (options, certificates) = options(&config)?;
+        let listeners = Listeners::open(&config)?;
+        config.listen = listeners.address;
+        let (options, certificates) = options(&config, listeners)?;
         let shared = SharedState::new(&config);
         let (cluster, poller) = match clients {
             None => (None, poll_host(&config, &shared)?),
@@ -130,7 +137,10 @@ impl Program {
             cluster.stop();
         }
         match served {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => {
+                let _ = logger::flush();
+                ExitCode::SUCCESS
+            }
             Err(error) => {
                 fail(&format!("cannot serve on {}: {error}", config.listen), cli::ENVIRONMENT_ERROR_CODE)
             }
@@ -178,19 +188,19 @@ impl Source for ThisMachine {
     }
 }
 
-/// Listener, certificates and TLS; the port comes first, since certificates may be made and written.
-fn options(config: &Config) -> Result<(Options, Arc<Certificates>), String> {
-    let listener = listener(config)?;
+/// Certificates and TLS; the port comes before them, since they may be made and written.
+fn options(config: &Config, listeners: Listeners) -> Result<(Options, Arc<Certificates>), String> {
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let names =
         subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(config.listen.ip()));
     let settings = CertificateSettings { names, ..config.certificates.clone() };
     let certificates = Certificates::load(&settings, clock::wall())?;
     let options = Options {
-        listeners: vec![listener],
+        listeners: listeners.sockets,
+        listeners_are_shared: listeners.are_shared,
         tls: tls::server_config(&config.tls, certificates.clone())?,
         shutdown_delay: config.shutdown_delay,
-        connections_max: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+        connections: connection_limits(config),
     };
     Ok((options, certificates))
 }
@@ -228,25 +238,4 @@ fn app(
         requests_max: usize::try_from(config.max_requests).unwrap_or(usize::MAX),
         request_time_max: config.request_timeout.min(limits::REQUEST_TIME_MAX),
     }
-}
-
-/// systemd's socket, or a bound one.
-fn listener(config: &Config) -> Result<TcpListener, String> {
-    if let Some(listener) = systemd::listener() {
-        return Ok(listener);
-    }
-    let (address, port) = (config.listen.ip(), config.listen.port());
-    listen::listen(config.listen, config.reuse_port).map_err(|e| match e.kind() {
-        ErrorKind::AddrInUse => format!(
-            "--secure-port={port}: the port is in use on {address}; stop its holder (on a host network 10250 is the \
-             kubelet's), or choose another"
-        ),
-        ErrorKind::AddrNotAvailable => format!(
-            "--bind-address={address}: no interface of this machine has the address; is the network up yet?"
-        ),
-        ErrorKind::PermissionDenied => {
-            format!("--secure-port={port}: {e}; choose a port from 1024 on, or grant CAP_NET_BIND_SERVICE")
-        }
-        _ => format!("--bind-address={address} --secure-port={port}: {e}"),
-    })
 }

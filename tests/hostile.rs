@@ -127,7 +127,7 @@ fn many_connections(target: &Target) -> Held {
     assert!(held.iter().flatten().count() > 1_000, "the flood reached the server");
     // Beside connections: listener, log, the API server, kubelets; and some that are cut and not closed yet.
     let open = target.toplet.open_files();
-    assert!(open <= limits::CONNECTIONS_MAX + 64, "{open} open files");
+    assert!(open <= limits::CONNECTIONS_MAX + limits::SILENT_CONNECTIONS_MAX + 64, "{open} open files");
     Box::new(held)
 }
 
@@ -454,6 +454,123 @@ fn under_each_attack_probes_are_answered_and_memory_stays_within_the_budget() {
     }
     let list = target.admin().get(PODS).unwrap().text();
     assert_eq!(list.matches("\"usage\"").count(), PODS_COUNT, "still in its right mind");
+}
+
+/// The sum of `toplet check` for these flags, in KiB.
+fn checked_sum(flags: &[&str]) -> u64 {
+    let (code, report, said) = support::toplet::run(&[&["check"], flags].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let line = report.lines().find(|line| line.ends_with("in all")).unwrap();
+    line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn long_paths_stay_within_the_checked_sum() {
+    let folder = Folder::new();
+    let flags = ["--max-nodes=1", "--max-pods=110", "--max-containers=300", "--max-connections=32"];
+    let (toplet, sum) = (Toplet::start(&folder, &flags), checked_sum(&flags));
+    // The first request brings code into memory, of which a debug build has much more than the sum says.
+    assert_eq!(
+        toplet.client().get(&format!("/apis/metrics.k8s.io/v1beta1/{}", "a".repeat(90_000))).unwrap().status,
+        404
+    );
+    let rest = toplet.status_kib("VmRSS");
+    let budget = sum + rest.saturating_sub(limits::PROGRAM_LEN / 1024);
+    println!("long paths: at rest {rest} KiB, checked sum {sum} KiB, budget {budget} KiB");
+    for (count, len) in [(16, 1_000 * 1024), (32, 1_000 * 1024), (32, 90 * 1024), (32, 60 * 1024)] {
+        toplet.forget_peak();
+        let request =
+            format!("GET /apis/metrics.k8s.io/v1beta1/{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(len));
+        let mut held: Vec<Connection> =
+            std::iter::repeat_with(|| toplet.client().connect().unwrap()).take(count).collect();
+        for connection in &mut held {
+            let _ = connection.send(request.as_bytes());
+        }
+        // None of them reads: the answers wait.
+        assert_eq!(toplet.client().get("/livez").unwrap().status, 200);
+        let peak = toplet.status_kib("VmHWM");
+        println!("{count} connections with a path of {} KiB: peak {peak} KiB", len / 1024);
+        assert!(peak < budget, "{count} x {len}: {peak} KiB of {budget}");
+        assert!(peak < rest + 2 * 1024, "{count} x {len}: {peak} KiB, {rest} at rest");
+    }
+}
+
+/// A client that asks from another address of this machine.
+fn dial_from(source: [u8; 4], port: u16) -> TcpStream {
+    use std::os::fd::{FromRawFd, OwnedFd};
+    // SAFETY: plain calls with live structures of the lengths given; the descriptor belongs to nobody else.
+    #[allow(unsafe_code)]
+    unsafe {
+        let socket = OwnedFd::from_raw_fd(libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0));
+        let name = |address: [u8; 4], port: u16| libc::sockaddr_in {
+            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_port: port.to_be(),
+            sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address) },
+            sin_zero: [0; 8],
+        };
+        use std::os::fd::AsRawFd;
+        let len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        let (from, to) = (name(source, 0), name([127, 0, 0, 1], port));
+        assert_eq!(libc::bind(socket.as_raw_fd(), (&raw const from).cast(), len), 0);
+        assert_eq!(libc::connect(socket.as_raw_fd(), (&raw const to).cast(), len), 0);
+        TcpStream::from(socket)
+    }
+}
+
+#[test]
+fn readers_that_drip_keep_no_other_address_out() {
+    let target = Target::new();
+    let request = format!("GET {PODS} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let held = begun(target.held(&target.admin(), limits::CONNECTIONS_MAX, request.as_bytes()));
+    let taken = held.len();
+    println!("{taken} of {} places taken by readers that take nothing more", limits::CONNECTIONS_MAX);
+    assert!(taken > limits::CONNECTIONS_MAX / 2);
+    // As many honest clients as there are places for others, and then more, each at once.
+    for nth in 0..40 {
+        let socket = dial_from([127, 0, 0, 2], target.toplet.port);
+        let mut honest = target.toplet.client().connect_over(socket, "localhost").unwrap();
+        honest.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        assert_eq!(honest.read_answer("GET").unwrap().status, 200, "honest client {nth}");
+    }
+    drop(held);
+}
+
+#[test]
+fn silent_connections_cost_their_own_address_no_request() {
+    let folder = Folder::new();
+    let toplet = Toplet::start(&folder, &[]);
+    let rest = toplet.status_kib("VmRSS");
+    let silent: Vec<_> = (0..500).map(|_| TcpStream::connect(("127.0.0.1", toplet.port)).unwrap()).collect();
+    eventually("they are accepted", PATIENCE, || (toplet.open_files() > 500).then_some(()));
+    println!("500 silent connections: {} KiB more", toplet.status_kib("VmRSS").saturating_sub(rest));
+    // One after the other, and many at once.
+    for nth in 0..41 {
+        assert_eq!(toplet.client().get("/livez").unwrap().status, 200, "request {nth}");
+    }
+    let together: Vec<_> = (0..100)
+        .map(|_| {
+            let client = toplet.client();
+            std::thread::spawn(move || client.get("/livez").unwrap().status)
+        })
+        .collect();
+    assert!(together.into_iter().all(|thread| thread.join().unwrap() == 200));
+    assert!(toplet.open_files() > 500, "the silent ones are still there");
+    drop(silent);
+}
+
+#[test]
+fn requests_count_as_in_flight_until_their_answer_is_written() {
+    let target = Target::new();
+    target.lab.api.world().allowed.push("alice".into());
+    let toplet = target.lab.start(&["--max-requests-inflight=1"]);
+    let alice = target.lab.proxy(&toplet, "alice");
+    toplet.until(&alice, PODS, |body| body.matches("\"usage\"").count() == PODS_COUNT);
+    let mut slow = alice.connect().unwrap();
+    slow.send(&alice.head("GET", PODS, &[])).unwrap();
+    assert!(!slow.closed(), "the answer has begun");
+    assert_eq!(alice.get(PODS).unwrap().status, 429);
+    assert_eq!(slow.read_answer("GET").unwrap().status, 200);
+    assert_eq!(alice.get(PODS).unwrap().status, 200);
 }
 
 #[test]

@@ -22,6 +22,31 @@ pub fn listen(address: SocketAddr, reuse_port: bool) -> Result<TcpListener> {
     }
 }
 
+/// Takes over a socket that another program made.
+/// # Errors
+/// What it is instead of a listening TCP socket.
+pub fn inherited(socket: OwnedFd) -> std::result::Result<TcpListener, String> {
+    let is = |name, values: &[libc::c_int]| value(&socket, name).is_ok_and(|value| values.contains(&value));
+    if !is(libc::SO_DOMAIN, &[libc::AF_INET, libc::AF_INET6]) || !is(libc::SO_TYPE, &[libc::SOCK_STREAM]) {
+        return Err("is not a TCP socket".to_owned());
+    }
+    if !is(libc::SO_ACCEPTCONN, &[1]) {
+        return Err("does not listen".to_owned());
+    }
+    Ok(TcpListener::from(socket))
+}
+
+/// An integer option of the socket level.
+fn value(socket: &OwnedFd, name: libc::c_int) -> Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = len_of(&value);
+    // SAFETY: the kernel writes one live integer of the length given.
+    let done = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut len)
+    };
+    if done == 0 { Ok(value) } else { Err(Error::last_os_error()) }
+}
+
 /// What the kernel says where IPv6 is not built in, or switched off.
 fn is_without_ipv6(error: &Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
@@ -83,7 +108,7 @@ fn option(socket: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::
 }
 
 fn len_of<T>(_: &T) -> libc::socklen_t {
-    libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0)
+    size_of::<T>() as libc::socklen_t
 }
 
 #[cfg(test)]
@@ -116,6 +141,19 @@ mod tests {
                 TcpStream::connect(("::1", port)).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn only_a_listening_tcp_socket_is_taken_over() {
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(inherited(udp.into()).unwrap_err(), "is not a TCP socket");
+        let listener = listen(at("127.0.0.1:0"), false).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        assert_eq!(inherited(stream.into()).unwrap_err(), "does not listen");
+        let (unix, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(inherited(unix.into()).unwrap_err(), "is not a TCP socket");
+        assert_eq!(inherited(listener.into()).unwrap().local_addr().unwrap(), address);
     }
 
     #[test]

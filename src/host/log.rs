@@ -1,13 +1,14 @@
 //! Log lines on standard error: klog's text, JSON, or the journal's form.
 //!
 //! A message begins in lower case and says what happened where, then, after a semicolon, what to do about it; it is said
-//! when that changes. One line is one `write`, at most `limits::LOG_LINE_LEN_MAX` bytes, and never holds a control
+//! when that changes. One line is one `write`, by a thread of its own (see `log_queue`), at most `limits::LOG_LINE_LEN_MAX` bytes, and never holds a control
 //! character, so a name from a kubelet cannot forge a line. The buffer is reused. Lines of borrowed crates are not
 //! written: they may quote headers.
 //! Under systemd (`JOURNAL_STREAM` names our standard error) a line starts with `<N>`, its syslog priority, and has no
 //! time of its own. Format: <https://kubernetes.io/docs/concepts/cluster-administration/system-logs/>.
 
 use super::clock;
+use super::log_queue::LogQueue;
 use crate::limits;
 use crate::lock::lock;
 use crate::units::UnixNanos;
@@ -33,21 +34,62 @@ pub enum LogForm {
 struct Logger {
     form: LogForm,
     line: Mutex<String>,
+    queue: LogQueue,
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-/// Starts logging; later calls change nothing. `verbosity` is `-v`: 0 what changes, 2 what is done, 6 everything.
+/// Starts logging, into memory until [`start_writing`]; later calls change nothing. `verbosity` is `-v`: 0 what changes, 2 what is done, 6 everything.
 pub fn start(verbosity: u32, json: bool) {
     let form = match (json, under_journal()) {
         (true, _) => LogForm::Json,
         (false, true) => LogForm::Journal,
         (false, false) => LogForm::Text,
     };
-    let logger = LOGGER.get_or_init(|| Logger { form, line: Mutex::default() });
+    let logger = LOGGER.get_or_init(|| Logger { form, line: Mutex::default(), queue: LogQueue::default() });
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level(verbosity));
     }
+}
+
+/// Starts the thread that writes. Call it once signals are blocked, which each thread inherits.
+/// # Errors
+/// The operating system has no room for another thread.
+pub fn start_writing() -> std::io::Result<()> {
+    LOGGER.get().map_or(Ok(()), |logger| logger.queue.start(std::io::stderr(), gap))
+}
+
+/// Waits until all lines are written, for a short time at most; whether they were. Call it before the process ends.
+#[must_use]
+pub fn flush() -> bool {
+    let Some(logger) = LOGGER.get() else { return true };
+    let early = logger.queue.take_unwritten();
+    // There are some only before the thread that writes was started. That thread may hold standard error for as long as it
+    // is not read, so nothing is written here beside it.
+    if !early.is_empty() {
+        let _ = std::io::stderr().write_all(&early);
+    }
+    logger.queue.flush(limits::LOG_FLUSH_TIME_MAX)
+}
+
+/// The line that tells how many others were dropped.
+fn gap(count: u64) -> String {
+    let mut line = String::new();
+    let Some(logger) = LOGGER.get() else { return line };
+    write_line(
+        &mut line,
+        logger.form,
+        clock::wall(),
+        &Record::builder()
+            .level(Level::Warn)
+            .file(Some(file!()))
+            .line(Some(line!()))
+            .args(format_args!(
+                "{count} log lines were dropped, since standard error was not read fast enough"
+            ))
+            .build(),
+    );
+    line
 }
 
 /// The most detailed level that a verbosity lets through.
@@ -82,8 +124,7 @@ impl log::Log for Logger {
         let mut line = lock(&self.line);
         line.clear();
         write_line(&mut line, self.form, clock::wall(), record);
-        // A closed standard error must not stop the service.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        self.queue.push(line.as_bytes());
     }
 
     fn flush(&self) {}
@@ -252,7 +293,7 @@ mod tests {
 
     #[test]
     fn lines_of_borrowed_crates_are_not_written() {
-        let logger = Logger { form: LogForm::Text, line: Mutex::default() };
+        let logger = Logger { form: LogForm::Text, line: Mutex::default(), queue: LogQueue::default() };
         let enabled = |target| log::Log::enabled(&logger, &Metadata::builder().target(target).build());
         assert!(enabled("toplet::poller::scrape") && enabled("toplet"));
         assert!(!enabled("ureq::run") && !enabled("toplets"));

@@ -2,8 +2,10 @@
 
 pub mod allocator;
 pub mod clock;
+pub mod files;
 pub mod listen;
 pub mod log;
+mod log_queue;
 pub mod memory;
 pub mod signals;
 pub mod socket;

@@ -50,13 +50,22 @@ pub fn is_silent(stream: &TcpStream) -> bool {
     len < 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock
 }
 
+/// Whether the kernel takes more bytes now: a third of the send buffer at least is free then. An error counts as room, so
+/// that the write meets it.
+#[must_use]
+pub fn is_writable(socket: &impl AsRawFd) -> bool {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one live pollfd, as the count says; it does not wait.
+    unsafe { libc::poll(&raw mut poll, 1, 0) != 0 }
+}
+
 fn set(
     socket: &impl AsRawFd,
     level: libc::c_int,
     name: libc::c_int,
     value: libc::c_int,
 ) -> std::io::Result<()> {
-    let len = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is open for the borrow of `socket`; the kernel reads `len` bytes of a live integer.
     let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
     if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }

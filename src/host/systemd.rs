@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 use sd_notify::NotifyState;
-use std::net::TcpListener;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -35,12 +34,12 @@ pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }
 
-/// The socket of the unit's `.socket`, if there is one; more than one is not understood, the first is taken.
+/// The sockets of the unit's `.socket`; none without one. Call it once.
 #[must_use]
-pub fn listener() -> Option<TcpListener> {
-    let fd = sd_notify::listen_fds().ok()?.next()?;
+pub fn sockets() -> Vec<OwnedFd> {
+    let passed = sd_notify::listen_fds().into_iter().flatten();
     // SAFETY: systemd passes descriptors from 3 on to this process alone (LISTEN_PID is checked), and this is called once.
-    Some(TcpListener::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    passed.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -1,21 +1,21 @@
-//! One connection: handshake, then request after request until one side has enough.
+//! One connection: a place, the handshake, then request after request until one side ends it.
 //!
 //! Requests on a connection are answered in order, so pipelined ones simply wait in the buffer. A request that was
-//! refused by the parser is answered and the connection closed, with a moment to read why. In rest a connection holds its
+//! refused by the parser is answered and the connection closed, with a moment to read why. At rest a connection holds its
 //! TLS state and a few hundred bytes: the buffer of a request shrinks before the answer is written, the handshake's state
-//! goes when it is done, and before the first byte there is no TLS state at all.
+//! goes when it is done, and before the first byte there is neither.
 
 use crate::access::Peer;
-use crate::api::answer::Answer;
+use crate::api::answer::{Answer, Body};
 use crate::host::clock;
 use crate::limits;
-use crate::serve::Server;
 use crate::serve::exchange::UnderWay;
 use crate::serve::http1::{self, Refusal};
-use crate::serve::inbox::{Fill, Inbox};
+use crate::serve::inbox::{Fill, Inbox, Loan};
 use crate::serve::reply::{self, Storage};
 use crate::serve::response::{self, Meta};
-use crate::serve::slots::{Phase, Slot};
+use crate::serve::server::Server;
+use crate::serve::slot::{Phase, Slot};
 use crate::serve::socket::ClientSocket;
 use futures_rustls::LazyConfigAcceptor;
 use futures_rustls::rustls::server::Acceptor;
@@ -27,20 +27,35 @@ use std::rc::Rc;
 
 /// Serves one connection to its end.
 pub async fn run(server: Rc<Server>, socket: ClientSocket, slot: Rc<Slot>) {
-    if let Err(error) = serve(&server, socket, &slot).await {
-        log::debug!("a connection ended: {error}");
+    let mut first = [0; 5];
+    let begun = match socket.peek(&mut first).await {
+        Ok(len) if is_plain_http(first.get(..len).unwrap_or(&first)) => {
+            refuse_plain_http(socket.clone()).await;
+            false
+        }
+        Ok(len) => len > 0 && server.slots.place(&slot, clock::mono()).await,
+        Err(_) => false,
+    };
+    if begun {
+        // Boxed: a silent connection must cost little.
+        if let Err(error) = Box::pin(serve(&server, socket, &slot)).await {
+            log::debug!("a connection ended: {error}");
+        }
     }
-    server.slots.close(&slot);
+    server.slots.close(&slot, clock::mono());
 }
 
-async fn serve(server: &Rc<Server>, mut socket: ClientSocket, slot: &Rc<Slot>) -> io::Result<()> {
-    let mut first = [0; 5];
-    let len = socket.peek(&mut first).await?;
-    if matches!(first.get(..len), Some(b"GET /" | b"HEAD " | b"POST " | b"PUT /" | b"OPTIO")) {
-        socket.write_all(response::PLAIN_HTTP).await?;
-        socket.shutdown_write();
-        return Ok(());
-    }
+fn is_plain_http(first: &[u8]) -> bool {
+    matches!(first, b"GET /" | b"HEAD " | b"POST " | b"PUT /" | b"OPTIO")
+}
+
+async fn refuse_plain_http(mut socket: ClientSocket) {
+    // An error means that the peer is gone already.
+    let _ = socket.write_all(response::PLAIN_HTTP).await;
+    socket.shutdown_write();
+}
+
+async fn serve(server: &Server, socket: ClientSocket, slot: &Slot) -> io::Result<()> {
     let mut connection = Connection::accept(server, socket, slot).await?;
     while connection.serve_one().await? {
         smol::future::yield_now().await;
@@ -75,6 +90,7 @@ impl<'a> Connection<'a> {
             tls.set_buffer_limit(Some(limits::TLS_QUEUE_LEN_MAX));
         });
         let tls = Box::new(Box::pin(handshake).await?);
+        // A client without certificate has an empty chain.
         let chain = tls.get_ref().1.peer_certificates().unwrap_or_default();
         let peer = Peer::new(chain.iter().map(|certificate| certificate.to_vec()).collect());
         let inbox = Inbox::new(&server.allowance);
@@ -88,6 +104,10 @@ impl<'a> Connection<'a> {
             Ok(Arrived::End) => return self.linger_close().await,
             Err(refusal) => return self.refuse(refusal).await,
         };
+        if !self.socket.has_room() {
+            self.slot.enter(Phase::Busy, clock::mono(), limits::PIECE_TIME_MAX);
+            self.socket.until_writable().await?;
+        }
         let (answer, mut meta, under_way) = match self.answer(head_len).await {
             Ok(answered) => answered,
             Err(refusal) => return self.refuse(refusal).await,
@@ -96,15 +116,27 @@ impl<'a> Connection<'a> {
         meta.keep_alive &= !self.server.is_stopping();
         self.inbox.consume(head_len);
         self.inbox.release();
+        let (answer, _loan) = self.charged(answer);
         let app = self.server.handler.app();
         let source = Storage { store: &app.store, metrics: &app.metrics };
-        let writing = reply::write(&mut *self.tls, self.slot, answer, &meta, source);
+        let writing = reply::write(&mut *self.tls, &self.socket, self.slot, answer, &meta, source);
         // Boxed: an answer under way is larger than a connection at rest.
         let written = Box::pin(writing).await;
         // Counted until here, so that slow readers count as well.
         drop(under_way);
         let again = written?;
+        self.inbox.forget_request();
         if again { Ok(true) } else { self.linger_close().await }
+    }
+
+    /// Charges a body whose size the client may have chosen to what connections share, until it is written.
+    fn charged(&self, answer: Answer) -> (Answer, Option<Loan>) {
+        let Body::Whole(bytes) = &answer.body else { return (answer, None) };
+        let beyond = bytes.capacity().saturating_sub(limits::CHUNK_LEN_MAX);
+        match self.server.allowance.lend(beyond) {
+            Some(loan) => (answer, Some(loan)),
+            None => (response::overloaded(), None),
+        }
     }
 
     /// Waits for a whole head.
@@ -120,13 +152,11 @@ impl<'a> Connection<'a> {
             if !self.inbox.bytes().is_empty() {
                 self.begin_request(&mut begun);
             } else {
-                if self.server.is_stopping() {
-                    return Ok(Ok(Arrived::End));
-                }
                 let (phase, time) = match self.served {
                     true => (Phase::Idle, limits::IDLE_TIME_MAX),
                     false => (Phase::New, limits::HEAD_TIME_MAX),
                 };
+                let time = if self.server.is_stopping() { limits::DRAIN_QUIET_TIME } else { time };
                 self.slot.enter(phase, clock::mono(), time);
             }
             match self.inbox.fill(&mut *self.tls, limits::HEAD_LEN_MAX).await? {
@@ -148,8 +178,8 @@ impl<'a> Connection<'a> {
     /// The answer to the request whose head is the first bytes of the inbox. A body is not read: the connection closes
     /// after the answer.
     async fn answer(&mut self, head_len: usize) -> Result<(Answer, Meta, Option<UnderWay>), Refusal> {
-        let line_count = http1::line_count(self.inbox.first(head_len));
-        if !self.inbox.reserve_lines(line_count) {
+        let cost = http1::cost(self.inbox.first(head_len));
+        if !self.inbox.reserve_request(cost) {
             return Err(Refusal::TooLarge);
         }
         let request = http1::parse(self.inbox.first(head_len))?;

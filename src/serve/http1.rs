@@ -89,6 +89,17 @@ pub fn line_count(head: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', head).count()
 }
 
+/// Bytes that parsing a head and answering it may take beside its buffer: a header line is 32; a copy of the head goes into
+/// identities and reviews, the path into two more texts; of a selector each term is an allocation.
+#[must_use]
+pub fn cost(head: &[u8]) -> usize {
+    let line = head.split(|&b| b == b'\n').next().unwrap_or(head);
+    let path_len = memchr::memchr(b'?', line).unwrap_or(line.len());
+    let selector_len = (line.len() - path_len).saturating_mul(24).min(limits::SELECTOR_TERMS_MAX * 64);
+    let lines_len = line_count(head).saturating_mul(size_of::<Header<'_>>());
+    lines_len.saturating_add(head.len()).saturating_add(2 * path_len).saturating_add(selector_len)
+}
+
 /// Parses a whole head, its empty line included.
 /// # Errors
 /// Why it is refused.

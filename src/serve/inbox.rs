@@ -1,8 +1,8 @@
 //! What a connection has received and not used yet, in a buffer that is small until a large head comes.
 //!
 //! Each connection may hold `limits::HEAD_LEN_OWN` bytes on its own account. Beyond that, buffer and parsed header lines
-//! are taken from one allowance that all connections share, and given back when the request is done: many large heads at
-//! once are refused instead of growing the process.
+//! are taken from one allowance that all connections share, and given back when the request is done; so are answers whose
+//! size a client chooses. Many large ones at once are refused instead of growing the process.
 
 use crate::limits;
 use smol::io::{AsyncRead, AsyncReadExt};
@@ -20,11 +20,18 @@ impl Allowance {
     pub fn new(len: usize) -> Allowance {
         Allowance(Rc::new(Cell::new(len)))
     }
+
+    /// Lends `len` bytes; `None` when there is not enough left.
+    #[must_use]
+    pub fn lend(&self, len: usize) -> Option<Loan> {
+        let mut loan = Loan { from: self.clone(), len: 0 };
+        loan.resize(len).then_some(loan)
+    }
 }
 
 /// Bytes taken from an [`Allowance`], given back on drop.
 #[derive(Debug)]
-struct Loan {
+pub struct Loan {
     from: Allowance,
     len: usize,
 }
@@ -53,7 +60,7 @@ impl Drop for Loan {
 pub struct Inbox {
     bytes: Vec<u8>,
     buffer: Loan,
-    lines: Loan,
+    request: Loan,
 }
 
 /// What came of reading.
@@ -72,7 +79,7 @@ impl Inbox {
     #[must_use]
     pub fn new(shared: &Allowance) -> Inbox {
         let loan = || Loan { from: shared.clone(), len: 0 };
-        Inbox { bytes: Vec::new(), buffer: loan(), lines: loan() }
+        Inbox { bytes: Vec::new(), buffer: loan(), request: loan() }
     }
 
     /// The bytes received and not used.
@@ -111,23 +118,26 @@ impl Inbox {
         self.bytes.drain(..len.min(self.bytes.len()));
     }
 
-    /// Reserves for `count` parsed header lines. `false`: there is no room for so many now.
-    pub fn reserve_lines(&mut self, count: usize) -> bool {
-        let len = count.saturating_mul(size_of::<crate::wire::request::Header<'_>>());
-        self.lines.resize(len.saturating_sub(limits::HEAD_LEN_OWN))
+    /// Reserves what parsing a request and answering it takes. `false`: there is no room for so much now.
+    pub fn reserve_request(&mut self, cost: usize) -> bool {
+        self.request.resize(cost.saturating_sub(limits::HEAD_LEN_OWN))
     }
 
-    /// Gives back what the next request does not need.
+    /// Gives back the buffer that the next request does not need.
     pub fn release(&mut self) {
         self.bytes.shrink_to(limits::READ_LEN_IDLE);
         self.settle();
-        self.lines.resize(0);
+    }
+
+    /// Gives back what [`Inbox::reserve_request`] took.
+    pub fn forget_request(&mut self) {
+        self.request.resize(0);
     }
 
     fn grow(&mut self, len_max: usize) -> bool {
         let capacity = self.bytes.capacity();
         let wanted =
-            capacity.saturating_mul(4).clamp(limits::READ_LEN_IDLE, len_max.max(limits::READ_LEN_IDLE));
+            capacity.saturating_mul(2).clamp(limits::READ_LEN_IDLE, len_max.max(limits::READ_LEN_IDLE));
         if wanted <= capacity || !self.buffer.resize(wanted.saturating_sub(limits::HEAD_LEN_OWN)) {
             return false;
         }
@@ -166,7 +176,8 @@ mod tests {
 
     #[test]
     fn large_heads_share_and_give_back() {
-        let shared = Allowance::new(limits::HEAD_LEN_MAX);
+        const SHARED: usize = limits::HEAD_LEN_MAX - limits::HEAD_LEN_OWN;
+        let shared = Allowance::new(SHARED);
         let mut first = Inbox::new(&shared);
         assert_eq!(fill_up(&mut first, limits::HEAD_LEN_MAX), limits::HEAD_LEN_MAX);
         let mut second = Inbox::new(&shared);
@@ -179,7 +190,7 @@ mod tests {
         first.release();
         assert_eq!(fill_up(&mut second, 64 * 1024), limits::HEAD_LEN_OWN + 64 * 1024);
         drop((first, second));
-        assert_eq!(shared.0.get(), limits::HEAD_LEN_MAX);
+        assert_eq!(shared.0.get(), SHARED);
     }
 
     #[test]
@@ -190,11 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn many_lines_are_paid_for_from_the_shared_allowance() {
+    fn a_costly_request_is_paid_for_from_the_shared_allowance() {
         let shared = Allowance::new(1_000);
         let mut inbox = Inbox::new(&shared);
-        assert!(inbox.reserve_lines(100));
+        assert!(inbox.reserve_request(limits::HEAD_LEN_OWN));
         assert_eq!(shared.0.get(), 1_000);
-        assert!(!inbox.reserve_lines(limits::HEADER_COUNT_MAX));
+        assert!(!inbox.reserve_request(limits::HEAD_LEN_OWN + 1_001));
+        assert!(inbox.reserve_request(limits::HEAD_LEN_OWN + 1_000));
+        assert!(shared.lend(1).is_none() && shared.lend(0).is_some());
+        inbox.forget_request();
+        let loan = shared.lend(1_000).unwrap();
+        assert!(shared.lend(1).is_none());
+        drop(loan);
+        assert_eq!(shared.0.get(), 1_000);
     }
 }

@@ -11,20 +11,25 @@ pub mod inbox;
 mod listener;
 pub mod reply;
 pub mod response;
-pub mod slots;
+mod room;
+mod server;
+mod slot;
+mod slots;
 pub mod socket;
 
 pub use exchange::App;
+
+pub use slots::SlotLimits;
 
 use crate::host::socket as socket_options;
 use crate::limits;
 use crate::net::tls::ServerConfig;
 use exchange::RequestHandler;
-use inbox::Allowance;
+use listener::Entrance;
+use server::Server;
 use slots::Slots;
+use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender};
-use smol::{Async, LocalExecutor};
-use std::cell::Cell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -35,12 +40,14 @@ use std::time::Duration;
 pub struct Options {
     /// Bound listeners.
     pub listeners: Vec<TcpListener>,
+    /// The listeners were passed by systemd, which goes on listening when this process ends.
+    pub listeners_are_shared: bool,
     /// From `net::tls::server_config`.
     pub tls: Arc<ServerConfig>,
     /// `--shutdown-delay-duration`.
     pub shutdown_delay: Duration,
-    /// Connections at once; `limits::CONNECTIONS_MAX` unless a flag says otherwise.
-    pub connections_max: usize,
+    /// Connections at once.
+    pub connections: SlotLimits,
 }
 
 /// Stops the server, from any thread.
@@ -65,55 +72,40 @@ pub fn stop_signal() -> (Stopper, StopSignal) {
     (Stopper(sender), StopSignal(receiver))
 }
 
-/// What every task of the serving thread shares.
-struct Server {
-    handler: RequestHandler,
-    slots: Slots,
-    allowance: Allowance,
-    tls: Arc<ServerConfig>,
-    /// Told when a connection opens.
-    opened: (Sender<()>, Receiver<()>),
-    stopping: Cell<bool>,
-}
-
-impl Server {
-    fn is_stopping(&self) -> bool {
-        self.stopping.get()
-    }
-}
-
 /// Serves on the calling thread until it is stopped and drained.
 /// # Errors
 /// The operating system refuses to watch a listener; later errors are told in the log and do not end it.
 pub fn run(options: Options, app: App, signal: StopSignal) -> io::Result<()> {
-    let listeners: io::Result<Vec<_>> = options.listeners.into_iter().map(watched).collect();
-    let metrics = app.metrics.clone();
-    let server = Rc::new(Server {
-        handler: RequestHandler::new(app),
-        slots: Slots::new(options.connections_max, metrics),
-        allowance: Allowance::new(limits::HEAD_LEN_SHARED),
-        tls: options.tls,
-        opened: smol::channel::bounded(1),
-        stopping: Cell::new(false),
-    });
+    let slots = Slots::new(options.connections, app.metrics.clone());
+    let server = Rc::new(Server::new(RequestHandler::new(app), slots, options.tls));
     let executor = Rc::new(LocalExecutor::new());
-    let accepting: Vec<_> = listeners?
+    let shared = options.listeners_are_shared;
+    let entrances: io::Result<Vec<_>> = options
+        .listeners
         .into_iter()
-        .map(|listener| executor.spawn(listener::accept(server.clone(), executor.clone(), Rc::new(listener))))
+        .map(|listener| {
+            // Without the bound a slow reader costs kernel memory, nothing else; so a refusal is no reason to stop.
+            let _ = socket_options::send_buffer(&listener, limits::SEND_BUFFER_LEN);
+            Entrance::new(server.clone(), executor.clone(), listener, shared).map(Rc::new)
+        })
         .collect();
+    let entrances = entrances?;
+    let accept = |entrance: &Rc<Entrance>| {
+        let entrance = entrance.clone();
+        executor.spawn(async move { entrance.accept().await })
+    };
+    let accepting: Vec<_> = entrances.iter().map(accept).collect();
     executor.spawn(listener::sweep(server.clone())).detach();
     let delivering = server.clone();
     executor.spawn(async move { delivering.handler.deliver().await }).detach();
-    // A dropped task is cancelled, and its listener closed.
-    let stopped = listener::stop(server, signal.0, options.shutdown_delay, move || drop(accepting));
+    let close = move || {
+        // A dropped task is cancelled: nobody else accepts from here on.
+        drop(accepting);
+        entrances.iter().for_each(|entrance| entrance.close());
+    };
+    let stopped = listener::stop(server, signal.0, options.shutdown_delay, close);
     smol::block_on(executor.run(stopped));
     Ok(())
-}
-
-fn watched(listener: TcpListener) -> io::Result<Async<TcpListener>> {
-    // Without the bound a slow reader costs kernel memory, nothing else; so a refusal is no reason to stop.
-    let _ = socket_options::send_buffer(&listener, limits::SEND_BUFFER_LEN);
-    Async::new(listener)
 }
 
 #[cfg(test)]

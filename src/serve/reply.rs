@@ -1,8 +1,8 @@
 //! Answers onto the wire: framing and pieces.
 //!
 //! A list is encoded piece by piece: each piece holds the store's lock for as long as it takes to encode it, is written
-//! and flushed, and only then is the next one made; so a slow reader costs one buffer of one piece and one TLS record, never a second copy
-//! of the store. A list that fits one piece goes out with its length; a longer one goes out chunked, or until the
+//! and flushed, and the next one is made only when the kernel takes more; so a slow reader costs no piece in memory, and
+//! never a second copy of the store. A list that fits one piece goes out with its length; a longer one goes out chunked, or until the
 //! connection closes for HTTP/1.0. A list that cannot be finished ends the connection without an end mark, so that no
 //! client takes half of it for the whole.
 
@@ -12,7 +12,8 @@ use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
 use crate::serve::response::{self, Frame, Meta};
-use crate::serve::slots::Slot;
+use crate::serve::slot::Slot;
+use crate::serve::socket::ClientSocket;
 use crate::store::Store;
 use smol::io::{AsyncWrite, AsyncWriteExt};
 use std::io;
@@ -64,8 +65,8 @@ impl BodyReader {
                 if after.is_empty() { Progress::Done } else { Progress::More }
             }
             BodyReader::Whole(bytes, at) => {
-                let rest = bytes.get(*at..).unwrap_or_default();
-                let piece = rest.get(..limits::CHUNK_LEN_MAX).unwrap_or(rest);
+                let Some(rest) = bytes.get(*at..) else { return Progress::Broken };
+                let (piece, _) = rest.split_at(rest.len().min(limits::CHUNK_LEN_MAX));
                 out.extend_from_slice(piece);
                 *at += piece.len();
                 if *at >= bytes.len() { Progress::Done } else { Progress::More }
@@ -80,6 +81,7 @@ impl BodyReader {
 /// The connection failed or was cut, or the list could not be finished; the connection is of no more use.
 pub async fn write(
     to: &mut (impl AsyncWrite + Unpin),
+    socket: &ClientSocket,
     slot: &Slot,
     mut answer: Answer,
     meta: &Meta,
@@ -99,9 +101,7 @@ pub async fn write(
         return Ok(meta.keep_alive);
     }
     let known = reader.len();
-    let room = known.unwrap_or(limits::CHUNK_LEN_MAX).min(limits::CHUNK_LEN_MAX);
-    let mut out = Vec::with_capacity(room.saturating_add(HEAD_ROOM));
-    out.resize(SIZE_LEN, 0);
+    let mut out = room_for(known);
     let mut progress = next(&mut reader, source, sender.until, &mut out).await?;
     let frame = match known {
         Some(len) => Frame::Length(len),
@@ -122,19 +122,34 @@ pub async fn write(
             out.splice(..start, head.drain(..));
             0
         };
-        sender.send(out.get(start..).unwrap_or_default()).await?;
+        sender.send(out.get(start..).ok_or_else(broken)?).await?;
         if progress == Progress::Done {
             break;
         }
+        smol::future::yield_now().await;
+        // While the peer takes no more, there is no piece in memory.
+        if !socket.has_room() {
+            drop(out);
+            sender.begin();
+            socket.until_writable().await?;
+            out = room_for(None);
+        }
         out.truncate(SIZE_LEN);
         progress = next(&mut reader, source, sender.until, &mut out).await?;
-        smol::future::yield_now().await;
     }
     match frame {
         Frame::Length(len) if len != sent => Err(broken()),
         Frame::UntilClose => Ok(false),
         _ => Ok(meta.keep_alive),
     }
+}
+
+/// An empty piece behind room for the size of its chunk.
+fn room_for(known: Option<usize>) -> Vec<u8> {
+    let room = known.unwrap_or(limits::CHUNK_LEN_MAX).min(limits::CHUNK_LEN_MAX);
+    let mut out = Vec::with_capacity(room.saturating_add(HEAD_ROOM));
+    out.resize(SIZE_LEN, 0);
+    out
 }
 
 /// Appends the next piece. While the list finds nothing to write, others have their turn.
@@ -185,8 +200,7 @@ fn broken() -> io::Error {
 }
 
 fn deadline() -> Instant {
-    let now = clock::mono();
-    now.checked_add(limits::ANSWER_TIME_MAX).unwrap_or(now)
+    clock::mono() + limits::ANSWER_TIME_MAX
 }
 
 /// Writes under two deadlines: one for each piece, one for all.
@@ -197,9 +211,14 @@ struct Sender<'a, W> {
 }
 
 impl<W: AsyncWrite + Unpin> Sender<'_, W> {
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Gives the next piece its time.
+    fn begin(&self) {
         let now = clock::mono();
         self.slot.extend(now, limits::PIECE_TIME_MAX.min(self.until.saturating_duration_since(now)));
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.begin();
         self.to.write_all(bytes).await?;
         self.to.flush().await
     }

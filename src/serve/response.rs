@@ -5,7 +5,7 @@
 //! echoed Audit-Id cannot add a header.
 //! Deviation: answers are never compressed: across a local network gzip costs more CPU than it saves bytes.
 
-use crate::api::answer::Answer;
+use crate::api::answer::{Answer, Body};
 use crate::api::validators::http_date;
 use crate::limits;
 use crate::net::tls;
@@ -45,6 +45,7 @@ impl Meta {
     #[must_use]
     pub fn new(head: &Head<'_>, http11: bool, keep_alive: bool) -> Meta {
         // Deviation: an Audit-Id that is longer than 1 KiB is replaced, not echoed: it is kept while the answer is sent.
+        // An empty one means a new one.
         let audit_id =
             head.first("audit-id").filter(|id| id.len() <= limits::AUDIT_ID_LEN_MAX).unwrap_or_default();
         Meta { head_only: head.method == "HEAD", http11, keep_alive, audit_id: audit_id.to_vec() }
@@ -67,7 +68,8 @@ pub fn head(answer: &Answer, meta: &Meta, frame: Frame, now: UnixNanos, out: &mu
         text.push_str("Cache-Control: no-cache, private\r\n");
     }
     for (name, value) in answer.headers.iter().filter(|(_, value)| !value.is_empty()) {
-        let value = value.split(['\r', '\n']).next().unwrap_or_default();
+        let end = value.find(['\r', '\n']).unwrap_or(value.len());
+        let (value, _) = value.split_at(end);
         let _ = write!(text, "{name}: {value}\r\n");
     }
     let _ = write!(text, "Date: {}\r\n", http_date(now));
@@ -102,6 +104,20 @@ pub fn refusal(refusal: Refusal) -> String {
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len}\r\nConnection: close\r\n\r\n\
          {status}: {text}\n"
     )
+}
+
+/// The answer instead of one for which there is no memory now.
+#[must_use]
+pub fn overloaded() -> Answer {
+    Answer {
+        status: 503,
+        headers: vec![
+            ("Content-Type", "text/plain; charset=utf-8".into()),
+            ("Retry-After", "1".into()),
+            ("X-Content-Type-Options", "nosniff".into()),
+        ],
+        body: Body::Static(b"too many large answers are under way; try again\n"),
+    }
 }
 
 /// The answer to plain HTTP on the TLS port.
@@ -156,7 +172,6 @@ fn uuid() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::answer::Body;
     use crate::wire::request::Header;
 
     fn meta(headers: &[Header<'_>]) -> Meta {

@@ -48,9 +48,10 @@ impl Running {
             let certificates = Certificates::load(&settings, clock::wall()).unwrap();
             let options = Options {
                 listeners: vec![listener],
+                listeners_are_shared: false,
                 tls: tls::server_config(&TlsSettings::default(), certificates).unwrap(),
                 shutdown_delay: Duration::ZERO,
-                connections_max,
+                connections: SlotLimits { places: connections_max, silent: 1_000 },
             };
             run(options, app(), signal).unwrap();
         });

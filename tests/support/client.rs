@@ -126,7 +126,11 @@ impl Client {
 
     /// Connects to the server under this name.
     pub fn connect_as(&self, name: &str) -> io::Result<Connection> {
-        let socket = TcpStream::connect((self.address, self.port))?;
+        self.connect_over(TcpStream::connect((self.address, self.port))?, name)
+    }
+
+    /// Begins TLS on a TCP connection.
+    pub fn connect_over(&self, socket: TcpStream, name: &str) -> io::Result<Connection> {
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;
         socket.set_write_timeout(Some(Duration::from_secs(20)))?;
         let name = ServerName::try_from(name.to_string()).unwrap();

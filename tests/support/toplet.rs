@@ -31,6 +31,19 @@ pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
+/// The program with a socket as systemd passes it: descriptor 3, and the process that it is for.
+pub fn with_passed(socket: &impl std::os::fd::AsFd, args: &[&str]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .args(["-c", script, env!("CARGO_BIN_EXE_toplet")])
+        .args(args);
+    command.stdin(Stdio::from(socket.as_fd().try_clone_to_owned().unwrap()));
+    command
+}
+
 /// A port that nobody listens on.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -62,21 +75,29 @@ impl Toplet {
     /// Starts it on a free loopback port, with a certificate folder of its own, and waits until it serves.
     pub fn start(folder: &Folder, args: &[&str]) -> Toplet {
         let mut toplet = Toplet::spawn(folder, args);
-        // The port alone is open before the certificate is made.
-        eventually("it says that it serves", PATIENCE, || {
-            assert!(toplet.running(), "it ended at the start:\n{}", toplet.log().join("\n"));
-            (toplet.logged("serving the Metrics API") > 0).then_some(())
-        });
+        toplet.until_serving();
         toplet
     }
 
     /// The same without waiting.
     pub fn spawn(folder: &Folder, args: &[&str]) -> Toplet {
         let port = free_port();
-        let mut child = command()
-            .args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")])
+        let mut program = command();
+        program.args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")]).args(args);
+        Toplet::launch(program, port, folder)
+    }
+
+    /// Starts it as systemd would, with a listening socket that this process keeps, and waits until it serves.
+    pub fn with_socket(folder: &Folder, args: &[&str], socket: &std::net::TcpListener) -> Toplet {
+        let mut toplet =
+            Toplet::launch(with_passed(socket, args), socket.local_addr().unwrap().port(), folder);
+        toplet.until_serving();
+        toplet
+    }
+
+    fn launch(mut program: Command, port: u16, folder: &Folder) -> Toplet {
+        let mut child = program
             .arg(format!("--cert-dir={}", folder.path().join("cert").display()))
-            .args(args)
             .current_dir(folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -86,6 +107,14 @@ impl Toplet {
         collect(child.stdout.take().unwrap(), lines.clone());
         collect(child.stderr.take().unwrap(), lines.clone());
         Toplet { child, port, lines }
+    }
+
+    fn until_serving(&mut self) {
+        // The port alone is open before the certificate is made.
+        eventually("it says that it serves", PATIENCE, || {
+            assert!(self.running(), "it ended at the start:\n{}", self.log().join("\n"));
+            (self.logged("serving the Metrics API") > 0).then_some(())
+        });
     }
 
     /// What it printed and logged so far.
@@ -144,6 +173,18 @@ impl Toplet {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// CPU time of the thread that serves, in nanoseconds.
+    pub fn serving_nanos(&self) -> u64 {
+        let pid = self.child.id();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat")).unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    }
+
     /// Files and sockets it has open.
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
@@ -170,7 +211,8 @@ impl Toplet {
     }
 }
 
-fn collect(from: impl std::io::Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) {
+/// Gathers the lines of a pipe.
+pub fn collect(from: impl std::io::Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             lines.lock().unwrap().push(line);

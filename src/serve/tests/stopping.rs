@@ -26,3 +26,28 @@ fn a_stop_ends_idle_connections_and_finishes_answers() {
     server.thread.take().unwrap().join().unwrap();
     assert!(TcpStream::connect(server.address).is_err());
 }
+
+#[test]
+fn a_stop_refuses_no_request_of_an_accepted_connection() {
+    let mut server = Running::start(8);
+    let mut idle = server.connect();
+    assert_eq!(idle.get("/a").header("Connection"), None);
+    let mut handshaken = server.connect();
+    handshaken.tls.conn.complete_io(&mut handshaken.tls.sock).unwrap();
+    let mut silent = server.connect();
+    // Keeps the server draining, whatever else happens.
+    let mut busy = server.connect();
+    busy.send("GET /list/20000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    busy.head();
+    server.stopper.stop();
+    while TcpStream::connect(server.address).is_ok() {
+        std::thread::yield_now();
+    }
+    for client in [&mut idle, &mut handshaken, &mut silent] {
+        let response = client.get("/b");
+        assert_eq!((response.text(), response.header("Connection")), ("GET /b", Some("close")));
+        assert!(client.ends());
+    }
+    server.stopper.stop();
+    server.thread.take().unwrap().join().unwrap();
+}
