@@ -88,7 +88,7 @@ DEVIATIONS = {
 DEVIATIONS.update({
     peer: ("a CA certificate is refused as a client's", "other")
     for peer, _, _, extensions, _, _, _ in CERTIFICATES
-    if IS_CA in extensions or "CA:TRUE" in extensions
+    if extensions and (IS_CA in extensions or "CA:TRUE" in extensions)
 })
 
 ALICE = "X-Remote-User: alice"
