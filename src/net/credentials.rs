@@ -10,6 +10,7 @@ use super::tls::provider;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
+use crate::log_once::LogOnce;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -27,7 +28,30 @@ pub enum Material {
     Inline(Zeroizing<Vec<u8>>),
     /// A file, read when first needed and again when it changes.
     File(PathBuf),
+    /// A field of a document (a kubeconfig), read again when the document changes.
+    Field(Field),
 }
+
+/// One field of a document.
+#[derive(Clone)]
+pub struct Field {
+    /// The document.
+    pub file: PathBuf,
+    /// The field's name, for errors.
+    pub name: String,
+    /// The bytes when the document was read.
+    pub value: Zeroizing<Vec<u8>>,
+    /// The bytes as the document is now, or why there are none.
+    pub read: Arc<dyn Fn() -> Result<Zeroizing<Vec<u8>>, String> + Send + Sync>,
+}
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Field) -> bool {
+        (&self.file, &self.name) == (&other.file, &other.name)
+    }
+}
+
+impl Eq for Field {}
 
 /// Whom to believe when a server shows its certificate.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,6 +99,14 @@ impl Credentials {
         roots.into_iter().chain(pair).map(Material::stamp).collect()
     }
 
+    /// Reads the token once, for the start.
+    ///
+    /// # Errors
+    /// Where it should be, and what is wrong with it.
+    pub fn validate_token(&self) -> Result<(), String> {
+        self.token.as_ref().map_or(Ok(()), |token| token_text(token).map(drop))
+    }
+
     /// The TLS side of a client, from the files as they are now.
     ///
     /// # Errors
@@ -116,14 +148,17 @@ impl Material {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        let Material::File(path) = self else { return None };
-        pem::stamp(path)
+        match self {
+            Material::Inline(_) => None,
+            Material::File(path) | Material::Field(Field { file: path, .. }) => pem::stamp(path),
+        }
     }
 
     fn name(&self) -> String {
         match self {
             Material::Inline(_) => "(inline)".to_owned(),
             Material::File(path) => path.display().to_string(),
+            Material::Field(field) => format!("{}: {}", field.file.display(), field.name),
         }
     }
 
@@ -135,6 +170,7 @@ impl Material {
         match self {
             Material::Inline(bytes) => Ok(bytes.clone()),
             Material::File(path) => pem::read(path),
+            Material::Field(field) => (field.read)(),
         }
     }
 }
@@ -153,11 +189,12 @@ fn roots(material: &Material) -> Result<RootCertStore, String> {
 pub(super) struct TokenReader {
     source: Option<Material>,
     last: Mutex<Option<(Zeroizing<String>, Instant)>>,
+    log: LogOnce,
 }
 
 impl TokenReader {
     pub(super) fn new(source: Option<Material>) -> TokenReader {
-        TokenReader { source, last: Mutex::new(None) }
+        TokenReader { source, last: Mutex::new(None), log: LogOnce::new() }
     }
 
     /// The token to send now; `None` when there is none to send.
@@ -170,10 +207,15 @@ impl TokenReader {
         {
             return Some(token.clone());
         }
-        match source.read().and_then(text) {
-            Ok(token) => *last = Some((token, now)),
-            // The last good token stays; the next look is a minute away, not at every request.
-            Err(_) => {
+        match token_text(source) {
+            Ok(token) => {
+                self.log.recovered("token", format_args!("token can be read again: {}", source.name()));
+                *last = Some((token, now));
+            }
+            // The next look is a minute away, not at every request.
+            Err(e) => {
+                let message = format_args!("token cannot be read, the last one stays in use: {e}");
+                self.log.problem(log::Level::Warn, "token", &e, message);
                 if let Some((_, read_at)) = last.as_mut() {
                     *read_at = now;
                 }
@@ -184,8 +226,8 @@ impl TokenReader {
 
     /// Reads the file again after a refusal; `true` when it now holds another token.
     pub(super) fn renewed(&self) -> bool {
-        let Some(source @ Material::File(_)) = self.source.as_ref() else { return false };
-        let Ok(token) = source.read().and_then(text) else { return false };
+        let source = self.source.as_ref().filter(|source| !matches!(source, Material::Inline(_)));
+        let Some(Ok(token)) = source.map(token_text) else { return false };
         let mut last = lock(&self.last);
         let changed = last.as_ref().is_none_or(|(old, _)| *old != token);
         *last = Some((token, clock::mono()));
@@ -193,10 +235,15 @@ impl TokenReader {
     }
 }
 
-fn text(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, String> {
-    let token = std::str::from_utf8(&bytes).map_err(|_| "the token is not text".to_owned())?.trim();
-    if token.is_empty() || token.bytes().any(|b| !(0x21..=0x7e).contains(&b)) {
-        return Err("the token is empty or holds characters that no header may carry".to_owned());
+fn token_text(source: &Material) -> Result<Zeroizing<String>, String> {
+    let bytes = source.read()?;
+    let error = |problem: &str| Err(format!("{}: {problem}", source.name()));
+    let Ok(token) = std::str::from_utf8(&bytes).map(str::trim) else { return error("the token is not text") };
+    if token.is_empty() {
+        return error("the token is empty");
+    }
+    if token.bytes().any(|b| !(0x21..=0x7e).contains(&b)) {
+        return error("the token holds characters that no header may carry");
     }
     Ok(Zeroizing::new(token.to_owned()))
 }

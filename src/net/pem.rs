@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 /// # Errors
 /// The file cannot be read, or is too large.
 pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let fault = |error: std::io::Error| format!("{}: {error}", path.display());
+    let fault = |error: std::io::Error| unreadable(path, &error);
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(fault)?;
     // The buffer gets its size at once: growing it would leave unwiped copies of a key behind.
@@ -33,6 +33,21 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         return Err(format!("{}: larger than {} bytes", path.display(), limits::CREDENTIAL_LEN_MAX));
     }
     Ok(bytes)
+}
+
+/// Why a file cannot be read, and what to do where that is known.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        // The directory of a process belongs to the user that it runs as.
+        ErrorKind::PermissionDenied => match std::fs::metadata("/proc/self").map(|m| m.uid()) {
+            Ok(uid) => format!(
+                "{path}: not readable by uid {uid}: chown it to {uid}, or hand it over with LoadCredential= of the unit"
+            ),
+            Err(_) => format!("{path}: {error}"),
+        },
+        _ => format!("{path}: {error}"),
+    }
 }
 
 /// A file's state: time of its last change (seconds, nanoseconds), inode and size; follows symlinks, so that a swapped one
