@@ -220,9 +220,14 @@ pub const API_PIECE_LEN: usize = 8 * 1024;
 pub const LIST_PAGE_COUNT: u32 = 500;
 /// Time for one page of a list, on a slow machine with thousands of pods.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Shortest life of a watch; up to as much again is added by chance, so that watches do not all end at once.
-pub const WATCH_SECS_MIN: u32 = 300;
-/// A watch that ends sooner without an event counts as a failure.
+/// Shortest life of a watch; up to as much again is added by chance, so that watches do not all end at once. Its end is also
+/// when silence is noticed, so it is shorter than client-go's five minutes.
+pub const WATCH_SECS_MIN: u32 = 120;
+/// Without an event or a bookmark for so long (the API server sends bookmarks each minute) the inventory is listed again.
+pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(180);
+/// Time between two lists that are made because room came back for objects that the store had refused.
+pub const ROOM_LIST_INTERVAL: Duration = Duration::from_secs(30);
+/// A watch shorter than this without an event counts as a failure.
 pub const WATCH_SHORT: Duration = Duration::from_secs(1);
 /// First and longest wait after failed lists and watches, doubled in between; up to as much again is added by chance.
 pub const WATCH_BACKOFF_FIRST: Duration = Duration::from_millis(800);

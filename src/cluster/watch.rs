@@ -4,6 +4,8 @@
 //! after an end or a failure is decided by [`state::WatchState`], which is pure; the thread only does it. Nothing the API
 //! server sends ends this thread. Memory: one piece and one object. Source: the reflector of `k8s.io/client-go`.
 
+mod query;
+mod refusal;
 pub mod state;
 
 use super::backoff::chance;
@@ -14,16 +16,25 @@ use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::net::fetch::{Exchange, FetchError, Reason};
 use crate::store::{Inventory, Refused, Store};
-use crate::wire::kube_objects::{Object, ObjectError, StatusObject, Versioned, WatchEvent};
+use crate::wire::kube_objects::{Object, ObjectError, Versioned, WatchEvent};
 use crate::wire::kube_stream::{ListDecoder, WatchDecoder};
-use crate::wire::percent;
+use query::{list_path, names, watch_path};
+use refusal::{accepted, garbage, stream_error};
 use state::{Cause, Event, Step, WatchState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Called after the node inventory changed.
-pub type Changed = Box<dyn Fn() + Send>;
+/// Called by a watcher on its own thread.
+pub type Callback = Box<dyn Fn() + Send>;
+
+/// Who is told of what a watcher sees.
+pub struct Listeners {
+    /// The inventory changed.
+    pub changed: Callback,
+    /// The API server answers again after it did not.
+    pub reachable: Callback,
+}
 
 /// Stops watchers that wait.
 #[derive(Default)]
@@ -63,40 +74,42 @@ pub fn start(
     kind: Inventory,
     api: Arc<ApiServer>,
     store: Arc<Mutex<Store>>,
-    changed: Changed,
+    listeners: Listeners,
     stop: Arc<Stop>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let (log, refusals) = (LogOnce::new(), Refusals::default());
-    let watcher = Watcher { kind, api, store, changed, stop, log, refusals };
+    let now = clock::mono();
+    let watcher = Watcher {
+        kind,
+        api,
+        store,
+        listeners,
+        stop,
+        log,
+        refusals,
+        heard_at: now,
+        listed_at: now,
+        unreachable: false,
+        room: false,
+    };
     threads::spawn(names(kind).0, move || watcher.run())
-}
-
-/// The resource's name, its path, and what to accept for lists and events.
-const fn names(kind: Inventory) -> (&'static str, &'static str, &'static str, &'static str) {
-    match kind {
-        Inventory::Nodes => (
-            "nodes",
-            "/api/v1/nodes?",
-            "application/vnd.kubernetes.protobuf",
-            "application/vnd.kubernetes.protobuf;stream=watch",
-        ),
-        Inventory::Pods => (
-            "pods",
-            "/api/v1/pods?fieldSelector=status.phase%3DRunning&",
-            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-        ),
-    }
 }
 
 struct Watcher {
     kind: Inventory,
     api: Arc<ApiServer>,
     store: Arc<Mutex<Store>>,
-    changed: Changed,
+    listeners: Listeners,
     stop: Arc<Stop>,
     log: LogOnce,
     refusals: Refusals,
+    /// When the last event, bookmark or list came.
+    heard_at: Instant,
+    listed_at: Instant,
+    /// The last request was not answered, or refused.
+    unreachable: bool,
+    /// Something was removed since the store refused an object: another list may find room for it.
+    room: bool,
 }
 
 /// Objects that the store had no room for since the last list began.
@@ -183,7 +196,10 @@ impl Watcher {
         if end.continue_token.is_empty() {
             lock(&self.store).end_list(self.kind);
             self.log_refusals();
-            (self.changed)();
+            self.listed_at = clock::mono();
+            self.heard_at = self.listed_at;
+            self.room = false;
+            (self.listeners.changed)();
         }
         Ok(Event::Listed { version: end.resource_version, token: end.continue_token })
     }
@@ -194,17 +210,29 @@ impl Watcher {
         let answer = match self.api.get(&watch_path(path, version), accept, None).and_then(accepted) {
             Ok(answer) => answer,
             Err(e) => {
-                return Event::WatchEnded { cause: Cause::Failed(e), events: false, lasted: Duration::ZERO };
+                let (lasted, silence) = (Duration::ZERO, self.silence());
+                return Event::WatchEnded { cause: Cause::Failed(e), events: false, lasted, silence };
             }
         };
-        self.log_reachable();
+        self.reachable();
         let accepted_at = clock::mono();
         let mut events = false;
         let cause = match self.follow(answer, state, piece, &mut events) {
             Ok(cause) => cause,
             Err(e) => Cause::Failed(e),
         };
-        Event::WatchEnded { cause, events, lasted: clock::mono().saturating_duration_since(accepted_at) }
+        let lasted = clock::mono().saturating_duration_since(accepted_at);
+        Event::WatchEnded { cause, events, lasted, silence: self.silence() }
+    }
+
+    fn silence(&self) -> Duration {
+        clock::mono().saturating_duration_since(self.heard_at)
+    }
+
+    /// Whether another list may find room for what the store refused.
+    fn room_came_back(&self) -> bool {
+        let age = clock::mono().saturating_duration_since(self.listed_at);
+        self.room && self.refusals.count > 0 && age >= limits::ROOM_LIST_INTERVAL
     }
 
     fn follow(
@@ -220,27 +248,32 @@ impl Watcher {
             if len == 0 && !decoder.is_between_events() {
                 return Err(garbage(ObjectError::Truncated));
             }
+            if self.room_came_back() {
+                let message = "room came back for objects that the store refused";
+                return Ok(Cause::Failed(FetchError::new(Reason::Gone, message)));
+            }
             if len == 0 {
                 return Ok(Cause::End);
             }
             let mut over = None;
             let refused = self.refusals.count;
-            let mut touched = false;
+            let (mut touched, mut bookmark, mut forward) = (false, false, true);
             let mut store = lock(&self.store);
             let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |event| match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    state.saw(object.resource_version);
+                    forward &= state.saw(object.resource_version);
                     self.refusals.upsert(&mut store, &object.object);
                     touched = true;
                 }
                 WatchEvent::Deleted(object) => {
-                    state.saw(object.resource_version);
+                    forward &= state.saw(object.resource_version);
                     remove(&mut store, &object);
+                    self.room = true;
                     touched = true;
                 }
                 WatchEvent::Bookmark { resource_version, .. } => {
-                    state.saw(resource_version);
-                    *events = true;
+                    forward &= state.saw(resource_version);
+                    bookmark = true;
                 }
                 WatchEvent::Error(status) => over = Some(stream_error(&status)),
             });
@@ -248,9 +281,17 @@ impl Watcher {
             if self.refusals.count > refused {
                 self.log_refusals();
             }
-            *events |= touched;
+            let heard = touched || bookmark;
+            *events |= heard;
+            if heard {
+                self.heard_at = clock::mono();
+            }
             if touched {
-                (self.changed)();
+                (self.listeners.changed)();
+            }
+            if !forward {
+                let message = "versions went back: the API server was restored from a backup";
+                return Ok(Cause::Failed(FetchError::new(Reason::Gone, message)));
             }
             if let Some(error) = over {
                 return Ok(Cause::Failed(error));
@@ -275,11 +316,11 @@ impl Watcher {
     fn log_event(&mut self, event: &Event) {
         let name = names(self.kind).0;
         match event {
-            Event::Listed { .. } => self.log_reachable(),
+            Event::Listed { .. } => self.reachable(),
             Event::ListFailed(e) | Event::WatchEnded { cause: Cause::Failed(e), .. }
                 if e.reason == Reason::Gone =>
             {
-                log::debug!("{name}: {e}, listing again");
+                log::info!("{name}: {e}; listing again");
             }
             // A broken stream is retried at once in most cases; only a request that is not answered is worth a word.
             Event::WatchEnded { cause: Cause::Failed(e), lasted, .. } if *lasted >= limits::WATCH_SHORT => {
@@ -295,14 +336,19 @@ impl Watcher {
                 };
                 let message = format_args!("API server {problem}: {name} from {base}: {e}, retrying; {hint}");
                 self.log.problem(log::Level::Warn, "API server", e.reason, message);
+                self.unreachable = true;
             }
             Event::WatchEnded { cause: Cause::End, .. } => {}
         }
     }
 
-    fn log_reachable(&self) {
+    fn reachable(&mut self) {
         let (name, base) = (names(self.kind).0, self.api.base());
-        self.log.recovered("API server", format_args!("API server reachable again: {name} from {base}"));
+        let message = format_args!("API server reachable again: {name} from {base}");
+        self.log.recovered("API server", message);
+        if std::mem::take(&mut self.unreachable) {
+            (self.listeners.reachable)();
+        }
     }
 }
 
@@ -311,75 +357,6 @@ fn remove(store: &mut Store, object: &Versioned<'_>) {
         Object::Node(node) => store.remove_node(node.name),
         Object::Pod(pod) => store.remove_pod(pod.namespace, pod.name),
     }
-}
-
-/// What stands for itself in a query's value, beside letters and digits.
-const UNRESERVED: &[u8] = b"-_.~";
-
-/// Paging is asked for only where it is served as such: any other version with a limit would mean exactly that version.
-fn list_path(path: &str, version: &str, token: &str) -> String {
-    let mut query = path.to_owned();
-    if !token.is_empty() {
-        query.push_str(&format!("limit={}&continue=", limits::LIST_PAGE_COUNT));
-        percent::push(&mut query, token, UNRESERVED);
-        return query;
-    }
-    if matches!(version, "" | "0") {
-        query.push_str(&format!("limit={}", limits::LIST_PAGE_COUNT));
-    }
-    if !version.is_empty() {
-        query.push_str(if query.ends_with(['?', '&']) { "resourceVersion=" } else { "&resourceVersion=" });
-        percent::push(&mut query, version, UNRESERVED);
-    }
-    query
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn watch_path(path: &str, version: &str) -> String {
-    let seconds = limits::WATCH_SECS_MIN + (f64::from(limits::WATCH_SECS_MIN) * chance()) as u32;
-    let mut query =
-        format!("{path}allowWatchBookmarks=true&timeoutSeconds={seconds}&watch=true&resourceVersion=");
-    percent::push(&mut query, version, UNRESERVED);
-    query
-}
-
-/// The answer, if it is one; a refusal with the API server's own words.
-fn accepted(mut answer: Exchange) -> Result<Exchange, FetchError> {
-    let Some(mut refusal) = answer.refusal() else { return Ok(answer) };
-    let mut body = vec![0; limits::REFUSAL_LEN_MAX];
-    let mut len = 0;
-    while let Some(rest) = body.get_mut(len..).filter(|rest| !rest.is_empty()) {
-        match answer.read(rest) {
-            Ok(read) if read > 0 => len += read,
-            _ => break,
-        }
-    }
-    if let Ok(status) = StatusObject::decode(body.get(..len).unwrap_or_default()) {
-        let said: String = status.message.chars().take(limits::LOGGED_LEN_MAX).collect();
-        refusal.message.push_str(&format!(": {said}"));
-    }
-    Err(refusal)
-}
-
-/// An ERROR event, as the refusal it would have been.
-fn stream_error(status: &StatusObject<'_>) -> FetchError {
-    let reason = match status.code {
-        410 => Reason::Gone,
-        429 | 503 => Reason::Busy,
-        504 => Reason::ServerTimeout,
-        _ if matches!(status.reason, "Expired" | "Gone") => Reason::Gone,
-        _ => Reason::Status,
-    };
-    let retry_after = Some(Duration::from_secs(status.retry_after_secs.into())).filter(|d| !d.is_zero());
-    let said: String = status.message.chars().take(limits::LOGGED_LEN_MAX).collect();
-    let retry_after = retry_after.map(|d| d.min(limits::RETRY_AFTER_MAX));
-    let message = format!("the watch ended with code {}: {said}", status.code);
-    FetchError { retry_after, ..FetchError::new(reason, message) }
-}
-
-fn garbage(error: ObjectError) -> FetchError {
-    let reason = if error == ObjectError::Truncated { Reason::Disconnected } else { Reason::Body };
-    FetchError::new(reason, error.to_string())
 }
 
 #[cfg(test)]

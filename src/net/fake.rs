@@ -96,7 +96,10 @@ fn converse<S: Read + Write>(
                 return;
             }
             Reply::Endless(head, again) => {
-                if stream.write_all(&head).is_ok() {
+                if stream.write_all(&head).is_ok() && again.is_empty() {
+                    // Until the peer gives up, without using the processor.
+                    let _ = stream.read(&mut [0; 64]);
+                } else {
                     while stream.write_all(&again).is_ok() {}
                 }
                 return;

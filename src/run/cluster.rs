@@ -93,9 +93,16 @@ impl Clients {
         let poller = poll(config, shared, Box::new(move |_| Box::new(source())))?;
         let stop = Arc::new(watch::Stop::default());
         for kind in [Inventory::Nodes, Inventory::Pods] {
-            let poller = poller.clone();
-            let changed: watch::Changed = Box::new(move || poller.inventory_changed());
-            watch::start(kind, inventory.clone(), shared.store.clone(), changed, stop.clone())
+            let (changed, scraping, reviewing) = (poller.clone(), poller.clone(), reviewer.clone());
+            let listeners = watch::Listeners {
+                changed: Box::new(move || changed.inventory_changed()),
+                // Kubelets refuse what they cannot have reviewed; neither they nor the ConfigMap wait for their back-off.
+                reachable: Box::new(move || {
+                    scraping.api_server_reachable();
+                    reviewing.look_again();
+                }),
+            };
+            watch::start(kind, inventory.clone(), shared.store.clone(), listeners, stop.clone())
                 .map_err(thread)?;
         }
         Ok((ClusterThreads { inventory, reviewer, stop }, poller))

@@ -1,8 +1,10 @@
 //! What to do after a list, a watch or a failure. Pure: events go in, the next step and a wait come out.
 //!
 //! A list costs the API server as much as a thousand watches: it happens once, and again only when the version to watch
-//! from is gone (410), newer than the server knows (504), or leads nowhere several times. A refused connection, a
-//! server too busy and a stream's end all resume the watch where it was.
+//! from is gone (410), newer than the server knows (504), or leads nowhere several times, and when the server may know
+//! another history than we do: after refused connections (it was down, and may have been restored from a backup), when
+//! versions go back, and after `limits::WATCH_SILENCE_MAX` without an event or a bookmark. A server too busy and a stream's
+//! end resume the watch where it was.
 
 use super::super::backoff;
 use crate::limits;
@@ -55,6 +57,8 @@ pub enum Event {
         events: bool,
         /// How long it lasted since it was accepted; zero when it was not.
         lasted: Duration,
+        /// Time since the last event, bookmark or list.
+        silence: Duration,
     },
 }
 
@@ -95,18 +99,24 @@ impl WatchState {
         self.list()
     }
 
-    /// An event or a bookmark carried this version.
-    pub fn saw(&mut self, version: &str) {
-        if !version.is_empty() {
-            version.clone_into(&mut self.version);
+    /// An event or a bookmark carried this version. `false` when it is older than one seen before: the server was restored.
+    pub fn saw(&mut self, version: &str) -> bool {
+        if version.is_empty() {
+            return true;
         }
+        let went_back = match (version.parse::<u64>(), self.version.parse::<u64>()) {
+            (Ok(new), Ok(old)) => new < old,
+            _ => false,
+        };
+        version.clone_into(&mut self.version);
+        !went_back
     }
 
     /// What to do after `event`; `chance` from 0 to 1 spreads the waits.
     pub fn next(&mut self, event: &Event, chance: f64) -> Action {
         match event {
             Event::Listed { version, token } if token.is_empty() => {
-                self.saw(version);
+                version.clone_into(&mut self.version);
                 self.list_at.clone_from(&self.version);
                 self.stuck = 0;
                 at_once(self.watch())
@@ -121,7 +131,14 @@ impl WatchState {
                 }
                 self.after_failure(error, chance, self.list())
             }
-            Event::WatchEnded { cause, events, lasted } => {
+            Event::WatchEnded { cause, silence, .. } if *silence >= limits::WATCH_SILENCE_MAX => {
+                self.list_at.clear();
+                match cause {
+                    Cause::End => at_once(self.list()),
+                    Cause::Failed(error) => self.after_failure(error, chance, self.list()),
+                }
+            }
+            Event::WatchEnded { cause, events, lasted, .. } => {
                 let healthy = *events || *lasted >= limits::WATCH_SHORT;
                 if healthy {
                     (self.failures, self.stuck, self.relists) = (0, 0, 0);
@@ -151,6 +168,11 @@ impl WatchState {
             }
             Reason::ServerTimeout => {
                 self.list_at.clear();
+                self.after_failure(error, chance, self.list())
+            }
+            Reason::Refused => {
+                // "Not older than" the last version: a server that was restored to an older one refuses that with 504.
+                self.list_at.clone_from(&self.version);
                 self.after_failure(error, chance, self.list())
             }
             // A connection that broke after a while: the server restarts, or a proxy cut it.

@@ -4,6 +4,7 @@ use crate::net::credentials::Credentials;
 use crate::net::fake::{Fake, Reply, answer};
 use crate::store::Capacity;
 use crate::units::Window;
+use crate::wire::kube_objects::StatusObject;
 use std::sync::mpsc;
 
 const NODES: &[u8] = include_bytes!("../../../tests/golden/kube-api/nodes-list.pb");
@@ -43,6 +44,7 @@ struct Run {
     api: Arc<ApiServer>,
     stop: Arc<Stop>,
     changes: mpsc::Receiver<()>,
+    reachable: mpsc::Receiver<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
@@ -54,11 +56,17 @@ fn run(kind: Inventory, script: impl FnMut(usize, &str) -> Reply + Send + 'stati
     let store = Arc::new(Mutex::new(Store::new(capacity, Window::from_secs(15))));
     let stop = Arc::new(Stop::default());
     let (send, changes) = mpsc::channel();
-    let changed: Changed = Box::new(move || {
-        let _ = send.send(());
-    });
-    let thread = start(kind, api.clone(), store.clone(), changed, stop.clone()).unwrap();
-    Run { fake, store, api, stop, changes, thread }
+    let (tell, reachable) = mpsc::channel();
+    let listeners = Listeners {
+        changed: Box::new(move || {
+            let _ = send.send(());
+        }),
+        reachable: Box::new(move || {
+            let _ = tell.send(());
+        }),
+    };
+    let thread = start(kind, api.clone(), store.clone(), listeners, stop.clone()).unwrap();
+    Run { fake, store, api, stop, changes, reachable, thread }
 }
 
 impl Run {
@@ -170,7 +178,7 @@ fn a_refusal_is_told_with_the_api_servers_words() {
 }
 
 #[test]
-fn k44_an_api_server_that_is_away_at_the_start_is_waited_for() {
+fn k44_an_api_server_that_is_unreachable_at_the_start_is_waited_for() {
     let run = run(Inventory::Nodes, |n, head| match n {
         0 => Reply::Close(answer("503 Service Unavailable", "")),
         _ if is_watch(head) => quiet(),
@@ -178,6 +186,31 @@ fn k44_an_api_server_that_is_away_at_the_start_is_waited_for() {
     });
     run.changes.recv().unwrap();
     assert!(run.store.lock().unwrap().readiness().nodes_synced);
+    run.reachable.recv().unwrap();
+    run.end();
+}
+
+/// The frame of a BOOKMARK event of a pod at a version below a thousand.
+fn bookmark(version: &str) -> Vec<u8> {
+    let field = |tag: u8, bytes: &[u8]| [&[tag, u8::try_from(bytes.len()).unwrap()][..], bytes].concat();
+    let meta = field(0x0a, &field(0x32, version.as_bytes()));
+    let kind = [field(0x0a, b"meta.k8s.io/v1"), field(0x12, b"PartialObjectMetadata")].concat();
+    let object = [&b"k8s\0"[..], &field(0x0a, &kind), &field(0x12, &meta)].concat();
+    let event = [field(0x0a, b"BOOKMARK"), field(0x12, &field(0x0a, &object))].concat();
+    [&u32::try_from(event.len()).unwrap().to_be_bytes()[..], &event].concat()
+}
+
+#[test]
+fn a_restored_api_server_whose_versions_went_back_is_listed_again() {
+    let run = run(Inventory::Pods, |n, _| match n {
+        0 | 2 => Reply::Keep(document(PODS)),
+        // The list's version is in the hundreds or more.
+        1 => Reply::Endless(stream(&bookmark("7"), false), vec![]),
+        _ => quiet(),
+    });
+    let heads = run.requests(4);
+    assert!(is_watch(&heads[1]) && !is_watch(&heads[2]) && is_watch(&heads[3]), "{heads:?}");
+    assert!(heads[2].ends_with("&resourceVersion=7 HTTP/1.1"), "{}", heads[2]);
     run.end();
 }
 

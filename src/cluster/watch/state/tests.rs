@@ -18,11 +18,11 @@ fn failure(reason: Reason) -> FetchError {
 
 /// A watch that was not even accepted.
 fn refused(reason: Reason) -> Event {
-    Event::WatchEnded { cause: Cause::Failed(failure(reason)), events: false, lasted: Duration::ZERO }
+    ended(Cause::Failed(failure(reason)), 0, false)
 }
 
 fn ended(cause: Cause, millis: u64, events: bool) -> Event {
-    Event::WatchEnded { cause, events, lasted: Duration::from_millis(millis) }
+    Event::WatchEnded { cause, events, lasted: Duration::from_millis(millis), silence: Duration::ZERO }
 }
 
 /// A state whose first list ended at version 100.
@@ -64,14 +64,53 @@ fn watches_that_end_at_once_without_an_event_are_failures() {
 }
 
 #[test]
-fn a_refused_connection_never_leads_to_a_new_list() {
+fn refused_connections_lead_to_a_list_since_the_server_may_have_been_restored() {
     let mut state = watching();
-    for wait in [800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000] {
-        assert_eq!(state.next(&refused(Reason::Refused), 0.0), after(wait, watch("100")));
+    assert_eq!(state.next(&refused(Reason::Refused), 0.0), after(800, list("100")));
+    let failed = |reason| Event::ListFailed(failure(reason));
+    for wait in [1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000] {
+        assert_eq!(state.next(&failed(Reason::Refused), 0.0), after(wait, list("100")));
+    }
+    // A store that is older than what we know refuses that version; then it is asked for what it has.
+    assert_eq!(state.next(&failed(Reason::ServerTimeout), 0.0), after(30_000, list("")));
+    assert_eq!(state.next(&listed("60", ""), 0.0), at_once(watch("60")));
+}
+
+#[test]
+fn other_refusals_resume_the_watch() {
+    let mut state = watching();
+    for wait in [800, 1_600, 3_200] {
+        assert_eq!(state.next(&refused(Reason::Unauthorized), 0.0), after(wait, watch("100")));
     }
     for reason in [Reason::Dns, Reason::Timeout, Reason::Untrusted, Reason::Unauthorized, Reason::Forbidden] {
-        assert_eq!(state.next(&refused(reason), 1.0), after(60_000, watch("100")), "{reason:?}");
+        assert_eq!(state.next(&refused(reason), 1.0).step, watch("100"), "{reason:?}");
     }
+}
+
+#[test]
+fn silence_leads_to_a_list_from_storage() {
+    let silent = |cause, secs| Event::WatchEnded {
+        cause,
+        events: false,
+        lasted: Duration::from_secs(secs),
+        silence: Duration::from_secs(secs),
+    };
+    let mut state = watching();
+    assert_eq!(state.next(&silent(Cause::End, 179), 0.0), at_once(watch("100")));
+    assert_eq!(state.next(&silent(Cause::End, 180), 0.0), at_once(list("")));
+    assert_eq!(state.next(&listed("60", ""), 0.0), at_once(watch("60")));
+    let broke = Cause::Failed(failure(Reason::Disconnected));
+    assert_eq!(state.next(&silent(broke, 200), 0.0), after(800, list("")));
+}
+
+#[test]
+fn versions_that_go_back_are_seen() {
+    let mut state = watching();
+    assert!(state.saw("120") && state.saw("120") && state.saw("") && state.saw("121"));
+    assert!(!state.saw("60"));
+    assert!(state.saw("61"));
+    // Versions that are no numbers have no order.
+    assert!(state.saw("b") && state.saw("a"));
 }
 
 #[test]
@@ -109,7 +148,7 @@ fn gone_within_the_stream_is_the_same_and_gone_again_waits() {
 }
 
 #[test]
-fn an_expired_page_starts_the_list_anew_from_storage() {
+fn an_expired_page_starts_the_list_again_from_storage() {
     let mut state = WatchState::new();
     state.next(&listed("7", "more"), 0.0);
     assert_eq!(state.next(&Event::ListFailed(failure(Reason::Gone)), 0.0), after(800, list("")));
