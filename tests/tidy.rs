@@ -41,6 +41,7 @@ const LAYERS: &[&[&str]] = &[
 /// system, the executor with serving, TLS with the network.
 const BORROWED: &[(&str, &[&str])] = &[
     ("dlmalloc", &["src/host/allocator.rs"]),
+    ("flate2", &["src/source/body.rs"]),
     ("futures_rustls", &["src/serve/connection.rs"]),
     ("httparse", &["src/serve/http1.rs"]),
     ("libc", &["src/host/"]),

@@ -7,6 +7,7 @@ use super::kubeconfig::Access;
 use crate::limits;
 use crate::net::credentials::{Credentials, Material, Roots};
 use crate::net::fetch::{Exchange, FetchError, Fetcher, Reason, RemoteHost, Request};
+use crate::source::remedy::{KubeletTerms, KubeletVerification};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -104,7 +105,7 @@ pub fn hint(reason: Reason, right: &str) -> String {
         Reason::Dns | Reason::Refused | Reason::Timeout => {
             "is the API server up, and its address reachable from here?"
         }
-        Reason::Redirect | Reason::Body | Reason::NotFound => {
+        Reason::Redirect | Reason::Body | Reason::Empty | Reason::NotFound => {
             "does the server's address point at a Kubernetes API server?"
         }
         Reason::Gone | Reason::Busy | Reason::ServerTimeout | Reason::Status | Reason::TooLarge => {
@@ -146,6 +147,18 @@ pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Cr
         None => api_server.pair.clone(),
     };
     Credentials { roots, pair, token: api_server.token.clone(), server_name: None, token_in_clear: false }
+}
+
+/// What kubelets are shown and how they are verified, for remedies.
+#[must_use]
+pub fn kubelet_terms(credentials: &Credentials, flags: &KubeletFlags) -> KubeletTerms {
+    let verification = match (&credentials.roots, &flags.certificate_authority) {
+        _ if flags.completely_insecure => KubeletVerification::PlainHttp,
+        (Roots::Anybody, _) => KubeletVerification::Off,
+        (_, Some(_)) => KubeletVerification::AuthorityFile,
+        (_, None) => KubeletVerification::ClusterAuthority,
+    };
+    KubeletTerms { token: credentials.token.is_some(), certificate: credentials.pair.is_some(), verification }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Errors of the operating system and of TLS are sorted here, those of the HTTP library in `fetch`. Texts never hold the
 //! URL, tokens or keys; who asked adds the URL.
 
+use crate::limits;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub enum Reason {
     TooLarge,
     /// What came is not HTTP, or not a body we can use.
     Body,
+    /// The body holds nothing.
+    Empty,
     /// The connection broke.
     Disconnected,
     /// Anything else the operating system says.
@@ -66,6 +69,7 @@ impl Reason {
             Reason::Redirect => "redirect",
             Reason::TooLarge => "too_large",
             Reason::Body => "body",
+            Reason::Empty => "empty",
             Reason::Disconnected | Reason::Io => "io",
         }
     }
@@ -120,15 +124,101 @@ pub(super) fn sort_io(error: &io::Error, timeout: Option<Duration>) -> FetchErro
 
 pub(super) fn sort_tls(error: &rustls::Error) -> FetchError {
     use rustls::CertificateError as C;
+    use rustls::Error as E;
     let reason = match error {
-        rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            Reason::WrongName
-        }
-        rustls::Error::InvalidCertificate(
+        E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => Reason::WrongName,
+        E::InvalidCertificate(
             C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
         ) => Reason::Expired,
-        rustls::Error::InvalidCertificate(_) => Reason::Untrusted,
+        E::InvalidCertificate(_) => Reason::Untrusted,
         _ => Reason::Tls,
     };
-    FetchError::new(reason, format!("TLS: {error}"))
+    FetchError::new(reason, format!("TLS: {}", tls_text(error)))
+}
+
+/// What a TLS error means, in a sentence; the library prints most of its own as the names of its types.
+fn tls_text(error: &rustls::Error) -> String {
+    use rustls::CertificateError as C;
+    use rustls::{AlertDescription as A, Error as E, PeerIncompatible as P};
+    let text = match error {
+        E::InvalidCertificate(C::NotValidForNameContext { expected, presented }) => {
+            let name = expected.to_str();
+            if presented.is_empty() {
+                return format!("the certificate is not valid for {name}: it names nothing");
+            }
+            let shown: String = presented.join(", ").chars().take(limits::LOGGED_LEN_MAX).collect();
+            return format!("the certificate is not valid for {name}, only for {shown}");
+        }
+        E::InvalidCertificate(C::NotValidForName) => "the certificate is not valid for this name",
+        E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => "the certificate has expired",
+        E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
+            "the certificate is not valid yet"
+        }
+        E::InvalidCertificate(C::UnknownIssuer) => "the certificate is signed by an unknown authority",
+        E::InvalidCertificate(C::BadSignature) => "the certificate's signature is wrong",
+        E::InvalidCertificate(C::BadEncoding) => "the certificate cannot be decoded",
+        E::InvalidCertificate(C::Revoked) => "the certificate is revoked",
+        E::InvalidCertificate(C::InvalidPurpose | C::InvalidPurposeContext { .. }) => {
+            "the certificate is not one for servers"
+        }
+        E::InvalidCertificate(C::UnhandledCriticalExtension) => {
+            "the certificate has a critical extension that is not known"
+        }
+        E::InvalidCertificate(C::Other(other)) => return other.to_string(),
+        E::InvalidCertificate(_) => {
+            "the certificate's key or signature algorithm is not supported (P-256, P-384, Ed25519 and RSA from 2048 bits are)"
+        }
+        E::AlertReceived(A::HandshakeFailure) | E::PeerIncompatible(P::NoCipherSuitesInCommon) => {
+            "the server supports no cipher, key exchange or certificate algorithm that we do (a P-521 certificate, for example)"
+        }
+        E::AlertReceived(
+            A::BadCertificate | A::UnknownCA | A::CertificateUnknown | A::CertificateExpired,
+        ) => "the server refused our client certificate",
+        E::AlertReceived(A::CertificateRequired) => "the server requires a client certificate",
+        E::AlertReceived(A::ProtocolVersion) => "the server supports neither TLS 1.2 nor 1.3",
+        E::AlertReceived(_) => "the server refused the handshake",
+        E::PeerIncompatible(_) => "the server offers nothing that we support",
+        E::InvalidMessage(_) => "what came is not TLS",
+        E::PeerMisbehaved(_) | E::InappropriateMessage { .. } | E::InappropriateHandshakeMessage { .. } => {
+            "the server broke the protocol"
+        }
+        E::DecryptError => "a message could not be decrypted",
+        E::General(text) => text,
+        _ => "the handshake failed",
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{AlertDescription, CertificateError, Error};
+
+    #[test]
+    fn tls_errors_are_sentences() {
+        for error in [
+            Error::AlertReceived(AlertDescription::HandshakeFailure),
+            Error::AlertReceived(AlertDescription::InternalError),
+            Error::InvalidCertificate(CertificateError::UnknownIssuer),
+            Error::InvalidCertificate(CertificateError::BadEncoding),
+            Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
+            Error::PeerMisbehaved(rustls::PeerMisbehaved::UnexpectedCleartextExtension),
+        ] {
+            let text = sort_tls(&error).message;
+            // No type name of the library: a capital letter within a word.
+            let names = text.split(' ').any(|word| {
+                word.chars()
+                    .skip(1)
+                    .zip(word.chars())
+                    .any(|(c, before)| c.is_uppercase() && before.is_lowercase())
+            });
+            assert!(!names, "{text}");
+        }
+        let expected = rustls::pki_types::ServerName::try_from("10.0.0.7").unwrap();
+        let presented = vec!["DnsName(\"edge-1\")".to_owned()];
+        let error = CertificateError::NotValidForNameContext { expected, presented };
+        let wrong = sort_tls(&Error::InvalidCertificate(error));
+        assert_eq!(wrong.reason, Reason::WrongName);
+        assert!(wrong.message.contains("not valid for 10.0.0.7, only for "), "{}", wrong.message);
+    }
 }

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::source::{Source, SourceError};
-use crate::store::batch::{Batch, Dropped};
+use crate::store::batch::Batch;
 use crate::store::{Commit, Store, Target};
 use crate::wire::selector::LabelSelector;
 use schedule::{Job, Outcome, Schedule, Turn};
@@ -297,7 +297,7 @@ impl Crew {
         };
         self.metrics.dropped(&reading.dropped);
         self.log_refusals(&target.name, &commit);
-        useful(&commit, &reading.dropped).map(|()| settled)
+        Ok(settled)
     }
 
     /// One line when a node begins to fail, fails for another reason, or answers again.
@@ -328,19 +328,6 @@ impl Crew {
             }
         }
     }
-}
-
-/// An answer of nothing but bad lines is a failure: something else listens there.
-fn useful(commit: &Commit, dropped: &Dropped) -> Result<(), SourceError> {
-    if commit.node || commit.pods > 0 || dropped.bad_lines == 0 {
-        return Ok(());
-    }
-    let (line, why) = dropped.first.unwrap_or((1, "not a sample"));
-    Err(SourceError {
-        reason: "body",
-        message: format!("the answer holds no usable sample; line {line}: {why}"),
-        hint: "does the node's address and port point at its kubelet?",
-    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::cluster::review::Reviewer;
 use crate::cluster::watch;
 use crate::net::fetch::Fetcher;
 use crate::poller::Poller;
-use crate::source::{address::Rules, kubelet::KubeletSource};
+use crate::source::kubelet::{KubeletAccess, KubeletSource};
 use crate::store::Inventory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,8 +26,7 @@ pub struct Clients {
     pub tokens: Arc<ApiServer>,
     /// For SubjectAccessReviews.
     permissions: Arc<ApiServer>,
-    kubelets: Arc<Fetcher>,
-    rules: Arc<Rules>,
+    kubelets: Arc<KubeletAccess>,
 }
 
 /// The threads that talk to the API server.
@@ -65,14 +64,15 @@ impl Clients {
             (Some(_), None) => "--kubelet-certificate-authority",
             (Some(_), Some(_)) => "--kubelet-certificate-authority or --kubelet-client-certificate",
         };
-        let kubelets =
-            Fetcher::new(client::kubelet_credentials(&access.credentials, flags)).map_err(of(flag))?;
+        let credentials = client::kubelet_credentials(&access.credentials, flags);
+        let terms = client::kubelet_terms(&credentials, flags);
+        let fetcher = Fetcher::new(credentials).map_err(of(flag))?;
+        let (rules, timeout) = (config.kubelet_addresses.clone(), config.kubelet_timeout);
         Ok(Some(Clients {
             tokens: reviews("--authentication-kubeconfig", &config.authentication_kubeconfig)?,
             permissions: reviews("--authorization-kubeconfig", &config.authorization_kubeconfig)?,
             inventory,
-            kubelets: Arc::new(kubelets),
-            rules: Arc::new(config.kubelet_addresses.clone()),
+            kubelets: Arc::new(KubeletAccess { fetcher, rules, terms, timeout }),
         }))
     }
 
@@ -85,12 +85,10 @@ impl Clients {
         shared: &SharedState,
         authentication: Arc<TrustSource>,
     ) -> Result<(ClusterThreads, Poller), String> {
-        let Clients { inventory, tokens, permissions, kubelets, rules } = self;
+        let Clients { inventory, tokens, permissions, kubelets } = self;
         let thread = |e: std::io::Error| format!("no thread: {e}");
         let reviewer = Reviewer::start(tokens, permissions, authentication).map_err(thread)?;
-        let timeout = config.kubelet_timeout;
-        let source = move || KubeletSource::new(kubelets.clone(), rules.clone(), timeout);
-        let poller = poll(config, shared, Box::new(move |_| Box::new(source())))?;
+        let poller = poll(config, shared, Box::new(move |_| Box::new(KubeletSource::new(kubelets.clone()))))?;
         let stop = Arc::new(watch::Stop::default());
         for kind in [Inventory::Nodes, Inventory::Pods] {
             let (changed, scraping, reviewing) = (poller.clone(), poller.clone(), reviewer.clone());

@@ -1,8 +1,10 @@
-//! Which URL a node's kubelet is asked at: address by preferred type, port, path annotation.
+//! Where a node's kubelet may be reached: its addresses by preferred type, port, path annotation.
 //!
-//! Exactly metrics-server's choice: for each type in order of preference the first address of that type; no second try
-//! at another address. Pure; allocates one string for the URL.
+//! All addresses of the most preferred type come first, in the order of the node's status, then those of the next type.
+//! Pure. Deviation: metrics-server tries the first address of the first preferred type alone; here every address of the
+//! preferred types is a candidate, so that a node with two networks is reached over either.
 
+use crate::limits;
 use crate::store::Target;
 use crate::wire::percent;
 
@@ -22,10 +24,25 @@ pub struct Rules {
 /// The path of kubelets without the annotation.
 const PATH: &str = "/metrics/resource";
 
-/// The URL to scrape; `None` when no address has a preferred type.
+/// The addresses to try, in order; none when no address has a preferred type.
 #[must_use]
-pub fn url(target: &Target, rules: &Rules) -> Option<String> {
-    let address = address(target, rules)?;
+pub fn candidates<'a>(target: &'a Target, rules: &Rules) -> Vec<&'a str> {
+    let mut found: Vec<&str> = Vec::new();
+    for wanted in &rules.preferred_types {
+        let of_type = target.addresses.iter().filter(|(kind, _)| kind == wanted);
+        for (_, address) in of_type {
+            if !address.is_empty() && !found.contains(&address.as_str()) {
+                found.push(address);
+            }
+        }
+    }
+    found.truncate(limits::ADDRESSES_MAX);
+    found
+}
+
+/// The URL of the kubelet's `path` at one of its addresses.
+#[must_use]
+pub fn url(address: &str, path: &str, target: &Target, rules: &Rules) -> String {
     let port = match target.kubelet_port {
         0 => rules.port,
         port if rules.use_status_port => port,
@@ -33,19 +50,20 @@ pub fn url(target: &Target, rules: &Rules) -> Option<String> {
     };
     let scheme = if rules.https { "https" } else { "http" };
     let (open, close) = if address.contains(':') { ("[", "]") } else { ("", "") };
-    let mut url = format!("{scheme}://{open}{address}{close}:{port}");
-    let path = if target.metrics_path.is_empty() { PATH } else { &target.metrics_path };
-    if !path.starts_with('/') {
-        url.push('/');
-    }
-    // As Go writes `url.URL{Path: path}`: `?` and `%` are escaped too.
-    percent::push(&mut url, path, b"-_.~$&+,/:;=@");
-    Some(url)
+    format!("{scheme}://{open}{address}{close}:{port}{path}")
 }
 
-fn address<'a>(target: &'a Target, rules: &Rules) -> Option<&'a str> {
-    let first = |wanted: &String| target.addresses.iter().find(|(kind, _)| kind == wanted);
-    rules.preferred_types.iter().find_map(first).map(|(_, address)| address.as_str())
+/// The path of a node's resource metrics.
+#[must_use]
+pub fn metrics_path(target: &Target) -> String {
+    let path = if target.metrics_path.is_empty() { PATH } else { &target.metrics_path };
+    let mut escaped = String::with_capacity(path.len() + 1);
+    if !path.starts_with('/') {
+        escaped.push('/');
+    }
+    // As Go writes `url.URL{Path: path}`: `?` and `%` are escaped too.
+    percent::push(&mut escaped, path, b"-_.~$&+,/:;=@");
+    escaped
 }
 
 #[cfg(test)]
@@ -71,36 +89,47 @@ mod tests {
         }
     }
 
+    /// The URL of the first candidate.
+    fn first_url(node: &Target, rules: &Rules) -> Option<String> {
+        candidates(node, rules).first().map(|address| url(address, &metrics_path(node), node, rules))
+    }
+
     #[test]
-    fn the_first_address_of_the_most_preferred_type_wins() {
-        let node = target(&[("Hostname", "edge-1"), ("InternalIP", "10.0.0.7"), ("InternalIP", "fd00::7")]);
-        assert_eq!(url(&node, &rules()).unwrap(), "https://10.0.0.7:10250/metrics/resource");
+    fn all_addresses_of_a_type_are_candidates_before_the_next_type() {
+        let node = target(&[
+            ("Hostname", "edge-1"),
+            ("InternalIP", "10.0.0.7"),
+            ("InternalIP", "fd00::7"),
+            ("InternalIP", "10.0.0.7"),
+            ("ExternalDNS", "never"),
+        ]);
+        assert_eq!(candidates(&node, &rules()), ["10.0.0.7", "fd00::7", "edge-1"]);
         let preferred_types = vec!["Hostname".to_owned(), "InternalIP".to_owned()];
         let by_name = Rules { preferred_types, ..rules() };
-        assert_eq!(url(&node, &by_name).unwrap(), "https://edge-1:10250/metrics/resource");
+        assert_eq!(first_url(&node, &by_name).unwrap(), "https://edge-1:10250/metrics/resource");
     }
 
     #[test]
     fn ipv6_is_bracketed() {
         let node = target(&[("InternalIP", "fd00::7")]);
-        assert_eq!(url(&node, &rules()).unwrap(), "https://[fd00::7]:10250/metrics/resource");
+        assert_eq!(first_url(&node, &rules()).unwrap(), "https://[fd00::7]:10250/metrics/resource");
     }
 
     #[test]
     fn without_a_preferred_type_there_is_no_address() {
-        assert_eq!(url(&target(&[("InternalDNS", "edge-1.lan")]), &rules()), None);
-        assert_eq!(url(&target(&[]), &rules()), None);
+        assert_eq!(first_url(&target(&[("InternalDNS", "edge-1.lan")]), &rules()), None);
+        assert_eq!(first_url(&target(&[]), &rules()), None);
     }
 
     #[test]
     fn the_port_of_the_status_counts_only_when_asked_for_and_present() {
         let mut node = target(&[("InternalIP", "10.0.0.7")]);
         node.kubelet_port = 10_350;
-        assert!(url(&node, &rules()).unwrap().contains(":10350/"));
+        assert!(first_url(&node, &rules()).unwrap().contains(":10350/"));
         let fixed = Rules { use_status_port: false, ..rules() };
-        assert!(url(&node, &fixed).unwrap().contains(":10250/"));
+        assert!(first_url(&node, &fixed).unwrap().contains(":10250/"));
         node.kubelet_port = 0;
-        assert!(url(&node, &rules()).unwrap().contains(":10250/"));
+        assert!(first_url(&node, &rules()).unwrap().contains(":10250/"));
     }
 
     #[test]
@@ -108,17 +137,17 @@ mod tests {
         let mut node = target(&[("InternalIP", "10.0.0.7")]);
         node.metrics_path = "/nodes/a b/metrics?x=1%20#é".to_owned();
         assert_eq!(
-            url(&node, &rules()).unwrap(),
+            first_url(&node, &rules()).unwrap(),
             "https://10.0.0.7:10250/nodes/a%20b/metrics%3Fx=1%2520%23%C3%A9"
         );
         node.metrics_path = "metrics".to_owned();
-        assert_eq!(url(&node, &rules()).unwrap(), "https://10.0.0.7:10250/metrics");
+        assert_eq!(first_url(&node, &rules()).unwrap(), "https://10.0.0.7:10250/metrics");
     }
 
     #[test]
     fn completely_insecure_is_plain_http() {
         let plain = Rules { https: false, port: 10255, ..rules() };
         let node = target(&[("InternalIP", "10.0.0.7")]);
-        assert_eq!(url(&node, &plain).unwrap(), "http://10.0.0.7:10255/metrics/resource");
+        assert_eq!(first_url(&node, &plain).unwrap(), "http://10.0.0.7:10255/metrics/resource");
     }
 }

@@ -2,40 +2,114 @@
 //!
 //! The body is never held: it passes through one piece buffer into the decoder and is cut at
 //! `limits::KUBELET_BODY_LEN_MAX`. Only 200 is accepted; redirects are refused, so that no token goes where the node's
-//! address does not point. Every failure says which URL was asked and what to do.
+//! address does not point. A node with several addresses is asked at the one that worked last, then at the others, within
+//! one scrape; a certificate must name the address, else the node. Every failure says which URL was asked and what to do.
 
 use super::address::{self, Rules};
+use super::body;
+use super::remedy::{KubeletTerms, remedy};
 use super::{Reading, Source, SourceError};
 use crate::host::clock;
 use crate::limits;
 use crate::net::fetch::{FetchError, Fetcher, Reason, RemoteHost, Request};
 use crate::store::Target;
-use crate::store::batch::{Batch, BatchError};
+use crate::store::batch::Batch;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// What all kubelet sources share.
+pub struct KubeletAccess {
+    /// Sends requests with the credentials for kubelets.
+    pub fetcher: Fetcher,
+    /// Where kubelets listen.
+    pub rules: Rules,
+    /// What is presented and verified, for remedies.
+    pub terms: KubeletTerms,
+    /// `--kubelet-request-timeout`, for a whole scrape.
+    pub timeout: Duration,
+}
 
 /// Reads one kubelet over a connection that is kept.
 pub struct KubeletSource {
-    fetcher: Arc<Fetcher>,
-    rules: Arc<Rules>,
-    timeout: Duration,
+    access: Arc<KubeletAccess>,
     peer: RemoteHost,
+    /// The address that worked last, and whether its certificate names the node instead of the address.
+    good: Option<(String, bool)>,
+}
+
+/// An address that did not work, and why.
+struct Attempt {
+    url: String,
+    error: FetchError,
 }
 
 impl KubeletSource {
-    /// A source that asks through `fetcher`; `timeout` is `--kubelet-request-timeout`, for a whole scrape.
+    /// The source of one node.
     #[must_use]
-    pub fn new(fetcher: Arc<Fetcher>, rules: Arc<Rules>, timeout: Duration) -> KubeletSource {
-        KubeletSource { fetcher, rules, timeout, peer: RemoteHost::default() }
+    pub fn new(access: Arc<KubeletAccess>) -> KubeletSource {
+        KubeletSource { access, peer: RemoteHost::default(), good: None }
     }
 
-    fn stream(&mut self, url: &str, batch: &mut Batch) -> Result<Reading, FetchError> {
+    /// Asks the addresses in turn, beginning with the one that worked last, until one gives an answer.
+    fn ask(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, Vec<Attempt>> {
+        let access = self.access.clone();
+        let deadline = clock::mono() + access.timeout;
+        let mut addresses = address::candidates(target, &access.rules);
+        let good = self.good.take();
+        if let Some(at) = good.as_ref().and_then(|(good, _)| addresses.iter().position(|a| a == good)) {
+            addresses.swap(0, at);
+        }
+        let path = address::metrics_path(target);
+        let mut attempts = Vec::new();
+        for address in addresses {
+            let url = address::url(address, &path, target, &access.rules);
+            let known = good.as_ref().filter(|(good, _)| good == address).map(|(_, by_name)| *by_name);
+            for by_name in [known.unwrap_or(false), !known.unwrap_or(false)] {
+                let name = if by_name { target.name.as_str() } else { "" };
+                match self.stream(&url, name, deadline, batch) {
+                    Ok(reading) => {
+                        self.good = Some((address.to_owned(), by_name));
+                        return Ok(reading);
+                    }
+                    Err(error) => {
+                        let (connected, reason) = (error.connected, error.reason);
+                        // The other name is tried only where this one was the trouble, and said only once.
+                        let is_second = by_name != known.unwrap_or(false);
+                        if !is_second || reason != Reason::WrongName {
+                            attempts.push(Attempt { url: url.clone(), error });
+                        }
+                        if connected || reason == Reason::Timeout && clock::mono() >= deadline {
+                            // There is a kubelet, and this is its answer.
+                            self.good = connected.then(|| (address.to_owned(), by_name));
+                            return Err(attempts);
+                        }
+                        if reason != Reason::WrongName {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        Err(attempts)
+    }
+
+    fn stream(
+        &mut self,
+        url: &str,
+        server_name: &str,
+        deadline: Instant,
+        batch: &mut Batch,
+    ) -> Result<Reading, FetchError> {
         let requested_at = clock::wall();
-        let timeout = Some(self.timeout);
+        let left = deadline.saturating_duration_since(clock::mono());
         let limit = limits::KUBELET_BODY_LEN_MAX;
-        let request = Request { url, server_name: "", accept: "", body: None, timeout, limit };
-        let mut answer = self.fetcher.send(&self.peer, &request)?;
-        if let Some(refusal) = answer.refusal() {
+        let request = Request { url, server_name, accept: "", body: None, timeout: Some(left), limit };
+        let mut answer = self.access.fetcher.send(&self.peer, &request)?;
+        if let Some(mut refusal) = answer.refusal() {
+            let line = body::first_line(&mut answer);
+            if !line.is_empty() && refusal.reason != Reason::Redirect {
+                refusal.message.push_str(&format!(": {line}"));
+            }
             return Err(refusal);
         }
         if answer.status != 200 {
@@ -45,80 +119,39 @@ impl KubeletSource {
             ));
         }
         batch.begin(requested_at);
-        let mut piece = vec![0; limits::KUBELET_PIECE_LEN];
-        let mut len = 0_u64;
-        loop {
-            let read = answer.read(&mut piece)?;
-            if read == 0 {
-                break;
-            }
-            len = len.saturating_add(read as u64);
-            batch.feed(piece.get(..read).unwrap_or_default()).map_err(too_much)?;
-        }
-        Ok(Reading { len, dropped: batch.finish() })
+        body::read(&mut answer, batch)
     }
-}
-
-fn too_much(error: BatchError) -> FetchError {
-    FetchError::new(Reason::TooLarge, format!("the answer holds {error}"))
 }
 
 impl Source for KubeletSource {
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError> {
-        let Some(url) = address::url(target, &self.rules) else {
+        let attempts = match self.ask(target, batch) {
+            Ok(reading) => return Ok(reading),
+            Err(attempts) => attempts,
+        };
+        // The last one is the answer of a kubelet, if there was any; else the first address counts.
+        let decisive = attempts.iter().rev().find(|attempt| attempt.error.connected).or(attempts.first());
+        let Some(Attempt { url, error }) = decisive else {
+            let types = self.access.rules.preferred_types.join(" ");
             return Err(SourceError {
                 reason: "no_address",
-                message: format!("no address matched types [{}]", self.rules.preferred_types.join(" ")),
+                message: format!("no address matched types [{types}]"),
                 hint: "wait for the cloud controller to set the node's addresses, or name one of its address types in \
-                       --kubelet-preferred-address-types",
+                       --kubelet-preferred-address-types"
+                    .into(),
             });
         };
-        self.stream(&url, batch).map_err(|e| SourceError {
-            reason: e.reason.label(),
-            message: format!("GET {url}: {e}"),
-            hint: hint(e.reason),
-        })
-    }
-}
-
-/// What a cluster's keeper can do about a failed scrape.
-const fn hint(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Dns => {
-            "prefer addresses over names: --kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname"
-        }
-        Reason::Refused => {
-            "is the kubelet running, and is this its port (--kubelet-use-node-status-port, --kubelet-port)?"
-        }
-        Reason::Timeout => {
-            "is the node up, and is its kubelet port open to this machine (firewall, network policy)?"
-        }
-        Reason::Untrusted => {
-            "give the authority that signed the kubelets' certificates with --kubelet-certificate-authority, let \
-             kubelets ask for signed ones (serverTLSBootstrap: true), or, for a test, --kubelet-insecure-tls"
-        }
-        Reason::WrongName => {
-            "the kubelet's certificate does not name this address: let kubelets ask for signed ones \
-             (serverTLSBootstrap: true), prefer an address it names (--kubelet-preferred-address-types), or, for a \
-             test, --kubelet-insecure-tls"
-        }
-        Reason::Expired => "renew the kubelet's serving certificate, and compare the clocks of both machines",
-        Reason::Tls => "is this the kubelet's https port (--kubelet-port)?",
-        Reason::Unauthorized => {
-            "the kubelet does not accept our token: is token webhook authentication on (authentication.webhook.enabled), \
-             or is --kubelet-client-certificate needed?"
-        }
-        Reason::Forbidden => "allow \"get\" on \"nodes/metrics\" to our service account (ClusterRole)",
-        Reason::NotFound => {
-            "this kubelet has no /metrics/resource: set the annotation metrics.k8s.io/resource-metrics-path, or leave \
-             the node out with --node-selector"
-        }
-        Reason::Redirect => "redirects are not followed: does the node's address point at its kubelet?",
-        Reason::TooLarge | Reason::Body => "does the node's address and port point at its kubelet?",
-        Reason::Gone | Reason::Busy | Reason::ServerTimeout | Reason::Status => "see the kubelet's own log",
-        Reason::Disconnected | Reason::Io => {
-            "see the kubelet's own log, and the network between it and this machine"
-        }
+        let message = if error.reason == Reason::Timeout {
+            // The time that was left says little: the whole scrape took its timeout, or a connection its own.
+            format!("GET {url}: no complete answer within {} s", self.access.timeout.as_secs_f64())
+        } else {
+            format!("GET {url}: {error}")
+        };
+        let others = attempts.iter().filter(|attempt| attempt.url != *url);
+        let message =
+            others.fold(message, |text, other| format!("{text}; GET {}: {}", other.url, other.error));
+        let hint = remedy(error.reason, self.access.terms);
+        Err(SourceError { reason: error.reason.label(), message, hint })
     }
 }
 

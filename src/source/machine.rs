@@ -111,7 +111,8 @@ impl HostSource {
             reason: "io",
             message: format!("{} cannot be listed: {error}", self.roots.containers.display()),
             hint: "run toplet on the node itself, as a user who may read it; in a container mount the node's /var/log \
-                   and /sys/fs/cgroup",
+                   and /sys/fs/cgroup"
+                .into(),
         }
     }
 
@@ -268,7 +269,7 @@ impl HostSource {
         fed.map_err(|error| SourceError {
             reason: "too_large",
             message: format!("this machine has {error}"),
-            hint: "run fewer pods on one node",
+            hint: "run fewer pods on one node".into(),
         })
     }
 }
@@ -333,7 +334,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {
     SourceError {
         reason: "io",
         message: format!("{} cannot be read: {error}", path.display()),
-        hint: "toplet needs the machine's /proc and /sys/fs/cgroup",
+        hint: "toplet needs the machine's /proc and /sys/fs/cgroup".into(),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Where batches come from: a kubelet, or this machine. Two implementations, never mixed into one rate.
 
 pub mod address;
+mod body;
 pub mod kubelet;
 pub mod machine;
+pub mod remedy;
 
 use crate::store::Target;
 use crate::store::batch::{Batch, Dropped};
+use std::borrow::Cow;
 
 /// A completed reading of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,12 +23,12 @@ pub struct Reading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceError {
     /// One of a fixed set, for `toplet_scrape_errors_total{reason}`: `dns`, `refused`, `timeout`, `tls`, `unauthorized`,
-    /// `forbidden`, `not_found`, `status`, `redirect`, `too_large`, `body`, `no_address`, `io`.
+    /// `forbidden`, `not_found`, `status`, `redirect`, `too_large`, `body`, `empty`, `no_address`, `io`.
     pub reason: &'static str,
     /// What happened, with the address tried.
     pub message: String,
     /// What to do.
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
 }
 
 /// Reads one node into a batch, again and again, and keeps what makes that cheap.

@@ -111,6 +111,8 @@ pub struct Exchange {
     pub status: u16,
     /// `Content-Type`; empty when absent.
     pub content_type: String,
+    /// `Content-Encoding`; empty when absent.
+    pub content_encoding: String,
     /// `Retry-After` in seconds, bounded by `limits::RETRY_AFTER_MAX`.
     pub retry_after: Option<Duration>,
     location: String,
@@ -134,6 +136,7 @@ impl Exchange {
         Exchange {
             status: answer.status().as_u16(),
             content_type: text(header::CONTENT_TYPE),
+            content_encoding: text(header::CONTENT_ENCODING),
             retry_after: retry_after.map(|d| d.min(limits::RETRY_AFTER_MAX)),
             location: text(header::LOCATION),
             timeout,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::net::credentials::{Credentials, Material, Roots};
 use crate::net::fake::{Authority, Fake, Reply, answer};
+use crate::source::remedy::KubeletVerification;
 
 const SAMPLE: &str = include_str!("../../../tests/golden/kubelet/metrics-resource.txt");
 
@@ -18,8 +19,11 @@ fn target(fake: &Fake) -> Target {
 fn source(https: bool, credentials: Credentials, timeout_ms: u64) -> KubeletSource {
     let preferred_types = vec!["InternalIP".to_owned(), "Hostname".to_owned()];
     let rules = Rules { https, port: 10250, use_status_port: true, preferred_types };
-    let fetcher = Arc::new(Fetcher::new(credentials).unwrap());
-    KubeletSource::new(fetcher, Arc::new(rules), Duration::from_millis(timeout_ms))
+    let verification = KubeletVerification::ClusterAuthority;
+    let terms = KubeletTerms { token: true, certificate: false, verification };
+    let timeout = Duration::from_millis(timeout_ms);
+    let fetcher = Fetcher::new(credentials).unwrap();
+    KubeletSource::new(Arc::new(KubeletAccess { fetcher, rules, terms, timeout }))
 }
 
 fn read(script: impl FnMut(usize, &str) -> Reply + Send + 'static) -> Result<(Reading, usize), SourceError> {
@@ -60,16 +64,145 @@ fn any_chunks_give_the_same_batch_over_one_connection() {
     assert_eq!(*fake.connections.lock().unwrap(), 1);
 }
 
+/// The message of a scrape whose answer is this body with these header lines.
+fn refused(headers: &'static str, body: &[u8]) -> SourceError {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    let answer = [head.as_bytes(), body].concat();
+    read(move |_, _| Reply::Keep(answer.clone())).unwrap_err()
+}
+
 #[test]
-fn an_empty_answer_is_success_with_nothing() {
-    let (reading, pods) = read(|_, _| Reply::Keep(answer("200 OK", ""))).unwrap();
-    assert_eq!((reading.len, pods), (0, 0));
+fn a_200_without_a_sample_is_a_failure_that_shows_what_came() {
+    let empty = refused("", b"");
+    assert_eq!((empty.reason, empty.message.ends_with(": the answer is empty")), ("empty", true));
+    let page = refused("Content-Type: text/html\r\n", b"<!DOCTYPE html>\n<title>Sign in</title>");
+    assert_eq!(page.reason, "body");
+    assert!(
+        page.message.contains("(Content-Type text/html, begins with \"<!DOCTYPE html> <title>"),
+        "{}",
+        page.message
+    );
+    let json = refused("Content-Type: application/json\r\n", b"{\"node\":{}}");
+    assert!(
+        json.message.contains("application/json") && json.message.contains("{\\\"node"),
+        "{}",
+        json.message
+    );
+    let other = refused("", b"# HELP up up\nup 1\n");
+    assert!(
+        other.message.contains("no sample of a node or container (Content-Type none"),
+        "{}",
+        other.message
+    );
+    let binary = refused("", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    assert!(!binary.message.contains('\u{8}'), "{}", binary.message);
+}
+
+/// `body` as gzip, in one stored block.
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut out, body).unwrap();
+    out.finish().unwrap()
+}
+
+fn gzip_answer(body: &[u8]) -> Vec<u8> {
+    let len = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len}\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn a_gzip_body_that_was_not_asked_for_is_inflated_within_the_limit() {
+    let (reading, pods) = read(|_, head| {
+        assert!(!head.to_lowercase().contains("accept-encoding"), "{head}");
+        Reply::Keep(gzip_answer(&gzip(SAMPLE.as_bytes())))
+    })
+    .unwrap();
+    assert_eq!(reading.len, SAMPLE.len() as u64);
+    assert!(pods > 3, "{pods}");
+    let bomb = gzip(&b"# filler\n".repeat(2_000_000));
+    assert!(bomb.len() < 1_000_000);
+    let error = read(move |_, _| Reply::Keep(gzip_answer(&bomb))).unwrap_err();
+    assert_eq!((error.reason, error.message.ends_with("larger than 8388608 bytes")), ("too_large", true));
+    let mut cut = gzip(SAMPLE.as_bytes());
+    cut.truncate(cut.len() / 2);
+    let error = read(move |_, _| Reply::Keep(gzip_answer(&cut))).unwrap_err();
+    assert!(error.message.contains("the gzip body cannot be inflated"), "{}", error.message);
+    let other = refused("Content-Encoding: br\r\n", b"xyz");
+    assert!(other.message.contains("encoded as \"br\", which was not asked for"), "{}", other.message);
+}
+
+#[test]
+fn a_refusals_first_line_is_shown_cut_and_cleaned() {
+    let body = format!("\r\n runtime is \u{1b}[31mdown\t{}\nsecond", "x".repeat(9_000));
+    let error = read(move |_, _| Reply::Close(answer("500 Internal Server Error", &body))).unwrap_err();
+    assert!(
+        error.message.contains("500 Internal Server Error\": runtime is  [31mdown xxx"),
+        "{}",
+        error.message
+    );
+    assert!(error.message.len() < 400 && !error.message.contains("second"));
+}
+
+/// A node with these addresses, all on the port of `fake`.
+fn node(fake: &Fake, addresses: &[&str]) -> Target {
+    let addresses = addresses.iter().map(|a| ("InternalIP".to_owned(), (*a).to_owned())).collect();
+    Target { addresses, ..target(fake) }
+}
+
+#[test]
+fn the_next_address_is_asked_within_a_scrape_and_remembered() {
+    let fake = Fake::start(|_, _| Reply::Keep(answer("200 OK", SAMPLE)));
+    let mut source = source(false, Credentials::none(), 5_000);
+    // Nobody listens on the other loopback addresses.
+    let node = node(&fake, &["127.0.0.9", "127.0.0.1", "127.0.0.8"]);
+    for _ in 0..2 {
+        source.read(&node, &mut Batch::new()).unwrap();
+    }
+    assert_eq!(source.good.as_ref().unwrap().0, "127.0.0.1");
+    assert_eq!(*fake.connections.lock().unwrap(), 1, "the second scrape goes over the same connection");
+}
+
+#[test]
+fn every_address_that_was_tried_is_named() {
+    let fake = Fake::start(|_, _| Reply::Silence);
+    let mut source = source(false, Credentials::none(), 5_000);
+    let error = source.read(&node(&fake, &["127.0.0.9", "127.0.0.8"]), &mut Batch::new()).unwrap_err();
+    assert_eq!(error.reason, "refused");
+    for address in ["GET http://127.0.0.9:", "; GET http://127.0.0.8:"] {
+        assert!(error.message.contains(address), "{}", error.message);
+    }
+    // Who answers decides, also with a refusal.
+    let fake = Fake::start(|_, _| Reply::Keep(answer("403 Forbidden", "no")));
+    let error = source.read(&node(&fake, &["127.0.0.9", "127.0.0.1"]), &mut Batch::new()).unwrap_err();
+    assert_eq!(error.reason, "forbidden");
+    assert!(error.message.starts_with("GET http://127.0.0.1:"), "{}", error.message);
+}
+
+#[test]
+fn a_certificate_names_the_address_or_the_node() {
+    let authority = Authority::new();
+    let trusted =
+        || Credentials { roots: Roots::Pem(Material::inline(authority.pem.clone())), ..Credentials::none() };
+    let config = authority.server(&["edge-1"], None);
+    let fake = Fake::tls(config, |_, _| Reply::Keep(answer("200 OK", SAMPLE)));
+    let mut by_name = source(true, trusted(), 5_000);
+    for _ in 0..2 {
+        by_name.read(&target(&fake), &mut Batch::new()).unwrap();
+    }
+    assert_eq!(by_name.good, Some(("127.0.0.1".to_owned(), true)));
+    assert_eq!(*fake.connections.lock().unwrap(), 2, "the address is tried once, the node's name then kept");
+    let fake =
+        Fake::tls(authority.server(&["edge-2"], None), |_, _| panic!("asked a kubelet of another name"));
+    let error = source(true, trusted(), 5_000).read(&target(&fake), &mut Batch::new()).unwrap_err();
+    assert!(error.message.contains("not valid for 127.0.0.1, only for"), "{}", error.message);
+    assert!(!error.hint.contains("--kubelet-insecure-tls"), "{}", error.hint);
 }
 
 #[test]
 fn k14_other_statuses_fail_with_the_references_text_and_a_hint() {
     for (status, reason, hint) in [
-        ("401 Unauthorized", "unauthorized", "webhook"),
+        ("401 Unauthorized", "unauthorized", "a token was presented"),
         ("403 Forbidden", "forbidden", "nodes/metrics"),
         ("404 Not Found", "not_found", "resource-metrics-path"),
         ("503 Service Unavailable", "status", "log"),
