@@ -110,7 +110,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
 /// The response's head: lines of the form `name: value`, an empty one at its end and nowhere else.
 fn check_head(head: &Head<'_>, answer: &Answer) {
     let mut out = Vec::new();
-    response::head(answer, &Meta::new(head, true, true), Frame::Chunked, false, NOW, &mut out);
+    response::head(answer, &Meta::new(head, true, true), Frame::Chunked, NOW, &mut out);
     let out = out.strip_suffix(b"\r\n\r\n").unwrap();
     for (at, line) in out.split(|b| *b == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
