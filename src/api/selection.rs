@@ -93,7 +93,8 @@ impl Selection {
                         break;
                     }
                     let served = node.served_since <= generation && matcher.has_node(&node);
-                    if let Some(object) = MetricsObject::of_node(&node).filter(|_| served)
+                    if served
+                        && let Some(object) = MetricsObject::of_node(&node)
                         && !visit(&object)
                     {
                         end = Walked::Full;
@@ -109,7 +110,8 @@ impl Selection {
                         break;
                     }
                     let served = pod.served_since <= generation && matcher.has_pod(&pod);
-                    if let Some(object) = MetricsObject::of_pod(&pod).filter(|_| served)
+                    if served
+                        && let Some(object) = MetricsObject::of_pod(&pod)
                         && !visit(&object)
                     {
                         end = Walked::Full;

@@ -117,12 +117,13 @@ impl<'a> MetricsObject<'a> {
     #[must_use]
     pub fn of_pod(pod: &PodView<'a>) -> Option<MetricsObject<'a>> {
         let usage = pod.usage?;
+        let (at, window) = usage.span();
         Some(MetricsObject {
             namespace: Some(pod.namespace),
             name: pod.name,
             labels: pod.labels,
-            at: usage.at,
-            window: usage.window,
+            at,
+            window,
             measured: Measured::Pod(usage),
         })
     }

@@ -34,6 +34,8 @@ fn is_small(len: usize) -> bool {
 // this size neither allocates nor panics. The caller's promises (a size above zero, a live pointer) are passed on.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(test)]
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
         unsafe {
             match is_small(layout.size()) {
@@ -44,6 +46,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        #[cfg(test)]
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
         unsafe {
             match is_small(layout.size()) {
@@ -64,6 +68,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        #[cfg(test)]
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above; between the two allocators the bytes that both lengths have are copied.
         unsafe {
             match (is_small(layout.size()), is_small(len)) {
@@ -80,6 +86,17 @@ unsafe impl GlobalAlloc for Allocator {
             }
         }
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static ALLOCATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Pieces that this thread took or resized so far: what steady paths must not do is counted, not timed.
+#[cfg(test)]
+pub(crate) fn allocation_count() -> usize {
+    ALLOCATIONS.get()
 }
 
 /// Makes the C library map large pieces by themselves and keep no memory that is free. Call it before any thread starts.

@@ -196,13 +196,9 @@ pub struct PodView<'a> {
     pub served_since: u32,
 }
 
-/// Usage of a pod: time and window of the container with the earliest last point.
+/// Usage of a pod; nothing is computed before it is asked for.
 #[derive(Clone, Copy)]
 pub struct PodUsage<'a> {
-    /// Time of the earliest container's last point; `None` with zero containers.
-    pub at: Option<UnixNanos>,
-    /// That container's window; zero with zero containers.
-    pub window: Window,
     pub(crate) store: &'a Store,
     pub(crate) head: u32,
 }

@@ -81,8 +81,9 @@ fn usage_text(usage: Usage) -> String {
 
 fn pod_text(store: &Store, name: &str) -> Option<String> {
     let usage = store.pod("ns1", name)?.usage?;
-    let at = usage.at.map_or("never".to_owned(), |at| (at.seconds() - BASE).to_string());
-    let window = crate::wire::time::duration_text(usage.window);
+    let (at, window) = usage.span();
+    let at = at.map_or("never".to_owned(), |at| (at.seconds() - BASE).to_string());
+    let window = crate::wire::time::duration_text(window);
     let containers: Vec<_> = usage
         .containers()
         .map(|(name, usage)| {

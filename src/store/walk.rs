@@ -94,23 +94,9 @@ impl Store {
             name: self.names.text(pod.name),
             labels: Labels { text: self.names.text(pod.labels) },
             node: Some(self.node_name(pod.node)).filter(|name| !name.is_empty()),
-            usage: (pod.served_since != 0).then(|| self.pod_usage(pod.rows)),
+            usage: (pod.served_since != 0).then_some(PodUsage { store: self, head: pod.rows }),
             served_since: pod.served_since,
         }
-    }
-
-    /// Time and window of the container with the earliest last point, of those that have a rate.
-    fn pod_usage(&self, head: u32) -> PodUsage<'_> {
-        let mut earliest: Option<(UnixNanos, Window)> = None;
-        for (_, row) in self.containers(head) {
-            if let Some(Usage { at, window, .. }) = rate::usage(row)
-                && earliest.is_none_or(|(other, _)| at < other)
-            {
-                earliest = Some((at, window));
-            }
-        }
-        let (at, window) = earliest.map_or((None, Window(0)), |(at, window)| (Some(at), window));
-        PodUsage { at, window, store: self, head }
     }
 
     fn containers(&self, head: u32) -> impl Iterator<Item = (&str, &Row)> {
@@ -129,6 +115,21 @@ fn behind(found: Result<usize, usize>) -> usize {
 }
 
 impl<'a> PodUsage<'a> {
+    /// Time of the earliest last point of the containers that have a rate, and that container's window; no time and zero
+    /// with none.
+    #[must_use]
+    pub fn span(&self) -> (Option<UnixNanos>, Window) {
+        let mut earliest: Option<(UnixNanos, Window)> = None;
+        for (_, row) in self.store.containers(self.head) {
+            if let Some(Usage { at, window, .. }) = rate::usage(row)
+                && earliest.is_none_or(|(other, _)| at < other)
+            {
+                earliest = Some((at, window));
+            }
+        }
+        earliest.map_or((None, Window(0)), |(at, window)| (Some(at), window))
+    }
+
     /// Containers in name order with their usage; a container whose counter went back is left out.
     pub fn containers(&self) -> impl Iterator<Item = (&'a str, Usage)> + use<'a> {
         let store = self.store;

@@ -18,13 +18,13 @@ const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /// A CPU rate in canonical form.
 #[must_use]
 pub fn cpu_text(cpu: Nanocores) -> Text {
-    canonical(cpu.0, 1000, &DECIMAL_NANO)
+    canonical::<1000>(cpu.0, &DECIMAL_NANO)
 }
 
 /// An amount of memory in canonical form.
 #[must_use]
 pub fn bytes_text(bytes: Bytes) -> Text {
-    if bytes.0 < 1024 { canonical(bytes.0, 1000, &DECIMAL) } else { canonical(bytes.0, 1024, &BINARY) }
+    if bytes.0 < 1024 { canonical::<1000>(bytes.0, &DECIMAL) } else { canonical::<1024>(bytes.0, &BINARY) }
 }
 
 /// Appends a CPU rate.
@@ -38,7 +38,7 @@ pub fn bytes(bytes: Bytes, out: &mut Vec<u8>) {
 }
 
 /// The largest suffix that leaves an integer.
-fn canonical(value: u64, base: u64, suffixes: &[&str]) -> Text {
+fn canonical<const BASE: u64>(value: u64, suffixes: &[&str]) -> Text {
     let mut text = Text::new();
     if value == 0 {
         text.push_front(b'0');
@@ -47,8 +47,8 @@ fn canonical(value: u64, base: u64, suffixes: &[&str]) -> Text {
     // metrics-server keeps quantities in an int64 and, beyond it, a tenth with the scale of ten.
     let mut left = if i64::try_from(value).is_ok() { value } else { value / 10 * 10 };
     let mut power = 0;
-    while left.is_multiple_of(base) && power + 1 < suffixes.len() {
-        left /= base;
+    while left.is_multiple_of(BASE) && power + 1 < suffixes.len() {
+        left /= BASE;
         power += 1;
     }
     text.push_str_front(suffixes.get(power).copied().unwrap_or(""));

@@ -3,6 +3,7 @@ use crate::api::answer::Pieces;
 use crate::api::negotiate::Rendition;
 use crate::api::tests::{NOW, commit, metrics, whole};
 use crate::api::view::{Include, Resource};
+use crate::host::allocator::allocation_count;
 use crate::limits::{LIST_WORK_MAX, SELECTOR_TERMS_MAX};
 use crate::store::{Capacity, NodeRecord, PodRecord};
 use crate::units::Window;
@@ -311,4 +312,51 @@ fn a_list_by_label_is_right_however_label_sets_share_their_place() {
         (0..1000).filter(|n| n % 7 == 3 || n % 7 == 5).map(|n| format!("pod-{:04}", n * 2)).collect();
     let found: Vec<&str> = text.match_indices("pod-").map(|(at, _)| &text[at..at + 8]).collect();
     assert_eq!(found, wanted);
+}
+
+/// Allocations of a list from its beginning to its end, those among them behind the first piece, and its bytes.
+fn cost(
+    selection: Selection,
+    store: &Store,
+    media: Media,
+    pretty: bool,
+    is_table: bool,
+) -> (usize, usize, usize) {
+    let metrics = metrics();
+    let mut out = Vec::with_capacity(4 * CHUNK_LEN_MAX);
+    let begin = allocation_count();
+    let mut list = pieces_of(selection, store, media, pretty, is_table);
+    let (mut len, mut first) = (0, None);
+    loop {
+        out.clear();
+        let progress = list.next(store, &metrics, &mut out);
+        len += out.len();
+        let first = *first.get_or_insert_with(allocation_count);
+        if progress != Progress::More {
+            assert_eq!(progress, Progress::Done);
+            return (allocation_count() - begin, allocation_count() - first, len);
+        }
+    }
+}
+
+#[test]
+fn a_list_allocates_nothing_that_grows_with_it() {
+    let (small, large) = (crowd(400), crowd(4000));
+    let by_label = Selection { labels: LabelSelector::parse("app=crowd,quote,!x").unwrap(), ..selection() };
+    for (selection, media, pretty, is_table) in [
+        (selection(), Media::Protobuf, false, false),
+        (selection(), Media::Json, false, false),
+        (selection(), Media::Json, true, false),
+        (selection(), Media::Json, false, true),
+        (by_label, Media::Protobuf, false, false),
+    ] {
+        let (small_count, _, small_len) = cost(selection.clone(), &small, media, pretty, is_table);
+        let (count, steady, len) = cost(selection, &large, media, pretty, is_table);
+        println!(
+            "{media:?} {pretty} {is_table}: {len} bytes, {count} allocations, {steady} in steady pieces"
+        );
+        assert!(len > 9 * small_len, "{len} bytes beside {small_len}");
+        assert_eq!(steady, 0, "{media:?}");
+        assert!(count <= small_count + 2, "{count} allocations beside {small_count}");
+    }
 }
