@@ -33,7 +33,7 @@ impl Buffers {
 
     /// What came and was not consumed yet.
     pub(super) fn plain(&self) -> &[u8] {
-        self.plain.get(self.taken..).unwrap_or_default()
+        &self.plain[self.taken..]
     }
 
     pub(super) fn consume(&mut self, len: usize) {
@@ -62,7 +62,7 @@ impl Buffers {
             self.cipher.copy_within(self.begin..self.end, 0);
             (self.begin, self.end) = (0, self.end - self.begin);
         }
-        let room = self.cipher.get_mut(self.end..).unwrap_or_default();
+        let room = &mut self.cipher[self.end..];
         if room.is_empty() {
             // A record is never longer than the buffer.
             return Err(io::Error::other(rustls::Error::InvalidMessage(
@@ -128,7 +128,7 @@ impl Stream {
         }
         let len = buffers.read(&mut self.socket, deadline)?;
         let Buffers { cipher, begin, end, plain, .. } = buffers;
-        plain.extend_from_slice(cipher.get(*begin..*end).unwrap_or_default());
+        plain.extend_from_slice(&cipher[*begin..*end]);
         (*begin, *end) = (0, 0);
         Ok(len)
     }
@@ -163,7 +163,7 @@ impl Stream {
         let mut records = Vec::new();
         loop {
             let Buffers { cipher, begin, end, plain, .. } = buffers;
-            let came = cipher.get_mut(*begin..*end).unwrap_or_default();
+            let came = &mut cipher[*begin..*end];
             let UnbufferedStatus { discard, state, .. } = tls.process_tls_records(came);
             let mut starved = false;
             match state {
@@ -217,7 +217,7 @@ fn encode(
 ) -> io::Result<()> {
     let at = out.len();
     loop {
-        match record.encode(out.get_mut(at..).unwrap_or_default()) {
+        match record.encode(&mut out[at..]) {
             Ok(len) => {
                 out.truncate(at + len);
                 return Ok(());
@@ -255,7 +255,7 @@ fn send_alert(
     let mut records = Vec::new();
     loop {
         // TLS remembers positions in what came, so it must see the rest of that again.
-        let came = buffers.cipher.get_mut(buffers.begin..buffers.end).unwrap_or_default();
+        let came = &mut buffers.cipher[buffers.begin..buffers.end];
         let UnbufferedStatus { discard, state, .. } = tls.process_tls_records(came);
         let Ok(ConnectionState::EncodeTlsData(mut record)) = state else { break };
         if encode(&mut record, &mut records).is_err() {
@@ -308,7 +308,7 @@ impl Socket {
             }
             match (&*self.tcp).write(bytes) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
+                Ok(len) => bytes = &bytes[len..],
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
                 Err(e) => return Err(e),
             }

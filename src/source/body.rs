@@ -30,7 +30,7 @@ impl Sink<'_> {
             return Err(FetchError::new(Reason::TooLarge, format!("the body is larger than {limit} bytes")));
         }
         let room = SHOWN_LEN.saturating_sub(self.begin.len()).min(piece.len());
-        self.begin.extend_from_slice(piece.get(..room).unwrap_or_default());
+        self.begin.extend_from_slice(&piece[..room]);
         self.batch.feed(piece).map_err(too_much)
     }
 }
@@ -113,7 +113,7 @@ fn each_piece(
     loop {
         match answer.read(&mut piece)? {
             0 => return Ok(()),
-            len => take(piece.get(..len).unwrap_or_default())?,
+            len => take(&piece[..len])?,
         }
     }
 }
@@ -132,6 +132,6 @@ pub fn first_line(answer: &mut Exchange) -> String {
     let mut piece = vec![0; limits::REFUSAL_LEN_MAX];
     // A body that breaks off has no bearing on the refusal.
     let len = answer.read(&mut piece).unwrap_or(0);
-    let text = String::from_utf8_lossy(piece.get(..len).unwrap_or_default()).into_owned();
+    let text = String::from_utf8_lossy(&piece[..len]).into_owned();
     shown(text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default())
 }

@@ -256,7 +256,7 @@ fn over_udp(server: SocketAddr, queries: [&[u8]; 2], until: Instant) -> io::Resu
             Err(e) => return Err(e),
         };
         for (answer, query) in answers.iter_mut().zip(queries) {
-            if let Some(found) = dns::answer(query, reply.get(..len).unwrap_or_default()) {
+            if let Some(found) = dns::answer(query, &reply[..len]) {
                 *answer = Some(found);
             }
         }
@@ -288,7 +288,7 @@ fn over_tcp(server: SocketAddr, query: &[u8], until: Instant) -> io::Result<DnsA
         stream.set_read_timeout(Some(left()?))?;
         match stream.read(&mut piece)? {
             0 => return Err(ErrorKind::UnexpectedEof.into()),
-            len => reply.extend_from_slice(piece.get(..len).unwrap_or_default()),
+            len => reply.extend_from_slice(&piece[..len]),
         }
     }
 }

@@ -54,7 +54,7 @@ impl OutgoingCall {
         let mut call = match call.proceed().map_err(malformed)? {
             Some(SendRequestResult::RecvResponse(call)) => call,
             Some(SendRequestResult::SendBody(mut call)) => {
-                let room = bytes.get_mut(len..).unwrap_or_default();
+                let room = &mut bytes[len..];
                 len += call.write(body.unwrap_or_default(), room).map_err(malformed)?.1;
                 call.proceed().ok_or_else(|| FetchError::new(Reason::Io, "the request is too large"))?
             }
@@ -62,7 +62,7 @@ impl OutgoingCall {
         };
         self.idle
             .stream
-            .send(bytes.get(..len).unwrap_or_default(), &mut self.buffers, Some(self.deadlines.head))
+            .send(&bytes[..len], &mut self.buffers, Some(self.deadlines.head))
             .map_err(|e| sort_io(&e, timeout))?;
         let answer = loop {
             let (used, answer) = call.try_response(self.buffers.plain(), false).map_err(malformed)?;
@@ -170,7 +170,7 @@ impl Exchange {
         loop {
             match self.read(&mut piece)? {
                 0 => return Ok(all),
-                len => all.extend_from_slice(piece.get(..len).unwrap_or_default()),
+                len => all.extend_from_slice(&piece[..len]),
             }
         }
     }
