@@ -138,7 +138,7 @@ pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Cr
     }
     let file = |path: &PathBuf| Material::File(path.clone());
     let roots = match &flags.certificate_authority {
-        _ if flags.insecure_tls => Roots::Anybody,
+        _ if flags.insecure_tls => Roots::Any,
         Some(path) => Roots::Pem(file(path)),
         None => api_server.roots.clone(),
     };
@@ -154,7 +154,7 @@ pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Cr
 pub fn kubelet_terms(credentials: &Credentials, flags: &KubeletFlags) -> KubeletTerms {
     let verification = match (&credentials.roots, &flags.certificate_authority) {
         _ if flags.completely_insecure => KubeletVerification::PlainHttp,
-        (Roots::Anybody, _) => KubeletVerification::Off,
+        (Roots::Any, _) => KubeletVerification::Off,
         (_, Some(_)) => KubeletVerification::AuthorityFile,
         (_, None) => KubeletVerification::ClusterAuthority,
     };
@@ -192,7 +192,7 @@ mod tests {
         assert!(credentials.roots == Roots::Pem(Material::File("/ca".into())));
         assert!(credentials.pair == Some((Material::File("/c".into()), Material::File("/k".into()))));
         let flags = KubeletFlags { insecure_tls: true, ..KubeletFlags::default() };
-        assert!(kubelet_credentials(&api_server(), &flags).roots == Roots::Anybody);
+        assert!(kubelet_credentials(&api_server(), &flags).roots == Roots::Any);
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         let flags = KubeletFlags { completely_insecure: true, ..KubeletFlags::default() };
         let credentials = kubelet_credentials(&api_server(), &flags);
         assert!(
-            credentials.token.is_none() && credentials.pair.is_none() && credentials.roots == Roots::Nobody
+            credentials.token.is_none() && credentials.pair.is_none() && credentials.roots == Roots::None
         );
     }
 }

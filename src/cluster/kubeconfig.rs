@@ -286,18 +286,18 @@ fn roots(name: &str, cluster: &KubeconfigCluster, path: &Path) -> Result<Roots, 
     let (data, file) = (&cluster.certificate_authority_data, &cluster.certificate_authority);
     let given = material(&field, data, file, path, |access| match access.credentials.roots {
         Roots::Pem(material) => Some(material),
-        Roots::Anybody | Roots::Nobody => None,
+        Roots::Any | Roots::None => None,
     })?;
     match (given, cluster.insecure_skip_tls_verify) {
         (Some(_), true) => Err(format!(
             "{field} and insecure-skip-tls-verify cannot both hold; leave insecure-skip-tls-verify out to verify the server"
         )),
         (Some(given), false) => Ok(Roots::Pem(given)),
-        (None, true) => Ok(Roots::Anybody),
+        (None, true) => Ok(Roots::Any),
         (None, false) => {
             // As in Go, a server without a named authority is verified against those of the system.
             let system = SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.exists());
-            Ok(system.map_or(Roots::Nobody, |path| Roots::Pem(Material::File(path))))
+            Ok(system.map_or(Roots::None, |path| Roots::Pem(Material::File(path))))
         }
     }
 }

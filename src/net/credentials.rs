@@ -1,21 +1,24 @@
-//! What outgoing requests present and whom they believe: token, client certificate, certificate authorities.
+//! What outgoing requests present and which servers they trust: token, client certificate, certificate authorities.
 //!
 //! Everything may live in a file that Kubernetes replaces while we run (a mounted service account, a rotated
 //! certificate). Files are looked at by modification time, inode and length; a set that cannot be read or does not fit
-//! together leaves the last good one in force. A client key that does not match its certificate is refused here, since
-//! the HTTP library would panic on it. Tokens and keys are wiped when dropped and never printed.
+//! together leaves the last good one in force. A client key that does not match its certificate is refused here. Tokens and keys are wiped when dropped and never printed.
 
+use super::certificate::{expires_soon, expiry_text};
 use super::pem::{self, Stamp};
+use super::server_verifier::ServerVerifier;
 use super::tls::provider;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
 use crate::log_once::LogOnce;
+use crate::units::UnixNanos;
+use crate::wire::x509::validity;
+use rustls::ClientConfig;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::CertificateDer;
+use rustls::sign::SingleCertAndKey;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -53,21 +56,21 @@ impl PartialEq for Field {
 
 impl Eq for Field {}
 
-/// Whom to believe when a server shows its certificate.
+/// Which servers to trust.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Roots {
     /// Certificates that chain to one of these authorities (PEM bundle).
     Pem(Material),
-    /// Anybody: `--kubelet-insecure-tls` or a kubeconfig's `insecure-skip-tls-verify`.
-    Anybody,
-    /// Nobody: only plain `http` URLs can be asked.
-    Nobody,
+    /// Any: `--kubelet-insecure-tls` or a kubeconfig's `insecure-skip-tls-verify`.
+    Any,
+    /// None: only plain `http` URLs can be asked.
+    None,
 }
 
 /// Who we are.
 #[derive(Clone)]
 pub struct Credentials {
-    /// Whom to believe.
+    /// Which servers to trust.
     pub roots: Roots,
     /// Client certificate chain and private key, both PEM.
     pub pair: Option<(Material, Material)>,
@@ -80,23 +83,56 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Nothing to present, and nobody to believe.
+    /// Nothing to present, and no server to trust.
     #[must_use]
     pub const fn none() -> Credentials {
-        Credentials {
-            roots: Roots::Nobody,
-            pair: None,
-            token: None,
-            server_name: None,
-            token_in_clear: false,
-        }
+        Credentials { roots: Roots::None, pair: None, token: None, server_name: None, token_in_clear: false }
     }
 
     /// The state of the files behind the TLS settings; equal stamps mean nothing changed.
     pub(super) fn stamps(&self) -> Vec<Option<Stamp>> {
+        self.materials().map(Material::stamp).collect()
+    }
+
+    fn materials(&self) -> impl Iterator<Item = &Material> {
         let roots = if let Roots::Pem(m) = &self.roots { Some(m) } else { None };
         let pair = self.pair.iter().flat_map(|(certificate, key)| [certificate, key]);
-        roots.into_iter().chain(pair).map(Material::stamp).collect()
+        roots.into_iter().chain(pair)
+    }
+
+    /// A hash of what the files behind the TLS settings hold; an unreadable one counts as empty.
+    pub(super) fn contents(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for material in self.materials() {
+            // What cannot be read has no content that could be used, and becomes a change once it can be read.
+            material.read().unwrap_or_default().hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// The end of our own certificate.
+    pub(super) fn expires_at(&self) -> Option<UnixNanos> {
+        let (certificate, _) = self.pair.as_ref()?;
+        let chain = certificates(certificate).ok()?;
+        chain.first().and_then(|leaf| validity(leaf)).map(|(_, end)| end)
+    }
+
+    /// Warns once for each certificate that expires soon, and again once it has expired; `end` is that of
+    /// [`Credentials::expires_at`].
+    pub(super) fn warn_of_expiry(&self, end: Option<UnixNanos>, now: UnixNanos) -> bool {
+        /// One for all clients: several may present the same certificate.
+        static EXPIRY: LogOnce = LogOnce::new();
+        let (Some(end), Some((certificate, _))) = (end, &self.pair) else { return false };
+        let name = certificate.name();
+        if !expires_soon(end, now) {
+            EXPIRY.forget(&name);
+            return false;
+        }
+        let message = format_args!(
+            "client certificate {name} {}: renew it, a file that is replaced is read by itself",
+            expiry_text(end, now)
+        );
+        EXPIRY.problem(log::Level::Warn, &name, (end.0, end < now), message)
     }
 
     /// Reads the token once, for the start.
@@ -112,25 +148,26 @@ impl Credentials {
     /// # Errors
     /// Which file cannot be used, and why.
     pub fn tls(&self) -> Result<Arc<ClientConfig>, String> {
-        let provider = provider();
-        let builder = ClientConfig::builder_with_provider(provider.clone())
+        let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|e| e.to_string())?;
-        let builder = match &self.roots {
-            Roots::Anybody => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnybody(provider)))
-            }
-            Roots::Pem(material) => builder.with_root_certificates(roots(material)?),
-            Roots::Nobody => builder.with_root_certificates(RootCertStore::empty()),
+        let verifier = match &self.roots {
+            Roots::Any => ServerVerifier::any(),
+            Roots::Pem(material) => ServerVerifier::new(certificates(material)?)
+                .map_err(|error| format!("{}: {error}", material.name()))?,
+            Roots::None => ServerVerifier::new(Vec::new())?,
         };
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &self.pair {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let chain = certificates(certificate)?;
+                // Handed to the server as it is, whatever its version and extensions: whether it counts is for the
+                // server to say. Only the key must be the certificate's.
                 let der = pem::private_key(&key.read()?).map_err(|e| format!("{}: {e}", key.name()))?;
-                builder.with_client_auth_cert(chain, der).map_err(|e| {
-                    format!("client certificate {} and key {}: {e}", certificate.name(), key.name())
-                })?
+                let pair = pem::pair(certificates(certificate)?, der).map_err(|e| {
+                    format!("client certificate {} and key {}: {}", certificate.name(), key.name(), e.text())
+                })?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
             }
         };
         // Connections are kept; tickets would hold a second copy of every server's chain.
@@ -156,7 +193,7 @@ impl Material {
 
     fn name(&self) -> String {
         match self {
-            Material::Inline(_) => "(inline)".to_owned(),
+            Material::Inline(_) => "(in the kubeconfig)".to_owned(),
             Material::File(path) => path.display().to_string(),
             Material::Field(field) => format!("{}: {}", field.file.display(), field.name),
         }
@@ -177,12 +214,6 @@ impl Material {
 
 fn certificates(material: &Material) -> Result<Vec<CertificateDer<'static>>, String> {
     pem::chain(&material.read()?).map_err(|e| format!("{}: {e}", material.name()))
-}
-
-fn roots(material: &Material) -> Result<RootCertStore, String> {
-    let mut store = RootCertStore::empty();
-    let (added, _) = store.add_parsable_certificates(certificates(material)?);
-    if added == 0 { Err(format!("{}: no usable certificate authority", material.name())) } else { Ok(store) }
 }
 
 /// The bearer token: read again at most each minute and after a 401; a file that cannot be read leaves the last one.
@@ -246,45 +277,6 @@ fn token_text(source: &Material) -> Result<Zeroizing<String>, String> {
         return error("the token holds characters that no header may carry");
     }
     Ok(Zeroizing::new(token.to_owned()))
-}
-
-/// Checks that the server holds the key of the certificate it shows, and nothing else.
-#[derive(Debug)]
-pub(crate) struct BelieveAnybody(pub(crate) Arc<CryptoProvider>);
-
-impl ServerCertVerifier for BelieveAnybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::pem::Stamp;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
+use crate::units::UnixNanos;
 pub use answer::Exchange;
 use answer::{Deadlines, OutgoingCall};
 use kept::Idle;
@@ -62,6 +63,9 @@ struct FetcherState {
     tls: Arc<ClientConfig>,
     generation: u64,
     stamps: Vec<Option<Stamp>>,
+    contents: u64,
+    /// End of our own certificate.
+    expires_at: Option<UnixNanos>,
     looked_at: Instant,
 }
 
@@ -77,8 +81,10 @@ impl Fetcher {
         };
         let server_name = credentials.server_name.as_ref().map(name).transpose()?;
         let tls = credentials.tls()?;
+        let (contents, expires_at) = (credentials.contents(), credentials.expires_at());
         let token = TokenReader::new(credentials.token.clone());
-        let state = Mutex::new(FetcherState { tls, generation: 0, stamps, looked_at: clock::mono() });
+        let looked_at = clock::mono();
+        let state = Mutex::new(FetcherState { tls, generation: 0, stamps, contents, expires_at, looked_at });
         Ok(Fetcher { credentials, server_name, token, state })
     }
 
@@ -163,18 +169,30 @@ impl Fetcher {
             state.looked_at = now;
             let stamps = self.credentials.stamps();
             if stamps != state.stamps {
-                match self.credentials.tls() {
-                    Ok(tls) => {
-                        log::info!("reloaded client certificates and authorities: their files changed");
-                        state.tls = tls;
-                        state.generation += 1;
-                    }
-                    Err(e) => log::warn!("client certificates changed, the last ones stay in use: {e}"),
-                }
+                self.reload(&mut state);
                 state.stamps = stamps;
             }
+            self.credentials.warn_of_expiry(state.expires_at, clock::wall());
         }
         (state.tls.clone(), state.generation)
+    }
+
+    /// Reads files that were written again; the same content as before changes nothing.
+    fn reload(&self, state: &mut FetcherState) {
+        let contents = self.credentials.contents();
+        if contents == state.contents {
+            return;
+        }
+        match self.credentials.tls() {
+            Ok(tls) => {
+                log::info!("reloaded client certificates and authorities: their content changed");
+                state.tls = tls;
+                state.generation += 1;
+                state.expires_at = self.credentials.expires_at();
+            }
+            Err(e) => log::warn!("client certificates changed, the last ones stay in use: {e}"),
+        }
+        state.contents = contents;
     }
 }
 

@@ -8,6 +8,7 @@ mod failure;
 pub mod fetch;
 pub mod pem;
 pub mod self_signed;
+pub(crate) mod server_verifier;
 pub mod tls;
 
 #[cfg(test)]

@@ -5,10 +5,10 @@
 
 use crate::limits;
 use crate::net::tls::provider;
+use crate::wire::x509::PublicKey;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -81,10 +81,7 @@ pub fn load_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, String>
 /// # Errors
 /// What is wrong with it.
 pub fn parse_pair(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, String> {
-    pair(chain(chain_pem)?, private_key(key_pem)?).map_err(|e| match e {
-        Mismatch::Key(e) | Mismatch::Certificate(e) => e,
-        Mismatch::Both => "certificate and key do not belong together".to_string(),
-    })
+    pair(chain(chain_pem)?, private_key(key_pem)?).map_err(Mismatch::text)
 }
 
 /// The certificates of a PEM text, in order; at least one.
@@ -123,22 +120,37 @@ pub(super) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> 
     }
 }
 
-enum Mismatch {
+/// Why a certificate and a key are no pair.
+pub(super) enum Mismatch {
     Key(String),
     Certificate(String),
     Both,
 }
 
-fn pair(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, Mismatch> {
-    let signing = provider().key_provider.load_private_key(key).map_err(|error| {
-        Mismatch::Key(format!("unusable private key (RSA, ECDSA P-256/384 or Ed25519): {error}"))
-    })?;
-    let pair = CertifiedKey::new(chain, signing);
-    match pair.keys_match() {
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(pair),
-        Err(Error::InconsistentKeys(_)) => Err(Mismatch::Both),
-        Err(error) => Err(Mismatch::Certificate(format!("not a certificate: {error}"))),
+impl Mismatch {
+    /// In words, without the names of the files.
+    pub(super) fn text(self) -> String {
+        match self {
+            Mismatch::Key(text) | Mismatch::Certificate(text) => text,
+            Mismatch::Both => "they do not belong together: the key is not the certificate's".to_owned(),
+        }
     }
+}
+
+/// A chain with the key of its first certificate. Only the key is compared, so that a certificate of any version will do.
+pub(super) fn pair(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, Mismatch> {
+    let signing = provider().key_provider.load_private_key(key).map_err(|_| {
+        Mismatch::Key("the private key is none of RSA (from 2048 bits), P-256, P-384 and Ed25519".to_owned())
+    })?;
+    let shown = chain.first().and_then(|leaf| PublicKey::of(leaf));
+    let Some(shown) = shown else { return Err(Mismatch::Certificate("not a certificate".to_owned())) };
+    if signing.public_key().is_some_and(|own| own.as_ref() != shown.der) {
+        return Err(Mismatch::Both);
+    }
+    Ok(CertifiedKey::new(chain, signing))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -223,17 +223,7 @@ impl ClientCertVerifier for AnyClient {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = public_key(leaf)?;
-        let fits = |algorithm: &&dyn SignatureVerificationAlgorithm| {
-            algorithm.public_key_alg_id().as_ref() == key.algorithm
-                && algorithm.verify_signature(key.bits, message, signature.signature()).is_ok()
-        };
-        // In TLS 1.2 a scheme of ECDSA names the hash alone: any of its curves may be the key's.
-        let mut of_scheme = self.0.mapping.iter().filter(|(scheme, _)| *scheme == signature.scheme);
-        if of_scheme.any(|(_, algorithms)| algorithms.iter().any(fits)) {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        Err(CertificateError::BadSignature.into())
+        verify_tls12(message, leaf, signature)
     }
 
     fn verify_tls13_signature(
@@ -242,13 +232,43 @@ impl ClientCertVerifier for AnyClient {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = SubjectPublicKeyInfoDer::from(public_key(leaf)?.der);
-        rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signature, &self.0)
+        verify_tls13(message, leaf, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_schemes()
     }
+}
+
+/// Verifies the signature of a TLS 1.2 handshake with the key of a certificate of any version.
+pub(super) fn verify_tls12(
+    message: &[u8],
+    leaf: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = public_key(leaf)?;
+    let fits = |algorithm: &&dyn SignatureVerificationAlgorithm| {
+        algorithm.public_key_alg_id().as_ref() == key.algorithm
+            && algorithm.verify_signature(key.bits, message, signature.signature()).is_ok()
+    };
+    // In TLS 1.2 a scheme of ECDSA names the hash alone: any of its curves may be the key's.
+    let mapping = provider().signature_verification_algorithms.mapping;
+    let mut of_scheme = mapping.iter().filter(|(scheme, _)| *scheme == signature.scheme);
+    if of_scheme.any(|(_, algorithms)| algorithms.iter().any(fits)) {
+        return Ok(HandshakeSignatureValid::assertion());
+    }
+    Err(CertificateError::BadSignature.into())
+}
+
+/// Verifies the signature of a TLS 1.3 handshake with the key of a certificate of any version.
+pub(super) fn verify_tls13(
+    message: &[u8],
+    leaf: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = SubjectPublicKeyInfoDer::from(public_key(leaf)?.der);
+    let algorithms = provider().signature_verification_algorithms;
+    rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signature, &algorithms)
 }
 
 /// The key whose possession a peer proves. Read here, and not by the TLS library from the whole certificate: that refuses

@@ -14,8 +14,8 @@ use crate::cluster::authentication::{TrustSettings, TrustSource};
 use crate::counters::Counters;
 use crate::host::clock;
 use crate::net::certificate::{CertificateSettings, Certificates};
-use crate::net::credentials::BelieveAnybody;
 use crate::net::self_signed::SigningAuthority;
+use crate::net::server_verifier::ServerVerifier;
 use crate::net::tls::{self, TlsSettings};
 use crate::store::{Capacity, Store};
 use crate::units::Window;
@@ -159,7 +159,7 @@ fn client_builder() -> rustls::ConfigBuilder<ClientConfig, rustls::client::Wants
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(BelieveAnybody(tls::provider())))
+        .with_custom_certificate_verifier(Arc::new(ServerVerifier::any()))
 }
 
 fn client_config() -> ClientConfig {

@@ -29,7 +29,7 @@ fn value(material: Option<&Material>) -> &[u8] {
 fn roots(access: &Access) -> Option<&Material> {
     match &access.credentials.roots {
         Roots::Pem(material) => Some(material),
-        Roots::Anybody | Roots::Nobody => None,
+        Roots::Any | Roots::None => None,
     }
 }
 
@@ -71,7 +71,7 @@ fn relative_paths_are_relative_to_the_file_and_inline_wins() {
 fn skipping_verification_and_another_name_are_taken_over() {
     let access =
         parsed(&format!("{SERVER}, insecure-skip-tls-verify: true, tls-server-name: kube"), "").unwrap();
-    assert!(access.credentials.roots == Roots::Anybody);
+    assert!(access.credentials.roots == Roots::Any);
     assert_eq!(access.credentials.server_name.as_deref(), Some("kube"));
 }
 

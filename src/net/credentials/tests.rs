@@ -32,7 +32,7 @@ fn files_without_a_certificate_or_key_are_named() {
     );
     let certificate = Material::inline(Authority::new().sign(&["a"]).certificate);
     assert!(
-        of(Roots::Nobody, Some((certificate, material())))
+        of(Roots::None, Some((certificate, material())))
             .starts_with(&format!("{name}: holds no private key"))
     );
     std::fs::remove_file(&path).unwrap();
@@ -80,5 +80,38 @@ fn a_replaced_file_has_another_stamp() {
     assert_eq!(before, credentials.stamps());
     std::fs::rename(&other, &path).unwrap();
     assert_ne!(before, credentials.stamps());
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_file_written_again_with_the_same_content_is_no_change() {
+    let path = file("same", "a");
+    let roots = Roots::Pem(Material::File(path.clone()));
+    let credentials = Credentials { roots, ..Credentials::none() };
+    let (stamps, contents) = (credentials.stamps(), credentials.contents());
+    std::fs::remove_file(&path).unwrap();
+    assert_ne!(contents, credentials.contents(), "an unreadable file is a change");
+    std::fs::rename(file("same-new", "a"), &path).unwrap();
+    assert_ne!(stamps, credentials.stamps());
+    assert_eq!(contents, credentials.contents());
+    std::fs::write(&path, "b").unwrap();
+    assert_ne!(contents, credentials.contents());
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn our_own_certificate_is_warned_about_30_days_before_its_end_and_once() {
+    log::set_max_level(log::LevelFilter::Warn);
+    let mine = Authority::new().sign(&["expiring"]);
+    let path = file("expiring.crt", &mine.certificate);
+    let pair = Some((Material::File(path.clone()), Material::inline(mine.key)));
+    let credentials = Credentials { pair, ..Credentials::none() };
+    assert!(credentials.expires_at().is_some());
+    let end = UnixNanos(2_000_000_000_000_000_000);
+    let before = |days: i64| UnixNanos(end.0 - days * 86_400 * 1_000_000_000);
+    let warned = |days| credentials.warn_of_expiry(Some(end), before(days));
+    assert_eq!([31, 29, 5, 0, -1, -2].map(warned), [false, true, false, false, true, false]);
+    assert_eq!([31, 29].map(warned), [false, true], "again after a renewal");
+    assert!(!Credentials::none().warn_of_expiry(None, before(1)));
     std::fs::remove_file(&path).unwrap();
 }

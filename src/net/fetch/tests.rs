@@ -226,7 +226,7 @@ fn another_authority_a_wrong_name_and_plain_text_are_told_apart() {
 #[test]
 fn anybody_is_believed_only_when_told_so() {
     let fake = Fake::tls(Authority::new().server(&["x"], None), |_, _| Reply::Keep(answer("200 OK", "x")));
-    let anybody = Credentials { roots: Roots::Anybody, ..Credentials::none() };
+    let anybody = Credentials { roots: Roots::Any, ..Credentials::none() };
     assert_eq!(Client::new(anybody).send(&request(&fake.url("https", "/"))).unwrap().status, 200);
     assert_eq!(failed(&plain(), &fake.url("https", "/")).reason, Reason::Untrusted);
 }
