@@ -24,6 +24,7 @@ pub struct Counters {
     pub(crate) freshness: Atomic,
     pub(crate) scrapes_good: AtomicU64,
     pub(crate) scrapes_bad: AtomicU64,
+    pub(crate) own_cgroup_readings: AtomicU64,
     pub(crate) nodes: Mutex<Vec<NodeSeries>>,
     pub(crate) bad_lines: AtomicU64,
     pub(crate) incomplete_pods: AtomicU64,
@@ -54,6 +55,7 @@ impl Counters {
             freshness: Atomic::new(Bounds::freshness()),
             scrapes_good: AtomicU64::new(0),
             scrapes_bad: AtomicU64::new(0),
+            own_cgroup_readings: AtomicU64::new(0),
             nodes: Mutex::new(Vec::new()),
             bad_lines: AtomicU64::new(0),
             incomplete_pods: AtomicU64::new(0),
@@ -105,6 +107,11 @@ impl Counters {
                 }
             }
         }
+    }
+
+    /// This machine's own cgroups were read in place of its kubelet.
+    pub fn own_cgroup_reading(&self) {
+        self.own_cgroup_readings.fetch_add(1, Relaxed);
     }
 
     /// One round over all nodes ended.

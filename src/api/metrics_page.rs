@@ -68,6 +68,7 @@ const FAMILIES: &[MetricFamily] = &[
     MetricFamily::Whole(build),
     MetricFamily::Whole(connections),
     MetricFamily::Whole(dropped),
+    MetricFamily::Whole(own_cgroups),
     MetricFamily::Whole(reviews),
     MetricFamily::ByNode(SCRAPE_ERRORS, |node, text| {
         for (reason, count) in &node.errors {
@@ -240,6 +241,12 @@ fn dropped(from: &Sources<'_>, text: &mut PageText<'_>) {
     text.sample(name, &[("reason", "bad_line")], from.metrics.bad_lines.load(Relaxed) as f64);
     text.sample(name, &[("reason", "incomplete_node")], from.metrics.incomplete_nodes.load(Relaxed) as f64);
     text.sample(name, &[("reason", "incomplete_pod")], from.metrics.incomplete_pods.load(Relaxed) as f64);
+}
+
+fn own_cgroups(from: &Sources<'_>, text: &mut PageText<'_>) {
+    let name = "toplet_own_cgroup_readings_total";
+    let help = "Readings of this machine's own cgroups in place of its kubelet, which could not be scraped.";
+    text.single([name, "counter", help], from.metrics.own_cgroup_readings.load(Relaxed) as f64);
 }
 
 fn reviews(from: &Sources<'_>, text: &mut PageText<'_>) {

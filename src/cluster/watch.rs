@@ -34,6 +34,8 @@ pub struct Listeners {
     pub changed: Callback,
     /// The API server answers again after it did not.
     pub reachable: Callback,
+    /// A list failed.
+    pub list_failed: Callback,
 }
 
 /// Stops watchers that wait.
@@ -154,6 +156,9 @@ impl Watcher {
                 return;
             }
             self.log_event(&event);
+            if matches!(event, Event::ListFailed(_)) {
+                (self.listeners.list_failed)();
+            }
             let action = state.next(&event, chance());
             self.stop.wait(action.after);
             step = action.step;

@@ -226,14 +226,14 @@ impl Crew {
         desk
     }
 
-    /// The selected nodes by name; `None` before the first node list.
+    /// The selected nodes by name; `None` before the first node list, unless this machine's own node is assumed.
     fn selected_targets(&self) -> Option<Vec<Target>> {
         let mut targets = {
             let mut store = lock(&self.store);
-            if !store.readiness().nodes_synced {
+            let all = store.targets();
+            if all.is_empty() && !store.readiness().nodes_synced {
                 return None;
             }
-            let all = store.targets();
             let (selected, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|t| self.selected(&store, t));
             for target in &rest {
                 store.fail(&target.name);
@@ -277,27 +277,34 @@ impl Crew {
             lock(&self.store).fail(&target.name);
         }
         let took = clock::mono().saturating_duration_since(started);
-        let reason = read.as_ref().err().map(|e| e.reason);
-        self.metrics.scrape(&target.name, took, clock::wall(), reason);
-        let outcome = match &read {
-            Ok(settled) => Outcome::Read { settled: *settled },
-            Err(e) => Outcome::Failed(e.reason),
+        let (outcome, error) = match read {
+            Ok((settled, instead_of)) => (Outcome::Read { settled }, instead_of),
+            Err(e) => (Outcome::Failed(e.reason), Some(e)),
         };
-        self.log_outcome(target, read.err());
+        self.metrics.scrape(&target.name, took, clock::wall(), error.as_ref().map(|e| e.reason));
+        self.log_outcome(target, error);
         Some(outcome)
     }
 
-    /// Reads a node into the store; whether its own usage can be served then.
-    fn read(&self, source: &mut dyn Source, batch: &mut Batch, target: &Target) -> Result<bool, SourceError> {
+    /// Reads a node into the store: whether its own usage can be served then, and why its kubelet was not what was read.
+    fn read(
+        &self,
+        source: &mut dyn Source,
+        batch: &mut Batch,
+        target: &Target,
+    ) -> Result<(bool, Option<SourceError>), SourceError> {
         let reading = source.read(target, batch)?;
         let (commit, settled) = {
             let mut store = lock(&self.store);
-            let commit = store.commit(&target.name, batch);
+            let commit = source.commit(&mut store, &target.name, batch);
             (commit, store.node(&target.name).is_some_and(|node| node.usage.is_some()))
         };
         self.metrics.dropped(&reading.dropped);
         self.log_refusals(&target.name, &commit);
-        Ok(settled)
+        if reading.instead_of.is_some() {
+            self.metrics.own_cgroup_reading();
+        }
+        Ok((settled, reading.instead_of))
     }
 
     /// One line when a node begins to fail, fails for another reason, or answers again.

@@ -38,7 +38,7 @@ impl Source for Kubelets {
             Some(body) => {
                 batch.begin(clock::wall());
                 batch.feed(body.as_bytes()).unwrap();
-                Ok(Reading { len: body.len() as u64, dropped: batch.finish() })
+                Ok(Reading { len: body.len() as u64, dropped: batch.finish(), instead_of: None })
             }
         };
         if let Some(reports) = &*self.reports.lock().unwrap() {

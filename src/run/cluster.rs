@@ -12,8 +12,9 @@ use crate::cluster::kubeconfig;
 use crate::cluster::review::Reviewer;
 use crate::cluster::watch;
 use crate::net::fetch::Fetcher;
-use crate::poller::Poller;
+use crate::poller::{MakeSource, Poller};
 use crate::source::kubelet::{KubeletAccess, KubeletSource};
+use crate::source::own_node::{KubeletOrOwn, OwnNode};
 use crate::store::Inventory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,16 +89,32 @@ impl Clients {
         let Clients { inventory, tokens, permissions, kubelets } = self;
         let thread = |e: std::io::Error| format!("no thread: {e}");
         let reviewer = Reviewer::start(tokens, permissions, authentication).map_err(thread)?;
-        let poller = poll(config, shared, Box::new(move |_| Box::new(KubeletSource::new(kubelets.clone()))))?;
+        let kubelet = move || Box::new(KubeletSource::new(kubelets.clone()));
+        // A pod may run anywhere, and sees another machine's files or none.
+        let on_host = matches!(config.mode, RunMode::Kubeconfig { .. });
+        let own = on_host.then(|| Arc::new(OwnNode::new(shared.store.clone())));
+        let make: MakeSource = match own.clone() {
+            Some(own) => Box::new(move |_| Box::new(KubeletOrOwn::new(kubelet(), own.clone()))),
+            None => Box::new(move |_| kubelet()),
+        };
+        let poller = poll(config, shared, make)?;
         let stop = Arc::new(watch::Stop::default());
         for kind in [Inventory::Nodes, Inventory::Pods] {
             let (changed, scraping, reviewing) = (poller.clone(), poller.clone(), reviewer.clone());
+            // One of the two watchers is enough, and a list of nodes is then never under way.
+            let own = own.clone().filter(|_| kind == Inventory::Nodes);
+            let assumed = poller.clone();
             let listeners = watch::Listeners {
                 changed: Box::new(move || changed.inventory_changed()),
                 // Kubelets refuse what they cannot have reviewed; neither they nor the ConfigMap wait for their back-off.
                 reachable: Box::new(move || {
                     scraping.api_server_reachable();
                     reviewing.look_again();
+                }),
+                list_failed: Box::new(move || {
+                    if own.as_ref().is_some_and(|own| own.assume_inventory()) {
+                        assumed.inventory_changed();
+                    }
                 }),
             };
             watch::start(kind, inventory.clone(), shared.store.clone(), listeners, stop.clone())

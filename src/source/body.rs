@@ -87,7 +87,7 @@ pub fn read(answer: &mut Exchange, batch: &mut Batch) -> Result<Reading, FetchEr
         || dropped.incomplete_node
         || dropped.incomplete_pods > 0;
     if seen {
-        return Ok(Reading { len, dropped });
+        return Ok(Reading { len, dropped, instead_of: None });
     }
     if len == 0 {
         return Err(FetchError::new(Reason::Empty, "the answer is empty"));

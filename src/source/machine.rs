@@ -15,13 +15,15 @@ mod containers;
 mod files;
 mod inventory;
 mod links;
+#[cfg(test)]
+pub(super) mod testing;
 
 use super::{Reading, Source, SourceError};
 use crate::host::clock;
 use crate::limits;
 use crate::log_once::LogOnce;
 use crate::store::Target;
-use crate::store::batch::Batch;
+use crate::store::batch::{Batch, BatchSource};
 use crate::units::UnixNanos;
 use cgroup::Hierarchy;
 use containers::{Containers, Places};
@@ -62,6 +64,8 @@ pub struct HostSource {
     accounts_memory: bool,
     containers: Containers,
     node_announced: bool,
+    /// Namespace and name of the pods assumed last, in order.
+    assumed_pods: Vec<(String, String)>,
     log: LogOnce,
     files: Files,
     lines: Vec<u8>,
@@ -76,7 +80,7 @@ impl HostSource {
     /// /proc cannot be read.
     pub fn open(roots: MachineRoots) -> Result<HostSource, SourceError> {
         let mut files = Files::default();
-        let name = host_name(&roots, &mut files)?;
+        let name = host_name(&roots)?;
         let hierarchy = Hierarchy::find(&roots.cgroup);
         Ok(HostSource {
             name,
@@ -87,6 +91,7 @@ impl HostSource {
             hierarchy,
             containers: Containers::default(),
             node_announced: false,
+            assumed_pods: Vec::new(),
             log: LogOnce::new(),
             files,
             lines: Vec::with_capacity(PIECE_LEN + limits::LOG_LINE_LEN_MAX),
@@ -114,6 +119,16 @@ impl HostSource {
                    and /sys/fs/cgroup"
                 .into(),
         }
+    }
+
+    /// Looks which containers run, and reads them and the node; no inventory is told of them.
+    pub(super) fn read_containers(
+        &mut self,
+        target: &Target,
+        batch: &mut Batch,
+    ) -> Result<Reading, SourceError> {
+        self.refresh();
+        self.read(target, batch)
     }
 
     /// Looks which containers run; whether others than before. Without a change it costs one directory listing.
@@ -280,6 +295,7 @@ impl Source for HostSource {
         self.lines.clear();
         let at = clock::wall();
         batch.begin(at);
+        batch.set_source(BatchSource::Machine);
         self.node(at)?;
         let count = if self.accounts_memory { self.containers.running().len() } else { 0 };
         for index in 0..count {
@@ -306,8 +322,11 @@ impl std::fmt::Display for ContainerLabels<'_> {
 }
 
 /// The host name as the kubelet names its node.
-fn host_name(roots: &MachineRoots, files: &mut Files) -> Result<String, SourceError> {
+/// # Errors
+/// /proc cannot be read.
+pub fn host_name(roots: &MachineRoots) -> Result<String, SourceError> {
     let path = roots.proc.join("sys/kernel/hostname");
+    let mut files = Files::default();
     let name = files.text(&path).map_err(|error| unreadable(&path, &error))?;
     Ok(name.trim().to_ascii_lowercase())
 }

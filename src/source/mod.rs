@@ -1,22 +1,25 @@
-//! Where batches come from: a kubelet, or this machine. Two implementations, never mixed into one rate.
+//! Where batches come from: a kubelet, or this machine, also in place of its kubelet. Never mixed into one rate.
 
 pub mod address;
 mod body;
 pub mod kubelet;
 pub mod machine;
+pub mod own_node;
 pub mod remedy;
 
-use crate::store::Target;
 use crate::store::batch::{Batch, Dropped};
+use crate::store::{Commit, Store, Target};
 use std::borrow::Cow;
 
 /// A completed reading of one node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Bytes read.
     pub len: u64,
     /// What decoding left out.
     pub dropped: Dropped,
+    /// Why the node's kubelet could not be read, where this machine's own cgroups were read in its place.
+    pub instead_of: Option<SourceError>,
 }
 
 /// Why a node could not be read: a counter label, one sentence with what was tried, and what to do about it.
@@ -37,4 +40,9 @@ pub trait Source: Send {
     /// # Errors
     /// Why nothing could be read; the batch is then of no use.
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError>;
+
+    /// Puts the batch just read into the store. A source that takes over from another one has an earlier batch to put first.
+    fn commit(&mut self, store: &mut Store, node: &str, batch: &Batch) -> Commit {
+        store.commit(node, batch)
+    }
 }

@@ -43,6 +43,16 @@ pub struct Dropped {
     pub first: Option<(u32, &'static str)>,
 }
 
+/// What a batch was read from. No rate has points of two of them: their counters and clocks differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BatchSource {
+    /// The node's kubelet.
+    #[default]
+    Kubelet,
+    /// The cgroups of the machine that runs here.
+    Machine,
+}
+
 /// Reusable scratch for one node's samples; its memory is bounded by `limits` and kept between scrapes.
 #[derive(Default)]
 pub struct Batch {
@@ -50,6 +60,7 @@ pub struct Batch {
     points: Points,
     /// Containers of complete pods, by namespace, pod and name.
     order: Vec<u32>,
+    source: BatchSource,
     error: Option<BatchError>,
 }
 
@@ -80,13 +91,25 @@ impl Batch {
         Batch::default()
     }
 
-    /// Forgets the previous body. `requested_at` stamps samples without a timestamp (truncated to milliseconds).
+    /// Forgets the previous body; the source is a kubelet until said otherwise. `requested_at` stamps samples without a timestamp (truncated to milliseconds).
     pub fn begin(&mut self, requested_at: UnixNanos) {
         self.decoder.begin();
         self.points.clear();
         self.points.requested_at = UnixNanos::from_millis(requested_at.0.div_euclid(1_000_000));
         self.order.clear();
+        self.source = BatchSource::Kubelet;
         self.error = None;
+    }
+
+    /// Says what the body is read from.
+    pub fn set_source(&mut self, source: BatchSource) {
+        self.source = source;
+    }
+
+    /// What the body is read from.
+    #[must_use]
+    pub fn source(&self) -> BatchSource {
+        self.source
     }
 
     /// Decodes one piece of the body; pieces may end anywhere.

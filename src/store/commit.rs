@@ -11,12 +11,18 @@ use super::{Commit, Refused, Store, rate};
 
 impl Store {
     /// Replaces everything known from `node`'s kubelet by one batch: points missing from it are dropped. A node the
-    /// inventory does not have is ignored.
+    /// inventory does not have is ignored. A batch from another source than the last one begins rates of its own.
     pub fn commit(&mut self, node: &str, batch: &Batch) -> Commit {
         let mut done = Commit::default();
         let Ok(position) = self.find_node(node) else { return done };
         let Some(slot) = self.nodes.order().get(position).copied() else { return done };
         self.change();
+        if self.nodes.at(slot).is_some_and(|node| node.source != batch.source()) {
+            self.drop_points(slot);
+            if let Some(node) = self.nodes.at_mut(slot) {
+                node.source = batch.source();
+            }
+        }
         self.commit_number = self.commit_number.wrapping_add(1);
         for pod in batch.pods() {
             match self.commit_pod(slot, pod) {

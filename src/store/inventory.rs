@@ -5,6 +5,7 @@
 //! sorted by key, so that pods of one template share it. When a capacity is used up an object is refused, and what was
 //! known of it before stays.
 
+use super::batch::BatchSource;
 use super::labels::{SEPARATOR, intern_labels};
 use super::names::{NameId, Names};
 use super::row::Row;
@@ -23,6 +24,8 @@ pub(super) struct Node {
     ready: bool,
     /// The list that named it last; 0 for none yet.
     listed_in: u32,
+    /// What its points were read from.
+    pub(super) source: BatchSource,
     /// Its own points.
     pub(super) row: Row,
     /// First of the pods it reported in its last batch.
@@ -39,6 +42,7 @@ impl Default for Node {
             kubelet_port: 0,
             ready: false,
             listed_in: 0,
+            source: BatchSource::default(),
             row: Row::NONE,
             pods: NONE,
             served_since: 0,

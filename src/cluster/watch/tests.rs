@@ -64,6 +64,7 @@ fn run(kind: Inventory, script: impl FnMut(usize, &str) -> Reply + Send + 'stati
         reachable: Box::new(move || {
             let _ = tell.send(());
         }),
+        list_failed: Box::new(|| {}),
     };
     let thread = start(kind, api.clone(), store.clone(), listeners, stop.clone()).unwrap();
     Run { fake, store, api, stop, changes, reachable, thread }

@@ -1,6 +1,7 @@
 //! What this machine knows of itself, put into the store's inventory: its node, and the pods that run here.
 //!
-//! Without a cluster that is the inventory: pods have names and no labels.
+//! Without a cluster that is the inventory; with one it is assumed while the API server was never listed. Pods have names
+//! and no labels.
 
 use super::HostSource;
 use crate::lock::lock;
@@ -31,6 +32,32 @@ impl HostSource {
             store.end_list(Inventory::Pods);
             log_refusal(&self.log, "pods of this node", count, first);
         }
+    }
+
+    /// Puts this node and the pods that run here into an inventory that the API server has not filled yet. Its first list
+    /// replaces them.
+    pub fn assume_inventory(&mut self, store: &Mutex<Store>) {
+        self.refresh();
+        let pods: Vec<(String, String)> =
+            self.pods().map(|(namespace, name)| (namespace.to_owned(), name.to_owned())).collect();
+        let mut store = lock(store);
+        let ready = store.readiness();
+        if !ready.nodes_synced {
+            let refused = store.upsert_node(&record(&self.name)).err();
+            log_refusal(&self.log, "this node", 1, refused);
+        }
+        if !ready.pods_synced {
+            for (namespace, name) in &self.assumed_pods {
+                if pods.binary_search_by(|pod| (&pod.0, &pod.1).cmp(&(namespace, name))).is_err() {
+                    store.remove_pod(namespace, name);
+                }
+            }
+            let (count, first) = count(pods.iter().map(|(namespace, name)| {
+                store.upsert_pod(&PodRecord { namespace, name, labels: Vec::new() }).err()
+            }));
+            log_refusal(&self.log, "pods of this node", count, first);
+        }
+        self.assumed_pods = pods;
     }
 
     /// The pods that run here, in order, once each.

@@ -1,102 +1,23 @@
 //! Made-up cgroup trees of every layout, with what does not belong to a container beside and below it.
 
 use super::*;
+use crate::source::machine::testing::{Machine, id};
 use crate::store::batch::BatchPod;
 use std::fs;
 
-/// A machine's files in a directory of its own.
-struct Machine {
-    root: PathBuf,
-    is_unified: bool,
-}
-
-/// Start of the machine: 1,000 s before [`Machine::now`].
-const UPTIME: &str = "1000.50 3979.51\n";
-
-impl Machine {
-    fn new(test: &str, is_unified: bool) -> Machine {
-        let root = std::env::temp_dir().join(format!("toplet-machine-{test}-{}", std::process::id()));
-        // A run that was cut off may have left it.
-        let _ = fs::remove_dir_all(&root);
-        let machine = Machine { root, is_unified };
-        machine.write("proc/sys/kernel/hostname", "Edge-1\n");
-        machine.write("proc/uptime", UPTIME);
-        machine.write("proc/stat", "cpu  1 2 4 1000 1000 8 16 32 64 128\n");
-        let meminfo =
-            "MemTotal: 8000 kB\nMemFree: 3000 kB\nInactive(file): 1000 kB\nSwapTotal: 9 kB\nSwapFree: 2 kB\n";
-        machine.write("proc/meminfo", meminfo);
-        fs::create_dir_all(machine.root.join("containers")).unwrap();
-        if is_unified {
-            machine.write("cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
-        } else {
-            machine.write("cgroup/memory/cgroup.procs", "");
-            machine.write("cgroup/cpuacct/cgroup.procs", "");
-        }
-        machine
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn link(&self, pod: &str, container: &str, id: &str) {
-        self.write(&format!("containers/{pod}_default_{container}-{id}.log"), "");
-    }
-
-    /// A cgroup with so many microseconds and bytes in use, 4096 of them inactive file pages, and a process that started
-    /// so many seconds after the machine.
-    fn cgroup(&self, path: &str, micros: u64, bytes: u64, process: Option<u32>) {
-        let pids = process.map_or_else(String::new, |pid| format!("{pid}\n"));
-        if self.is_unified {
-            let path = format!("cgroup/{path}");
-            self.write(&format!("{path}/cgroup.type"), "domain\n");
-            self.write(&format!("{path}/cgroup.procs"), &pids);
-            self.write(&format!("{path}/cpu.stat"), &format!("usage_usec {micros}\nuser_usec 1\n"));
-            self.write(&format!("{path}/memory.current"), &format!("{bytes}\n"));
-            self.write(&format!("{path}/memory.stat"), "anon 1\ninactive_file 4096\n");
-        } else {
-            let (cpu, memory) = (format!("cgroup/cpuacct/{path}"), format!("cgroup/memory/{path}"));
-            self.write(&format!("{cpu}/cgroup.procs"), &pids);
-            self.write(&format!("{cpu}/cpuacct.usage"), &format!("{}\n", micros * 1000));
-            self.write(&format!("{memory}/cgroup.procs"), &pids);
-            self.write(&format!("{memory}/memory.usage_in_bytes"), &format!("{bytes}\n"));
-            self.write(&format!("{memory}/memory.stat"), "inactive_file 1\ntotal_inactive_file 4096\n");
-        }
-    }
-
-    fn process(&self, pid: u32, started_after_seconds: u32) {
-        let ticks = started_after_seconds * 100;
-        let stat = format!("{pid} (a b) c) S 1 2 2 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 {ticks} 1000 1\n");
-        self.write(&format!("proc/{pid}/stat"), &stat);
-    }
-
-    fn open(&self) -> HostSource {
-        let at = |name| self.root.join(name);
-        open(MachineRoots { proc: at("proc"), cgroup: at("cgroup"), containers: at("containers") })
-    }
-
-    /// Pod, container, nanoseconds, working set and start of everything a reading holds.
-    fn read(&self, source: &mut HostSource) -> Vec<(String, String, u64, u64, UnixNanos)> {
-        let mut batch = Batch::new();
-        source.read(&target(), &mut batch).unwrap();
-        let rows = |pod: BatchPod<'_>| {
-            let name = pod.name.to_owned();
-            let row = |(container, point): (&str, crate::store::row::Point)| {
-                let (cpu, memory) = (point.cpu.0, point.working_set.0);
-                (name.clone(), container.to_owned(), cpu, memory, point.started_at)
-            };
-            pod.containers().map(row).collect::<Vec<_>>()
+/// Pod, container, nanoseconds, working set and start of everything a reading holds.
+fn rows(source: &mut HostSource) -> Vec<(String, String, u64, u64, UnixNanos)> {
+    let mut batch = Batch::new();
+    source.read(&target(), &mut batch).unwrap();
+    let rows = |pod: BatchPod<'_>| {
+        let name = pod.name.to_owned();
+        let row = |(container, point): (&str, crate::store::row::Point)| {
+            let (cpu, memory) = (point.cpu.0, point.working_set.0);
+            (name.clone(), container.to_owned(), cpu, memory, point.started_at)
         };
-        batch.pods().flat_map(rows).collect()
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
-    }
+        pod.containers().map(row).collect::<Vec<_>>()
+    };
+    batch.pods().flat_map(rows).collect()
 }
 
 fn target() -> Target {
@@ -107,10 +28,6 @@ fn target() -> Target {
         metrics_path: String::new(),
         ready: true,
     }
-}
-
-fn id(n: u32) -> String {
-    format!("{n:064x}")
 }
 
 /// Where a pod's cgroup is, and what stands before and after a container's ID.
@@ -168,8 +85,8 @@ fn containers_are_found_in_every_layout_of_both_versions() {
             machine.link("web", "main", &id(1));
             machine.link("web", "side", &id(2));
             machine.link("ended", "main", &id(5));
-            let mut source = machine.open();
-            let rows = machine.read(&mut source);
+            let mut source = open(machine.roots());
+            let rows = rows(&mut source);
             let figures: Vec<_> = rows.iter().map(|r| (r.0.as_str(), r.1.as_str(), r.2, r.3)).collect();
             let expected = [("web", "main", 5_000_000, 16_384), ("web", "side", 7_000_000, 36_864)];
             assert_eq!(figures, expected, "{name}, {kind}");
@@ -188,9 +105,9 @@ fn a_container_starts_with_its_oldest_process_wherever_that_is() {
         machine.cgroup(&format!("kubepods/podx/{}/init.scope", id(1)), 1, 8_192, Some(10));
         machine.process(10, 400);
         machine.link("web", "main", &id(1));
-        let mut source = machine.open();
+        let mut source = open(machine.roots());
         let before = clock::wall();
-        let mut source_again = machine.open();
+        let mut source_again = open(machine.roots());
         let after = clock::wall();
         let age = |at: UnixNanos, start: UnixNanos| at.0 - start.0;
         let start = source_again.containers.running()[0].started_at;
@@ -215,7 +132,7 @@ fn of_a_restarted_container_with_two_cgroups_only_the_live_one_counts() {
         machine.process(10, 600);
         machine.link("web", "main", &id(dead_id));
         machine.link("web", "main", &id(live_id));
-        let rows = machine.read(&mut machine.open());
+        let rows = rows(&mut open(machine.roots()));
         assert_eq!(rows.len(), 1, "{rows:?}");
         assert_eq!((rows[0].2, rows[0].3), (5_000_000, 16_384));
     }
@@ -232,7 +149,7 @@ fn of_two_pods_of_one_name_the_newer_ones_containers_count() {
     machine.link("static", "main", &id(1));
     machine.link("static", "side", &id(2));
     machine.link("static", "main", &id(3));
-    let rows = machine.read(&mut machine.open());
+    let rows = rows(&mut open(machine.roots()));
     let figures: Vec<_> = rows.iter().map(|r| (r.1.as_str(), r.2)).collect();
     assert_eq!(figures, [("main", 5_000_000)], "a container that only the old pod had is not served");
 }
@@ -248,8 +165,8 @@ fn without_memory_accounting_there_is_the_node_alone_and_the_remedy_is_logged_on
         } else {
             fs::remove_dir_all(machine.root.join("cgroup/memory")).unwrap();
         }
-        let mut source = machine.open();
-        assert_eq!(machine.read(&mut source), []);
+        let mut source = open(machine.roots());
+        assert_eq!(rows(&mut source), []);
         assert!(source.log.forget("memory cgroup"), "the problem was logged");
         let text = node_text(&mut source);
         assert!(text.contains("node_memory_working_set_bytes 4096000 "), "{text}");
@@ -266,12 +183,11 @@ fn a_pod_with_a_container_that_cannot_be_read_is_left_out_whole() {
         machine.link("good", "main", &id(1));
         machine.link("bad", "main", &id(2));
         machine.link("bad", "side", &id(3));
-        let mut source = machine.open();
+        let mut source = open(machine.roots());
         let tree = if is_unified { "cgroup" } else { "cgroup/memory" };
         machine.write(&format!("{tree}/kubepods/pod1/{}/{file}", id(3)), "garbage\n");
-        let names = |source: &mut HostSource| -> Vec<String> {
-            machine.read(source).into_iter().map(|row| row.0).collect()
-        };
+        let names =
+            |source: &mut HostSource| -> Vec<String> { rows(source).into_iter().map(|row| row.0).collect() };
         assert_eq!(names(&mut source), ["good"], "{file}");
         assert!(source.log.forget(("container", &id(3))), "the problem was logged");
         machine.cgroup(&format!("kubepods/pod1/{}", id(3)), 5_000, 20_480, None);
@@ -283,7 +199,7 @@ fn a_pod_with_a_container_that_cannot_be_read_is_left_out_whole() {
 fn links_without_any_cgroup_are_logged_once_they_had_their_time() {
     let machine = Machine::new("no-cgroups", true);
     machine.link("web", "main", &id(1));
-    let mut source = machine.open();
+    let mut source = open(machine.roots());
     assert!(!source.log.forget("cgroups of containers"), "its cgroup may be about to be made");
     for _ in 0..4 {
         source.refresh();
@@ -300,7 +216,7 @@ fn the_node_under_v1_has_the_memory_of_the_root_cgroup_as_the_kubelet_serves_it(
     let machine = Machine::new("root-memory", false);
     machine.cgroup("", 5_000, 20_480, None);
     machine.write("cgroup/memory/release_agent", "");
-    let text = node_text(&mut machine.open());
+    let text = node_text(&mut open(machine.roots()));
     assert!(text.contains("node_memory_working_set_bytes 16384 "), "{text}");
     assert!(text.contains("node_swap_usage_bytes 7168 "), "{text}");
 }
@@ -309,7 +225,7 @@ fn the_node_under_v1_has_the_memory_of_the_root_cgroup_as_the_kubelet_serves_it(
 fn a_node_without_a_figure_is_not_served_a_zero() {
     let machine = Machine::new("no-figure", true);
     machine.write("proc/meminfo", "MemTotal: 8000 kB\nMemFree: 3000 kB\n");
-    let mut source = machine.open();
+    let mut source = open(machine.roots());
     let error = source.read(&target(), &mut Batch::new()).unwrap_err();
     assert!(error.message.contains("meminfo cannot be read"), "{}", error.message);
 }
