@@ -26,7 +26,7 @@ use crate::store::batch::Batch;
 use crate::store::{Store, Target};
 use cluster::{Clients, ClusterThreads};
 use housekeeping::Housekeeping;
-use listeners::{Listeners, connection_limits};
+use listeners::{ListenSockets, connection_limits};
 use shared::{SharedState, poll};
 use std::ffi::OsString;
 use std::io::Write;
@@ -94,7 +94,7 @@ impl Program {
         let clients = Clients::open(&config)?;
         let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
         let authentication = Arc::new(TrustSource::new(config.trust.clone(), tokens)?);
-        let listeners = Listeners::open(&config)?;
+        let listeners = ListenSockets::open(&config)?;
         config.listen = listeners.address;
         let (options, certificates) = options(&config, listeners)?;
         let shared = SharedState::new(&config);
@@ -189,7 +189,7 @@ impl Source for ThisMachine {
 }
 
 /// Certificates and TLS; the port comes before them, since they may be made and written.
-fn options(config: &Config, listeners: Listeners) -> Result<(Options, Arc<Certificates>), String> {
+fn options(config: &Config, listeners: ListenSockets) -> Result<(Options, Arc<Certificates>), String> {
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let names =
         subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(config.listen.ip()));

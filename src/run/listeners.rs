@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
 /// Sockets to serve on.
-pub struct Listeners {
+pub struct ListenSockets {
     /// At least one.
     pub sockets: Vec<TcpListener>,
     /// The first one's address.
@@ -21,11 +21,11 @@ pub struct Listeners {
     pub are_shared: bool,
 }
 
-impl Listeners {
+impl ListenSockets {
     /// Takes systemd's sockets, or binds the configured address.
     /// # Errors
     /// What is wrong with them, and what to change.
-    pub fn open(config: &Config) -> Result<Listeners, String> {
+    pub fn open(config: &Config) -> Result<ListenSockets, String> {
         let mut sockets = Vec::new();
         for socket in systemd::sockets() {
             let listener = listen::inherited(socket)
@@ -47,7 +47,7 @@ impl Listeners {
                 first = address;
             }
         }
-        Ok(Listeners { sockets, address: first, are_shared })
+        Ok(ListenSockets { sockets, address: first, are_shared })
     }
 }
 
