@@ -41,11 +41,15 @@ impl ServerVerifier {
     /// # Errors
     /// None of them can be used.
     pub(crate) fn new(certificates: Vec<CertificateDer<'static>>) -> Result<ServerVerifier, String> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(certificates.iter().cloned());
-        if roots.is_empty() && !certificates.is_empty() {
-            return Err("no usable certificate authority".to_owned());
+        let usable = certificates.iter().any(|der| Certificate::parse(der).is_some());
+        if !usable && !certificates.is_empty() {
+            return Err("no usable certificate".to_owned());
         }
+        // A server's own certificate is trusted itself and signs no other: the library would let every certificate of the
+        // pool issue some, and one node of a bundle could pass for all of them.
+        let may_issue = |der: &&CertificateDer<'_>| Certificate::parse(der).is_some_and(|it| it.may_issue());
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates.iter().filter(may_issue).cloned());
         let webpki = match roots.is_empty() {
             true => None,
             false => {

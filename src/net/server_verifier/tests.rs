@@ -111,6 +111,20 @@ fn our_own_version_1_certificate_is_handed_on_as_it_is() {
 }
 
 #[test]
+fn a_certificate_in_the_pool_that_is_no_authority_s_signs_no_other() {
+    let node = KeyPair::generate().unwrap();
+    let other = KeyPair::generate().unwrap();
+    let named = |name: &str| CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let own = named("node-a").self_signed(&node).unwrap();
+    let issuer = rcgen::Issuer::new(named("node-a"), node);
+    let forged = named("localhost").signed_by(&other, &issuer).unwrap();
+    let chain = format!("{}{}", forged.pem(), own.pem());
+    let key = other.serialize_pem();
+    let refused = ask((chain.as_bytes(), key.as_bytes()), trusting(own.pem().as_bytes())).unwrap_err();
+    assert_eq!(refused.0, Reason::Untrusted, "{refused:?}");
+}
+
+#[test]
 fn algorithms_that_cannot_be_verified_are_named() {
     let name = ServerName::try_from("localhost").unwrap();
     for (certificate, authority, what) in [
