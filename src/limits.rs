@@ -225,6 +225,9 @@ pub const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 pub const WATCH_SECS_MIN: u32 = 120;
 /// Without an event or a bookmark for so long (the API server sends bookmarks each minute) the inventory is listed again.
 pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(180);
+/// After so long of nothing but 401 from the API server our credentials count as refused: `/readyz` says so, and a credential
+/// that only a restart renews ends the process.
+pub const UNAUTHORIZED_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time between two lists that are made because room came back for objects that the store had refused.
 pub const ROOM_LIST_INTERVAL: Duration = Duration::from_secs(30);
 /// A watch shorter than this without an event counts as a failure.

@@ -115,6 +115,8 @@ impl Program {
         let (stopper, stop_signal) = serve::stop_signal();
         let ask = cluster.as_ref().map(ClusterThreads::ask);
         let app = app(&config, &shared, &authentication, &poller, ask);
+        let unauthorized = shared.unauthorized.clone();
+        let credential_copy = config.credential_copy();
         let housekeeping = Housekeeping {
             signals,
             stopper,
@@ -123,6 +125,8 @@ impl Program {
             authentication: cluster.is_none().then_some(authentication),
             reviewer: cluster.as_ref().map(|cluster| cluster.reviewer.clone()),
             poller: poller.clone(),
+            unauthorized: shared.unauthorized,
+            credential_copy: credential_copy.clone(),
             store: shared.store,
             resolution: config.resolution,
         };
@@ -137,6 +141,10 @@ impl Program {
             cluster.stop();
         }
         match served {
+            Ok(()) if credential_copy.is_some() && unauthorized.load(Ordering::Relaxed) => {
+                let _ = logger::flush();
+                ExitCode::from(cli::ENVIRONMENT_ERROR_CODE)
+            }
             Ok(()) => {
                 let _ = logger::flush();
                 ExitCode::SUCCESS
@@ -213,10 +221,12 @@ fn app(
     ask: Option<Arc<Ask>>,
 ) -> App {
     let (poller, stopping) = (poller.clone(), shared.stopping.clone());
+    let unauthorized = shared.unauthorized.clone();
     let (host_only, started_at) = (config.mode == RunMode::HostOnly, clock::wall());
     let vitals = move |with_process: bool| Vitals {
         tick_age: poller.tick_age(clock::mono()),
         stopping: stopping.load(Ordering::Relaxed),
+        unauthorized: unauthorized.load(Ordering::Relaxed),
         pods_optional: host_only,
         rss: if with_process { memory::resident().unwrap_or_default().0 } else { 0 },
         cpu_nanos: if with_process { u64::try_from(memory::cpu_time().as_nanos()).unwrap_or(0) } else { 0 },

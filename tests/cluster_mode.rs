@@ -169,7 +169,7 @@ fn a_token_file_that_rotates_is_read_again() {
 }
 
 #[test]
-fn k44_an_api_server_that_is_away_at_the_start_is_waited_for() {
+fn k44_an_api_server_that_is_unreachable_at_the_start_is_waited_for() {
     let mut lab = Lab::new();
     let kubelet = Kubelet::start(steady());
     lab.node("n1", &kubelet, &[("default", "web-1")]);

@@ -24,6 +24,8 @@ pub struct Vitals {
     pub tick_age: Option<Duration>,
     /// SIGTERM arrived.
     pub stopping: bool,
+    /// The API server has refused our credentials for a while: the inventory is old.
+    pub unauthorized: bool,
     /// Readiness does not wait for pods (host-only mode without pods).
     pub pods_optional: bool,
     /// Resident memory in bytes.

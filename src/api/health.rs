@@ -197,6 +197,14 @@ impl State {
 
     /// The API server has not been listed yet.
     fn not_listed(&self) -> Option<Failure> {
+        if self.vitals.unauthorized {
+            return Some(Failure {
+                public: "the API server refuses our credentials (401)".to_owned(),
+                private: "the API server refuses our credentials (401): the inventory is old; renew token or client \
+                          certificate"
+                    .to_owned(),
+            });
+        }
         let Readiness { nodes_synced, pods_synced, .. } = self.ready;
         let pods_synced = pods_synced || self.vitals.pods_optional;
         let kinds: Vec<_> = [("nodes", nodes_synced), ("pods", pods_synced)]

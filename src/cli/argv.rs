@@ -47,10 +47,11 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// The setting of a flag. Every name asked for stands in the table: a test builds the whole configuration.
+    /// The setting of a flag. Every name asked for stands in the table: a test builds the whole configuration, and a missing
+    /// one must not pass for an empty value.
     fn setting(&self, name: &str) -> Option<&Setting> {
         let setting = self.settings.iter().find(|setting| setting.flag.name == name);
-        debug_assert!(setting.is_some(), "--{name} is not in the table");
+        assert!(setting.is_some(), "--{name} is not in the table");
         setting
     }
 

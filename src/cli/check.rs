@@ -4,7 +4,7 @@
 //! start, and what a kubeconfig names as well.
 
 use super::argv::Settled;
-use super::config::Config;
+use super::config::{Config, UNIT_CREDENTIALS};
 use super::error::{StartError, ValueOrigin};
 use super::flags::Effect;
 use super::mode::RunMode;
@@ -14,9 +14,6 @@ use crate::net::certificate::CertificateOrigin;
 use crate::net::pem;
 use std::fmt::Write;
 use std::path::Path;
-
-/// Where systemd mounts the credentials of a unit while it runs.
-const CREDENTIALS: &str = "/run/credentials/";
 
 /// A configuration to report on.
 #[derive(Debug)]
@@ -145,7 +142,7 @@ impl ConfigCheck {
             }
             seen.push(named);
             let (Named::Kubeconfig(path) | Named::Authority(path) | Named::Pair(path, _)) = named;
-            if path.starts_with(CREDENTIALS) && !path.exists() {
+            if path.starts_with(UNIT_CREDENTIALS) && !path.exists() {
                 let why = "exists only while the unit runs (LoadCredential=), not checked";
                 let _ = writeln!(out, "file: {} of --{name} {why}", path.display());
                 continue;

@@ -76,6 +76,20 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// Where systemd keeps its copies of a unit's credentials while the unit runs.
+pub(super) const UNIT_CREDENTIALS: &str = "/run/credentials/";
+
+impl Config {
+    /// The kubeconfig, where it is systemd's copy: only a restart renews it.
+    #[must_use]
+    pub fn credential_copy(&self) -> Option<PathBuf> {
+        match &self.mode {
+            RunMode::Kubeconfig { path } => Some(path.clone()).filter(|p| p.starts_with(UNIT_CREDENTIALS)),
+            RunMode::InCluster { .. } | RunMode::HostOnly => None,
+        }
+    }
+}
+
 /// Builds the configuration, and writes what was decided on the way back into `flags`.
 /// # Errors
 /// The first rule that is broken.

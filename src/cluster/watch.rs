@@ -20,7 +20,7 @@ use crate::wire::kube_objects::{Object, ObjectError, Versioned, WatchEvent};
 use crate::wire::kube_stream::{ListDecoder, WatchDecoder};
 use query::{list_path, names, watch_path};
 use refusal::{accepted, garbage, stream_error};
-use state::{Cause, Event, Step, WatchState};
+use state::{Event, WatchEnd, WatchState, WatchStep};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -29,13 +29,15 @@ use std::time::{Duration, Instant};
 pub type Callback = Box<dyn Fn() + Send>;
 
 /// Who is told of what a watcher sees.
-pub struct Listeners {
+pub struct WatchListeners {
     /// The inventory changed.
     pub changed: Callback,
     /// The API server answers again after it did not.
     pub reachable: Callback,
     /// A list failed.
     pub list_failed: Callback,
+    /// It has refused our credentials for `limits::UNAUTHORIZED_TIME_MAX`.
+    pub unauthorized: Callback,
 }
 
 /// Stops watchers that wait.
@@ -76,24 +78,10 @@ pub fn start(
     kind: Inventory,
     api: Arc<ApiServer>,
     store: Arc<Mutex<Store>>,
-    listeners: Listeners,
+    listeners: WatchListeners,
     stop: Arc<Stop>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
-    let (log, refusals) = (LogOnce::new(), Refusals::default());
-    let now = clock::mono();
-    let watcher = Watcher {
-        kind,
-        api,
-        store,
-        listeners,
-        stop,
-        log,
-        refusals,
-        heard_at: now,
-        listed_at: now,
-        unreachable: false,
-        room: false,
-    };
+    let watcher = Watcher::new(kind, api, store, listeners, stop);
     threads::spawn(names(kind).0, move || watcher.run())
 }
 
@@ -101,7 +89,7 @@ struct Watcher {
     kind: Inventory,
     api: Arc<ApiServer>,
     store: Arc<Mutex<Store>>,
-    listeners: Listeners,
+    listeners: WatchListeners,
     stop: Arc<Stop>,
     log: LogOnce,
     refusals: Refusals,
@@ -110,6 +98,8 @@ struct Watcher {
     listed_at: Instant,
     /// The last request was not answered, or refused.
     unreachable: bool,
+    /// When it began to refuse our credentials.
+    unauthorized_since: Option<Instant>,
     /// Something was removed since the store refused an object: another list may find room for it.
     room: bool,
 }
@@ -140,14 +130,39 @@ impl Refusals {
 }
 
 impl Watcher {
+    fn new(
+        kind: Inventory,
+        api: Arc<ApiServer>,
+        store: Arc<Mutex<Store>>,
+        listeners: WatchListeners,
+        stop: Arc<Stop>,
+    ) -> Watcher {
+        let (log, refusals) = (LogOnce::new(), Refusals::default());
+        let now = clock::mono();
+        Watcher {
+            kind,
+            api,
+            store,
+            listeners,
+            stop,
+            log,
+            refusals,
+            heard_at: now,
+            listed_at: now,
+            unreachable: false,
+            unauthorized_since: None,
+            room: false,
+        }
+    }
+
     fn run(mut self) {
         let mut state = WatchState::new();
         let mut piece = vec![0; limits::API_PIECE_LEN];
         let mut step = state.first();
         while !self.stop.is_stopped() {
             let event = match &step {
-                Step::List { version, token } => self.list(version, token, &mut piece),
-                Step::Watch { version } => {
+                WatchStep::List { version, token } => self.list(version, token, &mut piece),
+                WatchStep::Watch { version } => {
                     let version = version.clone();
                     self.watch(&version, &mut state, &mut piece)
                 }
@@ -216,7 +231,7 @@ impl Watcher {
             Ok(answer) => answer,
             Err(e) => {
                 let (lasted, silence) = (Duration::ZERO, self.silence());
-                return Event::WatchEnded { cause: Cause::Failed(e), events: false, lasted, silence };
+                return Event::WatchEnded { cause: WatchEnd::Failed(e), events: false, lasted, silence };
             }
         };
         self.reachable();
@@ -224,7 +239,7 @@ impl Watcher {
         let mut events = false;
         let cause = match self.follow(answer, state, piece, &mut events) {
             Ok(cause) => cause,
-            Err(e) => Cause::Failed(e),
+            Err(e) => WatchEnd::Failed(e),
         };
         let lasted = clock::mono().saturating_duration_since(accepted_at);
         Event::WatchEnded { cause, events, lasted, silence: self.silence() }
@@ -246,7 +261,7 @@ impl Watcher {
         state: &mut WatchState,
         piece: &mut [u8],
         events: &mut bool,
-    ) -> Result<Cause, FetchError> {
+    ) -> Result<WatchEnd, FetchError> {
         let mut decoder = WatchDecoder::new();
         loop {
             let len = answer.read(piece)?;
@@ -255,10 +270,10 @@ impl Watcher {
             }
             if self.room_came_back() {
                 let message = "room came back for objects that the store refused";
-                return Ok(Cause::Failed(FetchError::new(Reason::Gone, message)));
+                return Ok(WatchEnd::Failed(FetchError::new(Reason::Gone, message)));
             }
             if len == 0 {
-                return Ok(Cause::End);
+                return Ok(WatchEnd::End);
             }
             let mut over = None;
             let refused = self.refusals.count;
@@ -296,10 +311,10 @@ impl Watcher {
             }
             if !forward {
                 let message = "versions went back: the API server was restored from a backup";
-                return Ok(Cause::Failed(FetchError::new(Reason::Gone, message)));
+                return Ok(WatchEnd::Failed(FetchError::new(Reason::Gone, message)));
             }
             if let Some(error) = over {
-                return Ok(Cause::Failed(error));
+                return Ok(WatchEnd::Failed(error));
             }
             fed.map_err(garbage)?;
         }
@@ -322,16 +337,18 @@ impl Watcher {
         let name = names(self.kind).0;
         match event {
             Event::Listed { .. } => self.reachable(),
-            Event::ListFailed(e) | Event::WatchEnded { cause: Cause::Failed(e), .. }
+            Event::ListFailed(e) | Event::WatchEnded { cause: WatchEnd::Failed(e), .. }
                 if e.reason == Reason::Gone =>
             {
                 log::info!("{name}: {e}; listing again");
             }
             // A broken stream is retried at once in most cases; only a request that is not answered is worth a word.
-            Event::WatchEnded { cause: Cause::Failed(e), lasted, .. } if *lasted >= limits::WATCH_SHORT => {
+            Event::WatchEnded { cause: WatchEnd::Failed(e), lasted, .. }
+                if *lasted >= limits::WATCH_SHORT =>
+            {
                 log::debug!("{name}: watch ended: {e}");
             }
-            Event::ListFailed(e) | Event::WatchEnded { cause: Cause::Failed(e), .. } => {
+            Event::ListFailed(e) | Event::WatchEnded { cause: WatchEnd::Failed(e), .. } => {
                 let hint =
                     hint(e.reason, &format!("\"get\", \"list\" and \"watch\" on \"{name}\" to our user"));
                 let base = self.api.base();
@@ -342,12 +359,25 @@ impl Watcher {
                 let message = format_args!("API server {problem}: {name} from {base}: {e}, retrying; {hint}");
                 self.log.problem(log::Level::Warn, "API server", e.reason, message);
                 self.unreachable = true;
+                self.note_unauthorized(e.reason == Reason::Unauthorized, clock::mono());
             }
-            Event::WatchEnded { cause: Cause::End, .. } => {}
+            Event::WatchEnded { cause: WatchEnd::End, .. } => {}
+        }
+    }
+
+    /// Reports refused credentials that last. An API server that cannot be reached meanwhile changes nothing about them.
+    fn note_unauthorized(&mut self, refused: bool, now: Instant) {
+        if !refused {
+            return;
+        }
+        let since = *self.unauthorized_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= limits::UNAUTHORIZED_TIME_MAX {
+            (self.listeners.unauthorized)();
         }
     }
 
     fn reachable(&mut self) {
+        self.unauthorized_since = None;
         let (name, base) = (names(self.kind).0, self.api.base());
         let message = format_args!("API server reachable again: {name} from {base}");
         self.log.recovered("API server", message);

@@ -18,6 +18,7 @@ use crate::source::own_node::{KubeletOrOwn, OwnNode};
 use crate::store::Inventory;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Clients that have not asked anything yet.
 pub struct Clients {
@@ -104,10 +105,13 @@ impl Clients {
             // One of the two watchers is enough, and a list of nodes is then never under way.
             let own = own.clone().filter(|_| kind == Inventory::Nodes);
             let assumed = poller.clone();
-            let listeners = watch::Listeners {
+            let (refused, accepted) = (shared.unauthorized.clone(), shared.unauthorized.clone());
+            let listeners = watch::WatchListeners {
                 changed: Box::new(move || changed.inventory_changed()),
                 // Kubelets refuse what they cannot have reviewed; neither they nor the ConfigMap wait for their back-off.
+                unauthorized: Box::new(move || refused.store(true, Ordering::Relaxed)),
                 reachable: Box::new(move || {
+                    accepted.store(false, Ordering::Relaxed);
                     scraping.api_server_reachable();
                     reviewing.look_again();
                 }),

@@ -12,6 +12,7 @@ use crate::net::certificate::Certificates;
 use crate::poller::Poller;
 use crate::serve::Stopper;
 use crate::store::Store;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -32,6 +33,10 @@ pub struct Housekeeping {
     pub reviewer: Option<Reviewer>,
     /// Whether scraping moves on.
     pub poller: Poller,
+    /// The API server has refused our credentials for a while.
+    pub unauthorized: Arc<AtomicBool>,
+    /// Our kubeconfig, where it is a copy that only a restart renews.
+    pub credential_copy: Option<PathBuf>,
     /// For the status line.
     pub store: Arc<Mutex<Store>>,
     /// `--metric-resolution`.
@@ -66,6 +71,7 @@ impl Housekeeping {
                     return;
                 }
             }
+            self.end_with_stale_copy();
             let now = clock::mono();
             if let Some(authentication) = self.authentication.as_ref().filter(|_| now >= refresh_at) {
                 refresh_at = now + authentication.refresh();
@@ -80,6 +86,23 @@ impl Housekeeping {
             if std::mem::take(&mut starting) {
                 memory::forget_program();
             }
+        }
+    }
+
+    /// systemd copies a credential when it starts the unit: once the API server refuses it, only another start helps.
+    fn end_with_stale_copy(&self) {
+        let Some(path) =
+            self.credential_copy.as_deref().filter(|_| self.unauthorized.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        if !self.stopping.swap(true, Ordering::Relaxed) {
+            log::error!(
+                "the API server refuses the credentials of {}, which is a copy made at the start: ending, so that the unit \
+                 starts again with the original as it is now",
+                path.display()
+            );
+            self.stopper.stop();
         }
     }
 

@@ -17,6 +17,8 @@ pub struct SharedState {
     pub metrics: Arc<Counters>,
     /// The process ends.
     pub stopping: Arc<AtomicBool>,
+    /// The API server has refused our credentials for a while.
+    pub unauthorized: Arc<AtomicBool>,
 }
 
 impl SharedState {
@@ -29,6 +31,7 @@ impl SharedState {
             store: Arc::new(Mutex::new(Store::new(config.capacity, resolution))),
             metrics: Arc::new(metrics),
             stopping: Arc::new(AtomicBool::new(false)),
+            unauthorized: Arc::new(AtomicBool::new(false)),
         }
     }
 }

@@ -113,6 +113,16 @@ fn stopping_fails_readiness_alone() {
 }
 
 #[test]
+fn refused_credentials_fail_readiness_alone() {
+    let state = State { vitals: Vitals { unauthorized: true, ..Vitals::default() }, ..good() };
+    let (status, text) = ask(&state, "readyz", "");
+    assert!(status == 500 && text.contains("[-]metric-informer-sync failed"), "{text}");
+    let (_, reasons) = state.whole(endpoint("readyz"), None).1.unwrap();
+    assert!(reasons.contains("refuses our credentials (401)"), "{reasons}");
+    assert_eq!(ask(&state, "livez", "").0, 200);
+}
+
+#[test]
 fn exclude_repeats_and_a_comma_joins_nothing() {
     let state = State { ready: Readiness { nodes: false, ..good().ready }, ..good() };
     let (status, text) = ask(&state, "readyz", "exclude=ping&exclude=metric-storage-ready&verbose");

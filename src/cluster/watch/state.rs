@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// What to ask next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum WatchStep {
     /// A page of a list.
     List {
         /// `0`: as new as the server's cache; empty: as new as its storage; else not older than this.
@@ -30,7 +30,7 @@ pub enum Step {
 
 /// Why a watch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum WatchEnd {
     /// The server ended it: its time was up.
     End,
     /// It was refused, broke, or ended with an ERROR event.
@@ -52,7 +52,7 @@ pub enum Event {
     /// A watch is over.
     WatchEnded {
         /// Why.
-        cause: Cause,
+        cause: WatchEnd,
         /// There was at least one event, bookmarks included.
         events: bool,
         /// How long it lasted since it was accepted; zero when it was not.
@@ -68,7 +68,7 @@ pub struct Action {
     /// Wait so long.
     pub after: Duration,
     /// Then do this.
-    pub step: Step,
+    pub step: WatchStep,
 }
 
 /// Where one kind's list and watch stand.
@@ -95,7 +95,7 @@ impl WatchState {
 
     /// The first step.
     #[must_use]
-    pub fn first(&self) -> Step {
+    pub fn first(&self) -> WatchStep {
         self.list()
     }
 
@@ -122,7 +122,7 @@ impl WatchState {
                 at_once(self.watch())
             }
             Event::Listed { version, token } => {
-                at_once(Step::List { version: version.clone(), token: token.clone() })
+                at_once(WatchStep::List { version: version.clone(), token: token.clone() })
             }
             Event::ListFailed(error) => {
                 if matches!(error.reason, Reason::Gone | Reason::ServerTimeout) {
@@ -134,8 +134,8 @@ impl WatchState {
             Event::WatchEnded { cause, silence, .. } if *silence >= limits::WATCH_SILENCE_MAX => {
                 self.list_at.clear();
                 match cause {
-                    Cause::End => at_once(self.list()),
-                    Cause::Failed(error) => self.after_failure(error, chance, self.list()),
+                    WatchEnd::End => at_once(self.list()),
+                    WatchEnd::Failed(error) => self.after_failure(error, chance, self.list()),
                 }
             }
             Event::WatchEnded { cause, events, lasted, .. } => {
@@ -144,11 +144,11 @@ impl WatchState {
                     (self.failures, self.stuck, self.relists) = (0, 0, 0);
                 }
                 match cause {
-                    Cause::End if healthy => at_once(self.watch()),
-                    Cause::End => {
+                    WatchEnd::End if healthy => at_once(self.watch()),
+                    WatchEnd::End => {
                         self.after_failure(&FetchError::new(Reason::Disconnected, ""), chance, self.watch())
                     }
-                    Cause::Failed(error) => self.after_watch_failure(error, healthy, chance),
+                    WatchEnd::Failed(error) => self.after_watch_failure(error, healthy, chance),
                 }
             }
         }
@@ -191,19 +191,19 @@ impl WatchState {
         }
     }
 
-    fn after_failure(&mut self, error: &FetchError, chance: f64, step: Step) -> Action {
+    fn after_failure(&mut self, error: &FetchError, chance: f64, step: WatchStep) -> Action {
         self.failures = self.failures.saturating_add(1);
         let (first, longest) = (limits::WATCH_BACKOFF_FIRST, limits::WATCH_BACKOFF_MAX);
         let wait = backoff::wait(self.failures, first, 2.0, longest, chance);
         Action { after: error.retry_after.map_or(wait, |asked| asked.max(wait)), step }
     }
 
-    fn list(&self) -> Step {
-        Step::List { version: self.list_at.clone(), token: String::new() }
+    fn list(&self) -> WatchStep {
+        WatchStep::List { version: self.list_at.clone(), token: String::new() }
     }
 
-    fn watch(&self) -> Step {
-        Step::Watch { version: self.version.clone() }
+    fn watch(&self) -> WatchStep {
+        WatchStep::Watch { version: self.version.clone() }
     }
 }
 
@@ -213,7 +213,7 @@ impl Default for WatchState {
     }
 }
 
-const fn at_once(step: Step) -> Action {
+const fn at_once(step: WatchStep) -> Action {
     Action { after: Duration::ZERO, step }
 }
 

@@ -57,7 +57,7 @@ fn run(kind: Inventory, script: impl FnMut(usize, &str) -> Reply + Send + 'stati
     let stop = Arc::new(Stop::default());
     let (send, changes) = mpsc::channel();
     let (tell, reachable) = mpsc::channel();
-    let listeners = Listeners {
+    let listeners = WatchListeners {
         changed: Box::new(move || {
             let _ = send.send(());
         }),
@@ -65,6 +65,7 @@ fn run(kind: Inventory, script: impl FnMut(usize, &str) -> Reply + Send + 'stati
             let _ = tell.send(());
         }),
         list_failed: Box::new(|| {}),
+        unauthorized: Box::new(|| {}),
     };
     let thread = start(kind, api.clone(), store.clone(), listeners, stop.clone()).unwrap();
     Run { fake, store, api, stop, changes, reachable, thread }
@@ -213,6 +214,34 @@ fn a_restored_api_server_whose_versions_went_back_is_listed_again() {
     assert!(is_watch(&heads[1]) && !is_watch(&heads[2]) && is_watch(&heads[3]), "{heads:?}");
     assert!(heads[2].ends_with("&resourceVersion=7 HTTP/1.1"), "{}", heads[2]);
     run.end();
+}
+
+#[test]
+fn only_credentials_that_stay_refused_are_reported() {
+    let reports = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = reports.clone();
+    let access = Access { server: "http://127.0.0.1:1".to_owned(), credentials: Credentials::none() };
+    let capacity = Capacity { nodes: 8, pods: 64, containers: 64, text_len: 65_536 };
+    let listeners = WatchListeners {
+        changed: Box::new(|| {}),
+        reachable: Box::new(|| {}),
+        list_failed: Box::new(|| {}),
+        unauthorized: Box::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }),
+    };
+    let store = Arc::new(Mutex::new(Store::new(capacity, Window::from_secs(15))));
+    let api = Arc::new(ApiServer::new(access).unwrap());
+    let mut watcher = Watcher::new(Inventory::Nodes, api, store, listeners, Arc::new(Stop::default()));
+    let begin = clock::mono();
+    let at = |watcher: &mut Watcher, secs, refused| {
+        watcher.note_unauthorized(refused, begin + Duration::from_secs(secs));
+        reports.load(Ordering::Relaxed)
+    };
+    assert_eq!([(0, true), (59, true), (60, false)].map(|(s, r)| at(&mut watcher, s, r)), [0, 0, 0]);
+    assert_eq!(at(&mut watcher, 61, true), 1);
+    watcher.reachable();
+    assert_eq!([(62, true), (121, true), (122, true)].map(|(s, r)| at(&mut watcher, s, r)), [1, 1, 2]);
 }
 
 #[test]

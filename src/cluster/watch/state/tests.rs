@@ -1,11 +1,11 @@
 use super::*;
 
-fn list(version: &str) -> Step {
-    Step::List { version: version.to_owned(), token: String::new() }
+fn list(version: &str) -> WatchStep {
+    WatchStep::List { version: version.to_owned(), token: String::new() }
 }
 
-fn watch(version: &str) -> Step {
-    Step::Watch { version: version.to_owned() }
+fn watch(version: &str) -> WatchStep {
+    WatchStep::Watch { version: version.to_owned() }
 }
 
 fn listed(version: &str, token: &str) -> Event {
@@ -18,10 +18,10 @@ fn failure(reason: Reason) -> FetchError {
 
 /// A watch that was not even accepted.
 fn refused(reason: Reason) -> Event {
-    ended(Cause::Failed(failure(reason)), 0, false)
+    ended(WatchEnd::Failed(failure(reason)), 0, false)
 }
 
-fn ended(cause: Cause, millis: u64, events: bool) -> Event {
+fn ended(cause: WatchEnd, millis: u64, events: bool) -> Event {
     Event::WatchEnded { cause, events, lasted: Duration::from_millis(millis), silence: Duration::ZERO }
 }
 
@@ -33,7 +33,7 @@ fn watching() -> WatchState {
     state
 }
 
-fn after(millis: u64, step: Step) -> Action {
+fn after(millis: u64, step: WatchStep) -> Action {
     Action { after: Duration::from_millis(millis), step }
 }
 
@@ -41,26 +41,26 @@ fn after(millis: u64, step: Step) -> Action {
 fn pages_follow_each_other_and_a_watch_the_last() {
     let mut state = WatchState::new();
     let next = state.next(&listed("7", "more"), 0.0);
-    assert_eq!(next, at_once(Step::List { version: "7".to_owned(), token: "more".to_owned() }));
+    assert_eq!(next, at_once(WatchStep::List { version: "7".to_owned(), token: "more".to_owned() }));
     assert_eq!(state.next(&listed("7", ""), 0.0), at_once(watch("7")));
 }
 
 #[test]
 fn the_end_of_a_watch_is_resumed_at_once_at_the_newest_version() {
     let mut state = watching();
-    assert_eq!(state.next(&ended(Cause::End, 300_000, false), 0.0), at_once(watch("100")));
+    assert_eq!(state.next(&ended(WatchEnd::End, 300_000, false), 0.0), at_once(watch("100")));
     state.saw("120");
     state.saw("");
-    assert_eq!(state.next(&ended(Cause::End, 5, true), 0.0), at_once(watch("120")));
+    assert_eq!(state.next(&ended(WatchEnd::End, 5, true), 0.0), at_once(watch("120")));
 }
 
 #[test]
 fn watches_that_end_at_once_without_an_event_are_failures() {
     let mut state = watching();
-    assert_eq!(state.next(&ended(Cause::End, 5, false), 0.0), after(800, watch("100")));
-    assert_eq!(state.next(&ended(Cause::End, 5, false), 0.0), after(1_600, watch("100")));
-    assert_eq!(state.next(&ended(Cause::End, 1_000, false), 0.0), at_once(watch("100")));
-    assert_eq!(state.next(&ended(Cause::End, 5, false), 0.0), after(800, watch("100")));
+    assert_eq!(state.next(&ended(WatchEnd::End, 5, false), 0.0), after(800, watch("100")));
+    assert_eq!(state.next(&ended(WatchEnd::End, 5, false), 0.0), after(1_600, watch("100")));
+    assert_eq!(state.next(&ended(WatchEnd::End, 1_000, false), 0.0), at_once(watch("100")));
+    assert_eq!(state.next(&ended(WatchEnd::End, 5, false), 0.0), after(800, watch("100")));
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn silence_leads_to_a_list_from_storage() {
         silence: Duration::from_secs(secs),
     };
     let mut state = watching();
-    assert_eq!(state.next(&silent(Cause::End, 179), 0.0), at_once(watch("100")));
-    assert_eq!(state.next(&silent(Cause::End, 180), 0.0), at_once(list("")));
+    assert_eq!(state.next(&silent(WatchEnd::End, 179), 0.0), at_once(watch("100")));
+    assert_eq!(state.next(&silent(WatchEnd::End, 180), 0.0), at_once(list("")));
     assert_eq!(state.next(&listed("60", ""), 0.0), at_once(watch("60")));
-    let broke = Cause::Failed(failure(Reason::Disconnected));
+    let broke = WatchEnd::Failed(failure(Reason::Disconnected));
     assert_eq!(state.next(&silent(broke, 200), 0.0), after(800, list("")));
 }
 
@@ -118,7 +118,7 @@ fn retry_after_is_honoured_when_it_is_longer() {
     let mut state = watching();
     let mut busy = failure(Reason::Busy);
     busy.retry_after = Some(Duration::from_secs(5));
-    let event = |error: &FetchError| ended(Cause::Failed(error.clone()), 0, false);
+    let event = |error: &FetchError| ended(WatchEnd::Failed(error.clone()), 0, false);
     assert_eq!(state.next(&event(&busy), 0.0), after(5_000, watch("100")));
     busy.retry_after = Some(Duration::from_secs(1));
     assert_eq!(state.next(&event(&busy), 0.0), after(1_600, watch("100")));
@@ -139,7 +139,7 @@ fn a_version_that_is_gone_leads_to_one_list_at_once() {
 #[test]
 fn gone_within_the_stream_is_the_same_and_gone_again_waits() {
     let mut state = watching();
-    let gone = || ended(Cause::Failed(failure(Reason::Gone)), 2_000, true);
+    let gone = || ended(WatchEnd::Failed(failure(Reason::Gone)), 2_000, true);
     assert_eq!(state.next(&gone(), 0.0), at_once(list("100")));
     assert_eq!(state.next(&listed("200", ""), 0.0), at_once(watch("200")));
     assert_eq!(state.next(&refused(Reason::Gone), 0.0), after(800, list("200")));
@@ -166,7 +166,7 @@ fn a_version_newer_than_the_server_knows_leads_to_a_list_from_storage() {
 #[test]
 fn error_events_of_code_500_resume_and_only_then_list() {
     let mut state = watching();
-    let error = || ended(Cause::Failed(failure(Reason::Status)), 10, false);
+    let error = || ended(WatchEnd::Failed(failure(Reason::Status)), 10, false);
     assert_eq!(state.next(&error(), 0.0), after(800, watch("100")));
     assert_eq!(state.next(&error(), 0.0), after(1_600, watch("100")));
     assert_eq!(state.next(&error(), 0.0), after(3_200, list("")));
@@ -177,7 +177,7 @@ fn error_events_of_code_500_resume_and_only_then_list() {
 #[test]
 fn bytes_that_are_no_events_resume_and_only_then_list() {
     let mut state = watching();
-    let garbage = || ended(Cause::Failed(failure(Reason::Body)), 10, false);
+    let garbage = || ended(WatchEnd::Failed(failure(Reason::Body)), 10, false);
     state.next(&garbage(), 0.0);
     state.next(&garbage(), 0.0);
     assert_eq!(state.next(&garbage(), 0.0).step, list(""));
@@ -186,7 +186,7 @@ fn bytes_that_are_no_events_resume_and_only_then_list() {
 #[test]
 fn a_watch_that_broke_after_events_is_resumed_at_once() {
     let mut state = watching();
-    let broke = |events| ended(Cause::Failed(failure(Reason::Disconnected)), 10, events);
+    let broke = |events| ended(WatchEnd::Failed(failure(Reason::Disconnected)), 10, events);
     assert_eq!(state.next(&broke(true), 0.0), at_once(watch("100")));
     assert_eq!(state.next(&broke(false), 0.0), after(800, watch("100")));
 }
