@@ -9,8 +9,8 @@ mod histogram;
 
 use crate::limits;
 use crate::lock::lock;
-use crate::store::Capacity;
 use crate::store::batch::Dropped;
+use crate::store::{Capacity, Commit};
 use crate::units::UnixNanos;
 pub(crate) use histogram::Atomic;
 use histogram::{Bounds, Plain};
@@ -26,9 +26,7 @@ pub struct Counters {
     pub(crate) scrapes_bad: AtomicU64,
     pub(crate) own_cgroup_readings: AtomicU64,
     pub(crate) nodes: Mutex<Vec<NodeSeries>>,
-    pub(crate) bad_lines: AtomicU64,
-    pub(crate) incomplete_pods: AtomicU64,
-    pub(crate) incomplete_nodes: AtomicU64,
+    pub(crate) dropped: [AtomicU64; DROPPED.len()],
     pub(crate) connections_opened: AtomicU64,
     pub(crate) connections_closed: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
@@ -36,6 +34,18 @@ pub struct Counters {
     pub(crate) reviews: Mutex<Vec<(&'static str, &'static str, u64)>>,
     pub(crate) capacity: OnceLock<Capacity>,
 }
+
+/// Why something of a scrape was left out, as a label: four reasons of decoding, then four of commits.
+pub(crate) const DROPPED: [&str; 8] = [
+    "bad_line",
+    "incomplete_node",
+    "incomplete_pod",
+    "repeated_container",
+    "ambiguous_pod",
+    "claimed_pod",
+    "clock_step",
+    "unlisted_pod",
+];
 
 /// What is known of one node's scrapes.
 pub(crate) struct NodeSeries {
@@ -57,9 +67,7 @@ impl Counters {
             scrapes_bad: AtomicU64::new(0),
             own_cgroup_readings: AtomicU64::new(0),
             nodes: Mutex::new(Vec::new()),
-            bad_lines: AtomicU64::new(0),
-            incomplete_pods: AtomicU64::new(0),
-            incomplete_nodes: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; DROPPED.len()],
             connections_opened: AtomicU64::new(0),
             connections_closed: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
@@ -124,11 +132,22 @@ impl Counters {
         self.freshness.observe(age);
     }
 
-    /// Lines dropped while decoding, by reason.
-    pub fn dropped(&self, dropped: &Dropped) {
-        self.bad_lines.fetch_add(dropped.bad_lines.into(), Relaxed);
-        self.incomplete_pods.fetch_add(dropped.incomplete_pods.into(), Relaxed);
-        self.incomplete_nodes.fetch_add(dropped.incomplete_node.into(), Relaxed);
+    /// What decoding left out of a body.
+    pub fn decoded(&self, dropped: &Dropped) {
+        let Dropped { bad_lines, incomplete_node, incomplete_pods, repeated_containers, .. } = *dropped;
+        self.add_dropped(0, [bad_lines, incomplete_node.into(), incomplete_pods, repeated_containers]);
+    }
+
+    /// What a commit left out.
+    pub fn committed(&self, commit: &Commit) {
+        let Commit { ambiguous_pods, claimed_pods, clock_steps, unlisted_pods, .. } = *commit;
+        self.add_dropped(4, [ambiguous_pods, claimed_pods, clock_steps, unlisted_pods]);
+    }
+
+    fn add_dropped(&self, first: usize, counts: [u32; 4]) {
+        for (total, count) in self.dropped.iter().skip(first).zip(counts) {
+            total.fetch_add(count.into(), Relaxed);
+        }
     }
 
     /// Keeps node-labelled series to the nodes of the inventory (names sorted).

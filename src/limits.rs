@@ -3,6 +3,7 @@
 //! Nothing else in the program holds a bare number that bounds memory, time or count. Where a flag can raise a limit,
 //! the constant here is the flag's default. Beyond a limit something is refused, counted and said once; nothing grows.
 
+use crate::units::Window;
 use std::time::Duration;
 
 // ---- wire: bytes from kubelets and the API server -------------------------------------------------------------------
@@ -27,6 +28,32 @@ pub const QUOTED_LEN_MAX: usize = 200;
 /// Containers one node may report: 16 times a kubelet's default of 110 pods with four containers each. A node with
 /// more is refused as a whole: its answer is not a kubelet's.
 pub const NODE_CONTAINERS_MAX: usize = 8 * 1024;
+
+/// What the default of `--grace-period` adds to two resolutions: a kubelet restarts within that time.
+pub const GRACE_BEYOND_ROUNDS: Duration = Duration::from_secs(30);
+
+/// Age of points of an earlier run up to which a rate is taken from them: a longer window says little of the present.
+pub const SNAPSHOT_AGE_MAX: Window = Window::from_secs(300);
+
+/// Time between two writings of the points to the state directory.
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Bytes of the file of points that are read at the start: 200 for each container of a full table, far above real ones.
+pub const SNAPSHOT_LEN_MAX: u64 = 64 * 1024 * 1024;
+
+/// Instances of one container that a body may hold (the cgroups of old ones remained); with more its pod is left out.
+pub const INSTANCES_MAX: usize = 4;
+
+/// Pods of one node that its kubelet reports and the API server has not listed, once its list is complete: a kubelet
+/// may be some scrapes ahead of the watch. Further ones are left out and counted. They never take room from listed pods.
+pub const UNLISTED_PODS_MAX: u32 = 32;
+
+/// Containers of those pods together.
+pub const UNLISTED_CONTAINERS_MAX: u32 = 128;
+
+/// Instances that were not taken of containers that stand several times in a body, all nodes together; they are
+/// remembered so that no rate mixes two. A pod beyond is left out.
+pub const REJECTED_INSTANCES_MAX: usize = 256;
 
 /// Bytes of names one node may report: 128 for each container. Beyond it the node is refused as a whole.
 pub const NODE_TEXT_LEN_MAX: usize = 1024 * 1024;

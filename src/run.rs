@@ -7,6 +7,7 @@ mod cluster;
 mod housekeeping;
 mod listeners;
 mod shared;
+mod state_file;
 
 use crate::access::review::Ask;
 use crate::api::{self, Vitals};
@@ -28,6 +29,7 @@ use cluster::{Clients, ClusterThreads};
 use housekeeping::Housekeeping;
 use listeners::{ListenSockets, connection_limits};
 use shared::{SharedState, poll};
+use state_file::StateFile;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
@@ -78,6 +80,7 @@ struct Program {
     cluster: Option<ClusterThreads>,
     authentication: Arc<TrustSource>,
     poller: Poller,
+    state_file: Option<Arc<StateFile>>,
 }
 
 impl Program {
@@ -98,6 +101,10 @@ impl Program {
         config.listen = listeners.address;
         let (options, certificates) = options(&config, listeners)?;
         let shared = SharedState::new(&config);
+        let state_file = config.state_dir.clone().and_then(StateFile::new).map(Arc::new);
+        if let Some(file) = &state_file {
+            file.load(&shared.store);
+        }
         let (cluster, poller) = match clients {
             None => (None, poll_host(&config, &shared)?),
             Some(clients) => {
@@ -105,12 +112,22 @@ impl Program {
                 (Some(cluster), poller)
             }
         };
-        Ok(Program { config, shared, options, certificates, signals, cluster, authentication, poller })
+        Ok(Program {
+            config,
+            shared,
+            options,
+            certificates,
+            signals,
+            cluster,
+            authentication,
+            poller,
+            state_file,
+        })
     }
 
     fn serve(self) -> ExitCode {
-        let Program { config, shared, options, certificates, signals, cluster, authentication, poller } =
-            self;
+        let Program { config, shared, options, certificates, signals, cluster, authentication, .. } = self;
+        let (poller, state_file) = (self.poller, self.state_file);
         announce(&config);
         let (stopper, stop_signal) = serve::stop_signal();
         let ask = cluster.as_ref().map(ClusterThreads::ask);
@@ -127,7 +144,8 @@ impl Program {
             poller: poller.clone(),
             unauthorized: shared.unauthorized,
             credential_copy: credential_copy.clone(),
-            store: shared.store,
+            store: shared.store.clone(),
+            state_file: state_file.clone(),
             resolution: config.resolution,
         };
         if let Err(error) = threads::spawn("housekeeping", move || housekeeping.work()) {
@@ -137,6 +155,9 @@ impl Program {
         let served = serve::run(options, app, stop_signal);
         systemd::stopping();
         poller.stop();
+        if let Some(file) = state_file {
+            file.save(&shared.store);
+        }
         if let Some(cluster) = cluster {
             cluster.stop();
         }

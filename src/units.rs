@@ -3,6 +3,8 @@
 //! Counters, rates, sizes and instants are all 64-bit integers; a type for each keeps a counter from being served as a
 //! rate. Nothing here reads a clock: instants come from kubelets or from `host::clock` as arguments.
 
+use std::time::Duration;
+
 /// A cumulative CPU counter: nanoseconds of one core's time, since the container (or node) started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CoreNanos(pub u64);
@@ -43,6 +45,25 @@ impl UnixNanos {
     }
 }
 
+/// A moment of this machine's monotonic clock: tenths of a second since it started. It does not follow steps of the wall
+/// clock, and goes on over restarts of the program; 32 bits last for 13 years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uptime(pub u32);
+
+impl Uptime {
+    /// From the time since the machine started; saturates.
+    #[must_use]
+    pub fn from_duration(since_boot: Duration) -> Uptime {
+        Uptime(u32::try_from(since_boot.as_millis() / 100).unwrap_or(u32::MAX))
+    }
+
+    /// Time passed since `earlier`; zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Uptime) -> Window {
+        Window(i64::from(self.0.saturating_sub(earlier.0)) * 100_000_000)
+    }
+}
+
 /// The time between the two points a rate was computed from, in nanoseconds; never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window(pub i64);
@@ -54,11 +75,17 @@ impl Window {
         Window(secs.saturating_mul(1_000_000_000))
     }
 
-    /// The window in seconds, as metrics-server divides by it.
+    /// From a duration; saturates.
+    #[must_use]
+    pub fn from_duration(duration: Duration) -> Self {
+        Window(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    }
+
+    /// The window in seconds, rounded as metrics-server does before it divides.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn as_secs_f64(self) -> f64 {
-        // metrics-server adds whole seconds and the fraction (Go's Duration.Seconds): the same rounding, step by step.
+        // Go's Duration.Seconds adds whole seconds and the fraction: the same rounding, step by step.
         (self.0 / 1_000_000_000) as f64 + (self.0 % 1_000_000_000) as f64 / 1e9
     }
 }

@@ -13,7 +13,7 @@ use toplet::api::{self, Context, Settings, Vitals, encode_status};
 use toplet::counters::Counters;
 use toplet::store::batch::Batch;
 use toplet::store::{Capacity, NodeRecord, PodRecord, Store};
-use toplet::units::{UnixNanos, Window};
+use toplet::units::{UnixNanos, Uptime, Window};
 use toplet::wire::request::{Head, Header, RequestInfo};
 
 const CAPACITY: Capacity = Capacity { nodes: 8, pods: 64, containers: 128, text_len: 1 << 16 };
@@ -87,7 +87,7 @@ fn store() -> Store {
         if app == "web" {
             labels.extend([("pod-template-hash", "5fddb4c866"), ("tier", "front")]);
         }
-        store.upsert_pod(&PodRecord { namespace, name, labels }).unwrap();
+        store.upsert_pod(&PodRecord { namespace, name, labels, ..PodRecord::default() }).unwrap();
     }
     for turn in 0..2 {
         let mut body = String::new();
@@ -106,7 +106,7 @@ fn store() -> Store {
         batch.begin(UnixNanos(0));
         batch.feed(body.as_bytes()).unwrap();
         batch.finish();
-        store.commit("edge-1", &batch);
+        store.commit("edge-1", &batch, Uptime(0));
     }
     store
 }

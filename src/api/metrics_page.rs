@@ -7,7 +7,7 @@
 
 use crate::api::answer::{Answer, Body, Pieces, Progress};
 use crate::api::context::{Context, Vitals};
-use crate::counters::{Atomic, Counters, NodeSeries};
+use crate::counters::{Atomic, Counters, DROPPED, NodeSeries};
 use crate::limits;
 use crate::lock::lock;
 use crate::store::{Occupancy, Store};
@@ -236,11 +236,11 @@ fn dropped(from: &Sources<'_>, text: &mut PageText<'_>) {
     text.head([
         name,
         "counter",
-        "What was dropped while decoding: invalid lines, pods and nodes without CPU or memory.",
+        "What was left out of scrapes: invalid lines, what lacks CPU or memory or stands twice, pods of other nodes.",
     ]);
-    text.sample(name, &[("reason", "bad_line")], from.metrics.bad_lines.load(Relaxed) as f64);
-    text.sample(name, &[("reason", "incomplete_node")], from.metrics.incomplete_nodes.load(Relaxed) as f64);
-    text.sample(name, &[("reason", "incomplete_pod")], from.metrics.incomplete_pods.load(Relaxed) as f64);
+    for (reason, count) in DROPPED.iter().zip(&from.metrics.dropped) {
+        text.sample(name, &[("reason", reason)], count.load(Relaxed) as f64);
+    }
 }
 
 fn own_cgroups(from: &Sources<'_>, text: &mut PageText<'_>) {

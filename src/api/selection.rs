@@ -47,7 +47,7 @@ pub enum Walked {
 pub struct Position {
     namespace: String,
     name: String,
-    generation: u32,
+    generation: u64,
 }
 
 impl Position {

@@ -44,6 +44,8 @@ pub struct Config {
     pub shutdown_delay: Duration,
     /// How much the store may hold.
     pub capacity: Capacity,
+    /// Time for which points of a node that cannot be scraped are kept.
+    pub grace: Duration,
     /// Directory for files kept between runs.
     pub state_dir: Option<PathBuf>,
     /// Nodes to scrape and serve; matches all when empty.
@@ -119,6 +121,7 @@ pub fn build(flags: &mut Settled, around: &Surroundings) -> Result<Config, Start
         request_timeout: time("request-timeout")?,
         shutdown_delay: time("shutdown-delay-duration")?,
         capacity: rules::capacity(flags)?,
+        grace: time("grace-period")?,
         state_dir: flags.path("state-dir"),
         node_selector,
         kubelet_addresses: kubelet_addresses(flags)?,

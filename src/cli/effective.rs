@@ -6,6 +6,8 @@ use super::error::StartError;
 use super::mode::{ModeDecision, RunMode, Surroundings};
 use super::{rules, value};
 use crate::limits;
+use crate::units::Window;
+use crate::wire::time::duration_text;
 
 /// Port of one machine's own service: 443 needs root.
 const HOST_ONLY_PORT: &str = "4443";
@@ -17,6 +19,14 @@ pub(super) fn resolution(flags: &mut Settled) -> Result<(), StartError> {
     let timeout = flags.read("kubelet-request-timeout", value::duration)?;
     if !flags.given("metric-resolution") && !rules::fits(timeout, resolution) {
         flags.choose("metric-resolution", "1m0s", "--kubelet-request-timeout needs more than the default");
+    }
+    if !flags.given("grace-period") {
+        let resolution = flags.read("metric-resolution", value::duration)?.duration();
+        let grace = Window::from_duration(resolution.saturating_mul(2) + limits::GRACE_BEYOND_ROUNDS);
+        let text = duration_text(grace);
+        if text.as_str() != flags.text("grace-period") {
+            flags.choose("grace-period", text.as_str(), "two resolutions and 30s");
+        }
     }
     if flags.read("request-timeout", value::duration)?.duration() > limits::REQUEST_TIME_MAX {
         flags.choose("request-timeout", "1m0s", "the most that is served");

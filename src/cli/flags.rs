@@ -200,6 +200,7 @@ pub static FLAGS: &[Flag] = &[
     count("max-pods", limits::PODS_DEFAULT as u64, Toplet, "Pods that room is reserved for."),
     count("max-containers", limits::CONTAINERS_DEFAULT as u64, Toplet, "Containers that room is reserved for; a pod beyond is refused."),
     count("max-connections", limits::CONNECTIONS_MAX as u64, Toplet, "Connections served at a time; one more is closed at once."),
+    used("grace-period", Duration, "1m0s", Toplet, "Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 

@@ -100,8 +100,6 @@ struct Watcher {
     unreachable: bool,
     /// When it began to refuse our credentials.
     unauthorized_since: Option<Instant>,
-    /// Something was removed since the store refused an object: another list may find room for it.
-    room: bool,
 }
 
 /// Objects that the store had no room for since the last list began.
@@ -151,7 +149,6 @@ impl Watcher {
             listed_at: now,
             unreachable: false,
             unauthorized_since: None,
-            room: false,
         }
     }
 
@@ -218,7 +215,6 @@ impl Watcher {
             self.log_refusals();
             self.listed_at = clock::mono();
             self.heard_at = self.listed_at;
-            self.room = false;
             (self.listeners.changed)();
         }
         Ok(Event::Listed { version: end.resource_version, token: end.continue_token })
@@ -252,7 +248,9 @@ impl Watcher {
     /// Whether another list may find room for what the store refused.
     fn room_came_back(&self) -> bool {
         let age = clock::mono().saturating_duration_since(self.listed_at);
-        self.room && self.refusals.count > 0 && age >= limits::ROOM_LIST_INTERVAL
+        self.refusals.count > 0
+            && age >= limits::ROOM_LIST_INTERVAL
+            && lock(&self.store).has_room_again(self.kind)
     }
 
     fn follow(
@@ -288,7 +286,6 @@ impl Watcher {
                 WatchEvent::Deleted(object) => {
                     forward &= state.saw(object.resource_version);
                     remove(&mut store, &object);
-                    self.room = true;
                     touched = true;
                 }
                 WatchEvent::Bookmark { resource_version, .. } => {

@@ -5,6 +5,7 @@
 //! that reads it. The store is locked for a commit, never during a scrape. A node that fails costs itself alone, and one
 //! line says why, when that changes. The source is a parameter: kubelets, or this machine.
 
+mod report;
 pub mod schedule;
 
 use crate::counters::Counters;
@@ -236,7 +237,7 @@ impl Crew {
             }
             let (selected, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|t| self.selected(&store, t));
             for target in &rest {
-                store.fail(&target.name);
+                store.drop_node(&target.name);
             }
             selected
         };
@@ -274,7 +275,7 @@ impl Crew {
                 // Cut off by the end of the process: no news of the node.
                 return None;
             }
-            lock(&self.store).fail(&target.name);
+            lock(&self.store).fail(&target.name, clock::uptime());
         }
         let took = clock::mono().saturating_duration_since(started);
         let (outcome, error) = match read {
@@ -294,13 +295,16 @@ impl Crew {
         target: &Target,
     ) -> Result<(bool, Option<SourceError>), SourceError> {
         let reading = source.read(target, batch)?;
+        self.metrics.decoded(&reading.dropped);
+        report::check(batch)?;
         let (commit, settled) = {
             let mut store = lock(&self.store);
-            let commit = source.commit(&mut store, &target.name, batch);
+            let commit = source.commit(&mut store, &target.name, batch, clock::uptime());
             (commit, store.node(&target.name).is_some_and(|node| node.usage.is_some()))
         };
-        self.metrics.dropped(&reading.dropped);
+        self.metrics.committed(&commit);
         self.log_refusals(&target.name, &commit);
+        report::log_oddities(&self.log, &target.name, batch, &commit);
         if reading.instead_of.is_some() {
             self.metrics.own_cgroup_reading();
         }

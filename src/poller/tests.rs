@@ -87,7 +87,11 @@ fn scrape(shared: &Crew, kubelets: &Kubelets, node: &str) {
 fn two_scrapes_make_a_usage_and_a_failure_takes_it_away() {
     let kubelets = Kubelets::default();
     let store = store(&["a"]);
-    store.lock().unwrap().upsert_pod(&PodRecord { namespace: "n", name: "p", labels: vec![] }).unwrap();
+    store
+        .lock()
+        .unwrap()
+        .upsert_pod(&PodRecord { namespace: "n", name: "p", ..PodRecord::default() })
+        .unwrap();
     let shared = shared(&store, "", &kubelets);
     for seconds in [100, 102] {
         kubelets.set("a", &body("p", seconds));

@@ -1,7 +1,8 @@
-//! One thread for rare work: signals, systemd's watchdog and status line, files of the trust without a cluster.
+//! One thread for rare work: signals, points that are too old, the file of points, systemd's watchdog and status line, files of the trust without a cluster.
 //!
 //! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
 
+use super::state_file::StateFile;
 use crate::cluster::authentication::TrustSource;
 use crate::cluster::review::Reviewer;
 use crate::host::signals::{Signal, Signals};
@@ -39,6 +40,8 @@ pub struct Housekeeping {
     pub credential_copy: Option<PathBuf>,
     /// For the status line.
     pub store: Arc<Mutex<Store>>,
+    /// Where points are kept between runs.
+    pub state_file: Option<Arc<StateFile>>,
     /// `--metric-resolution`.
     pub resolution: Duration,
 }
@@ -49,6 +52,7 @@ impl Housekeeping {
         let watchdog = systemd::watchdog_interval();
         let pause = watchdog.unwrap_or(limits::STATUS_INTERVAL).min(limits::STATUS_INTERVAL);
         let mut refresh_at = clock::mono();
+        let mut save_at = clock::mono() + limits::SNAPSHOT_INTERVAL;
         let mut status = String::new();
         let mut starting = true;
         loop {
@@ -79,6 +83,11 @@ impl Housekeeping {
             self.certificates.check_reload(clock::wall());
             if watchdog.is_some() && self.moves_on(now) {
                 systemd::alive();
+            }
+            lock(&self.store).expire(clock::uptime());
+            if let Some(file) = self.state_file.as_ref().filter(|_| now >= save_at) {
+                save_at = now + limits::SNAPSHOT_INTERVAL;
+                file.save(&self.store);
             }
             self.report(&mut status);
             allocator::trim();

@@ -24,11 +24,12 @@ pub struct SharedState {
 impl SharedState {
     /// An empty store of the configured size.
     pub fn new(config: &Config) -> SharedState {
-        let resolution = Window(i64::try_from(config.resolution.as_nanos()).unwrap_or(i64::MAX));
+        let (resolution, grace) =
+            (Window::from_duration(config.resolution), Window::from_duration(config.grace));
         let metrics = Counters::new(config.resolution);
         metrics.capacity(config.capacity);
         SharedState {
-            store: Arc::new(Mutex::new(Store::new(config.capacity, resolution))),
+            store: Arc::new(Mutex::new(Store::new(config.capacity, resolution).with_grace(grace))),
             metrics: Arc::new(metrics),
             stopping: Arc::new(AtomicBool::new(false)),
             unauthorized: Arc::new(AtomicBool::new(false)),

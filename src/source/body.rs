@@ -86,7 +86,8 @@ pub fn read(answer: &mut Exchange, batch: &mut Batch) -> Result<Reading, FetchEr
         || batch.pods().next().is_some()
         || dropped.incomplete_node
         || dropped.incomplete_pods > 0;
-    if seen {
+    // What the kubelet could not collect is reported with its own reason.
+    if seen || batch.contents().scrape_error {
         return Ok(Reading { len, dropped, instead_of: None });
     }
     if len == 0 {

@@ -9,6 +9,7 @@ pub mod remedy;
 
 use crate::store::batch::{Batch, Dropped};
 use crate::store::{Commit, Store, Target};
+use crate::units::Uptime;
 use std::borrow::Cow;
 
 /// A completed reading of one node.
@@ -26,7 +27,8 @@ pub struct Reading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceError {
     /// One of a fixed set, for `toplet_scrape_errors_total{reason}`: `dns`, `refused`, `timeout`, `tls`, `unauthorized`,
-    /// `forbidden`, `not_found`, `status`, `redirect`, `too_large`, `body`, `empty`, `no_address`, `io`.
+    /// `forbidden`, `not_found`, `status`, `redirect`, `too_large`, `body`, `empty`, `scrape_error`,
+    /// `no_address`, `io`.
     pub reason: &'static str,
     /// What happened, with the address tried.
     pub message: String,
@@ -42,7 +44,7 @@ pub trait Source: Send {
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError>;
 
     /// Puts the batch just read into the store. A source that takes over from another one has an earlier batch to put first.
-    fn commit(&mut self, store: &mut Store, node: &str, batch: &Batch) -> Commit {
-        store.commit(node, batch)
+    fn commit(&mut self, store: &mut Store, node: &str, batch: &Batch, at: Uptime) -> Commit {
+        store.commit(node, batch, at)
     }
 }

@@ -16,6 +16,7 @@ use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::store::batch::Batch;
 use crate::store::{Commit, Store, Target};
+use crate::units::Uptime;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -134,7 +135,7 @@ pub struct KubeletOrOwn {
     /// While this machine is served.
     stand_in: Option<StandIn>,
     /// What is committed before the batch just read: the first of the source that took over.
-    earlier: Option<Batch>,
+    earlier: Option<(Batch, Uptime)>,
 }
 
 struct StandIn {
@@ -142,7 +143,7 @@ struct StandIn {
     error: SourceError,
     try_kubelet_at: Instant,
     /// The kubelet's first batch since it answers again, and how many came.
-    kubelet: Option<Batch>,
+    kubelet: Option<(Batch, Uptime)>,
     answers: u32,
 }
 
@@ -170,6 +171,7 @@ impl KubeletOrOwn {
             machine.has_links()?;
             let mut first = Batch::new();
             machine.read_containers(target, &mut first)?;
+            let first = (first, clock::uptime());
             std::thread::sleep(self.own.pause);
             let reading = machine.read_containers(target, batch)?;
             Ok((machine, first, reading))
@@ -239,8 +241,8 @@ impl StandIn {
         /// Answers after which the node's own sample is not waited for any longer.
         const ANSWERS_MAX: u32 = 4;
         self.answers += 1;
-        let Some(first) = &self.kubelet else {
-            self.kubelet = Some(std::mem::take(batch));
+        let Some((first, _)) = &self.kubelet else {
+            self.kubelet = Some((std::mem::take(batch), clock::uptime()));
             return false;
         };
         let time = |batch: &Batch| batch.node().map(|point| point.taken_at);
@@ -279,11 +281,11 @@ impl Source for KubeletOrOwn {
         }
     }
 
-    fn commit(&mut self, store: &mut Store, node: &str, batch: &Batch) -> Commit {
-        if let Some(earlier) = self.earlier.take() {
-            store.commit(node, &earlier);
+    fn commit(&mut self, store: &mut Store, node: &str, batch: &Batch, at: Uptime) -> Commit {
+        if let Some((earlier, read_at)) = self.earlier.take() {
+            store.commit(node, &earlier, read_at);
         }
-        store.commit(node, batch)
+        store.commit(node, batch, at)
     }
 }
 

@@ -1,8 +1,11 @@
 //! One node's decoded samples in reusable scratch. Completeness, zeros and duplicates are decided here and nowhere else.
 //!
 //! A node, and a container, is complete with CPU and memory, neither zero; one incomplete container leaves its pod out.
-//! Of repeated samples the last one counts. A point's time is that of the last CPU or memory sample in the order of the
-//! body, which for a kubelet's sorted families is the memory sample, as in the reference.
+//! A container that stands twice in a body keeps all its complete instances, of which the commit takes one; a node that
+//! does is left out. A point's time is that of the last CPU or memory sample in the order of the body, which for a
+//! kubelet's sorted families is the memory sample, as in metrics-server.
+//! Deviation: of repeated series metrics-server takes the last, and so rates two instances of a container as one; here
+//! the instance that continues the last point is kept.
 //! Memory: at most `limits::NODE_CONTAINERS_MAX` rows and `limits::NODE_TEXT_LEN_MAX` bytes; beyond, the node is refused.
 //! Source: metrics-server `pkg/scraper/client/resource/decode.go`.
 
@@ -37,8 +40,10 @@ pub struct Dropped {
     pub bad_lines: u32,
     /// Pods left out since a container lacks CPU or memory, or has zero.
     pub incomplete_pods: u32,
-    /// The node's own point was incomplete.
+    /// The node's own point was incomplete, or stood twice.
     pub incomplete_node: bool,
+    /// Containers that stand several times in the body.
+    pub repeated_containers: u32,
     /// Why the first bad line was dropped and where: line number and reason.
     pub first: Option<(u32, &'static str)>,
 }
@@ -53,6 +58,17 @@ pub enum BatchSource {
     Machine,
 }
 
+/// What a body holds, for a failure that names its cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Samples of the families in use.
+    pub sample_count: u32,
+    /// The kubelet says that it could not collect its statistics (`scrape_error 1`).
+    pub scrape_error: bool,
+    /// Pods with statistics of their own.
+    pub pod_count: u32,
+}
+
 /// Reusable scratch for one node's samples; its memory is bounded by `limits` and kept between scrapes.
 #[derive(Default)]
 pub struct Batch {
@@ -61,6 +77,7 @@ pub struct Batch {
     /// Containers of complete pods, by namespace, pod and name.
     order: Vec<u32>,
     source: BatchSource,
+    sample_count: u32,
     error: Option<BatchError>,
 }
 
@@ -76,7 +93,7 @@ pub struct BatchPod<'a> {
 }
 
 impl<'a> BatchPod<'a> {
-    /// Containers with their points, by name; at least one.
+    /// Containers with their points, by name; at least one. Instances of one container follow one another.
     pub fn containers(self) -> impl Iterator<Item = (&'a str, Point)> {
         self.containers
             .iter()
@@ -98,7 +115,7 @@ impl Batch {
         self.points.requested_at = UnixNanos::from_millis(requested_at.0.div_euclid(1_000_000));
         self.order.clear();
         self.source = BatchSource::Kubelet;
-        self.error = None;
+        (self.sample_count, self.error) = (0, None);
     }
 
     /// Says what the body is read from.
@@ -116,42 +133,54 @@ impl Batch {
     /// # Errors
     /// The body is too large for a node; reading on is useless.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), BatchError> {
-        let Batch { decoder, points, error, .. } = self;
+        let Batch { decoder, points, error, sample_count, .. } = self;
         if error.is_none() {
-            decoder.feed(piece, |sample| keep(points, error, sample));
+            decoder.feed(piece, |sample| keep(points, error, sample_count, &sample));
         }
         self.check()
     }
 
     /// Ends the body: decides completeness and says what was dropped.
     pub fn finish(&mut self) -> Dropped {
-        let Batch { decoder, points, error, .. } = self;
+        let Batch { decoder, points, error, sample_count, .. } = self;
         if error.is_none() {
-            decoder.finish(|sample| keep(points, error, sample));
+            decoder.finish(|sample| keep(points, error, sample_count, &sample));
         }
         let _ = self.check();
+        self.points.finish();
         let incomplete_pods = self.sort_and_complete();
         let points = &mut self.points;
-        let incomplete_node = points.node_seen && !points.node.is_complete();
+        let incomplete_node = points.has_node() && (points.node_repeated || !points.node.is_complete());
         if incomplete_node {
             points.node = Point::NONE;
         }
         let (bad_lines, first) = (self.decoder.bad_line_count(), self.decoder.first_bad());
-        Dropped { bad_lines, incomplete_pods, incomplete_node, first }
+        let (repeated_containers, _) = self.points.repeated();
+        Dropped { bad_lines, incomplete_pods, incomplete_node, repeated_containers, first }
+    }
+
+    /// What the body holds. After [`Batch::finish`].
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        let (sample_count, decoder) = (self.sample_count, &self.decoder);
+        Contents { sample_count, scrape_error: decoder.scrape_error(), pod_count: decoder.pod_count() }
+    }
+
+    /// The first container that stands several times in the body.
+    #[must_use]
+    pub fn first_repeated(&self) -> Option<Key<'_>> {
+        self.points.repeated().1
     }
 
     /// Sets the node's own point.
-    #[cfg(test)]
     pub(crate) fn set_node(&mut self, point: Point) {
-        (self.points.node, self.points.node_seen) = (point, true);
+        self.points.set_node(point);
     }
 
     /// Sets a container's point, before [`Batch::finish`].
-    #[cfg(test)]
     pub(crate) fn set_container(&mut self, key: Key<'_>, point: Point) -> Result<(), BatchError> {
-        match self.points.entry(key) {
-            Ok(entry) => entry.point = point,
-            Err(error) => self.error = Some(error),
+        if let Err(error) = self.points.set(key, point) {
+            self.error = Some(error);
         }
         self.check()
     }
@@ -191,25 +220,29 @@ impl Batch {
         while let Some(rest) = self.order.get(start..)
             && let Some(pod) = rest.chunk_by(|a, b| points.is_same_pod(*a, *b)).next()
         {
-            let len = pod.len();
-            if pod.iter().all(|index| points.point(*index).is_complete()) {
-                self.order.copy_within(start..start + len, kept);
-                kept += len;
-            } else {
-                incomplete_pods += 1;
+            let (end, pod_start) = (start + pod.len(), kept);
+            let mut instances = pod.chunk_by(|a, b| points.is_same_container(*a, *b));
+            let is_complete = instances.all(|of_one| of_one.iter().any(|index| points.is_complete(*index)));
+            incomplete_pods += u32::from(!is_complete);
+            for at in start..end {
+                let Some(index) = self.order.get(at).copied() else { continue };
+                if is_complete && points.is_complete(index) {
+                    self.order.copy_within(at..=at, kept);
+                    kept += 1;
+                }
             }
-            start += len;
+            debug_assert!(is_complete == (kept > pod_start));
+            start = end;
         }
         self.order.truncate(kept);
         incomplete_pods
     }
 }
 
-fn keep(points: &mut Points, error: &mut Option<BatchError>, sample: Sample<'_>) {
-    if error.is_none()
-        && let Err(refused) = points.take(sample)
-    {
-        *error = Some(refused);
+fn keep(points: &mut Points, error: &mut Option<BatchError>, count: &mut u32, sample: &Sample<'_>) {
+    if error.is_none() {
+        *count = count.saturating_add(1);
+        *error = points.take(sample).err();
     }
 }
 

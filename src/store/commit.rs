@@ -1,21 +1,29 @@
 //! Commits: one node's batch replaces everything known from that node.
 //!
-//! A pod belongs to the node that reported it first, until a batch of that node lacks it. A pod is taken whole or
-//! refused whole: without room for one container it loses its points, as with an incomplete batch.
+//! Whose pod it is, is decided in `owner`. A pod is taken whole or refused whole: without room for one container it loses
+//! its points, as with an incomplete batch. A node that cannot be scraped keeps its points for the grace period, with
+//! their own times. Time is an argument: the monotonic clock at the end of a scrape.
 
 use super::batch::{Batch, BatchPod};
-use super::row::Row;
+use super::rate::{self, KnownRow};
+use super::row::{Point, PrevPoint, Row};
 use super::rows::END;
 use super::slab::NONE;
-use super::{Commit, Refused, Store, rate};
+use super::{Commit, Refused, Store};
+use crate::limits;
+use crate::units::{Uptime, Window};
 
 impl Store {
     /// Replaces everything known from `node`'s kubelet by one batch: points missing from it are dropped. A node the
     /// inventory does not have is ignored. A batch from another source than the last one begins rates of its own.
-    pub fn commit(&mut self, node: &str, batch: &Batch) -> Commit {
+    pub fn commit(&mut self, node: &str, batch: &Batch, at: Uptime) -> Commit {
+        let Some(slot) = self.node_slot(node) else { return Commit::default() };
+        self.commit_restored(slot, node, at);
+        self.commit_batch(slot, batch, at)
+    }
+
+    pub(super) fn commit_batch(&mut self, slot: u32, batch: &Batch, at: Uptime) -> Commit {
         let mut done = Commit::default();
-        let Ok(position) = self.find_node(node) else { return done };
-        let Some(slot) = self.nodes.order().get(position).copied() else { return done };
         self.change();
         if self.nodes.at(slot).is_some_and(|node| node.source != batch.source()) {
             self.drop_points(slot);
@@ -24,30 +32,50 @@ impl Store {
             }
         }
         self.commit_number = self.commit_number.wrapping_add(1);
+        let mut unlisted = Unlisted::default();
         for pod in batch.pods() {
-            match self.commit_pod(slot, pod) {
-                Ok(Some(containers)) => {
-                    done.pods += 1;
-                    done.containers += containers;
-                }
-                Ok(None) => done.duplicate_pods += 1,
-                Err(refused) => {
-                    done.refused += 1;
-                    done.first_refusal.get_or_insert(refused);
-                    self.refused_pods += 1;
-                }
+            if let Err(refused) = self.commit_pod(slot, pod, at, &mut unlisted, &mut done) {
+                done.refused += 1;
+                done.first_refusal.get_or_insert(refused);
+                self.refused_pods += 1;
             }
         }
         self.drop_pods_without_commit(slot);
-        self.commit_node(slot, batch, &mut done);
+        self.commit_node(slot, batch, at, &mut done);
         done
     }
 
-    /// The node could not be scraped: its points and those of its pods are dropped, as in the reference.
-    pub fn fail(&mut self, node: &str) {
-        if let Ok(position) = self.find_node(node)
-            && let Some(slot) = self.nodes.order().get(position).copied()
-        {
+    /// The node could not be scraped: its points and those of its pods stay for the grace period after its last commit,
+    /// and are dropped then. Without a grace period they are dropped at once, as in metrics-server.
+    pub fn fail(&mut self, node: &str, at: Uptime) {
+        let Some(slot) = self.node_slot(node) else { return };
+        if let Some(node) = self.nodes.at_mut(slot) {
+            node.is_failing = true;
+        }
+        self.expire_node(slot, at);
+    }
+
+    /// Drops what failing nodes left longer ago than the grace period.
+    pub fn expire(&mut self, at: Uptime) {
+        for position in 0..self.nodes.order().len() {
+            if let Some(slot) = self.nodes.order().get(position).copied() {
+                self.expire_node(slot, at);
+            }
+        }
+    }
+
+    fn expire_node(&mut self, slot: u32, at: Uptime) {
+        let Some(node) = self.nodes.at(slot) else { return };
+        let is_over = self.grace == Window(0) || at.since(node.committed_at) > self.grace;
+        if node.is_failing && is_over && (node.row.last != Point::NONE || node.pods != NONE) {
+            self.change();
+            self.drop_points(slot);
+        }
+    }
+
+    /// Drops the points of a node and of its pods at once: it is not scraped any more.
+    pub fn drop_node(&mut self, node: &str) {
+        if let Some(slot) = self.node_slot(node) {
             self.change();
             self.drop_points(slot);
         }
@@ -60,12 +88,17 @@ impl Store {
         self.set_node_row(slot, Row::NONE);
     }
 
-    fn commit_node(&mut self, slot: u32, batch: &Batch, done: &mut Commit) {
-        let old = self.nodes.at(slot).map_or(Row::NONE, |node| node.row);
-        let new = batch.node().map_or(Row::NONE, |point| rate::advance_node(old, point));
-        done.node = batch.node().is_some();
-        done.node_advanced = done.node && new.last.taken_at > old.last.taken_at;
-        self.set_node_row(slot, new);
+    fn commit_node(&mut self, slot: u32, batch: &Batch, at: Uptime, done: &mut Commit) {
+        let Some(node) = self.nodes.at_mut(slot) else { return };
+        let old = KnownRow { row: node.row, seen_at: node.seen_at };
+        (node.committed_at, node.is_failing) = (at, false);
+        let Some(point) = batch.node() else { return self.set_node_row(slot, Row::NONE) };
+        let new = rate::advance_node(old, point, at, self.resolution);
+        node.seen_at = new.seen_at;
+        done.node = true;
+        done.node_advanced = new.row.last.taken_at > old.row.last.taken_at;
+        done.clock_steps += u32::from(new.stepped);
+        self.set_node_row(slot, new.row);
     }
 
     fn set_node_row(&mut self, slot: u32, row: Row) {
@@ -81,25 +114,47 @@ impl Store {
         }
     }
 
-    /// Takes one pod's points; how many containers, or `None` when another node has the pod.
-    fn commit_pod(&mut self, node: u32, reported: BatchPod<'_>) -> Result<Option<u32>, Refused> {
-        let slot = self.find_or_add_pod(reported.namespace, reported.name)?;
-        let Some(pod) = self.pods.at(slot) else { return Err(Refused::Pods) };
-        if pod.node != NONE && pod.node != node {
-            return Ok(None);
+    /// Takes one pod's points, unless another node owns it, or it is one unlisted pod too many.
+    fn commit_pod(
+        &mut self,
+        node: u32,
+        reported: BatchPod<'_>,
+        at: Uptime,
+        unlisted: &mut Unlisted,
+        done: &mut Commit,
+    ) -> Result<(), Refused> {
+        let found = self.pod_slot(reported.namespace, reported.name);
+        let is_listed = found.and_then(|slot| self.pods.at(slot)).is_some_and(|pod| pod.listed);
+        if !is_listed && !unlisted.has_room(reported, self.pod_listing.synced) {
+            done.unlisted_pods += 1;
+            return Ok(());
         }
+        let slot = match found {
+            Some(slot) => slot,
+            None => match self.add_unlisted_pod(reported.namespace, reported.name) {
+                Some(slot) => slot,
+                None => {
+                    done.unlisted_pods += 1;
+                    return Ok(());
+                }
+            },
+        };
+        if !self.claim(slot, node, reported, done) {
+            return Ok(());
+        }
+        let Some(pod) = self.pods.at(slot) else { return Ok(()) };
         let (is_new, old) = (pod.node == NONE, pod.rows);
-        let (rows, containers) = self.replace_rows(old, reported);
-        let Some(pod) = self.pods.at_mut(slot) else { return Err(Refused::Pods) };
+        let (rows, taken) = self.replace_rows(old, reported, at, is_listed, done);
+        let Some(pod) = self.pods.at_mut(slot) else { return Ok(()) };
         pod.rows = rows;
-        let containers = match containers {
+        let containers = match taken {
             Ok(containers) => containers,
             Err(refused) => {
                 // A pod known before is dropped with those this batch lacks.
                 pod.committed_in = self.commit_number.wrapping_sub(1);
-                self.judge_pod(slot);
+                self.evaluate_pod(slot);
                 self.remove_if_unused(slot);
-                return Err(refused);
+                return refused.map_or(Ok(()), Err);
             }
         };
         pod.committed_in = self.commit_number;
@@ -110,34 +165,61 @@ impl Store {
                 node.pods = slot;
             }
         }
-        self.judge_pod(slot);
-        Ok(Some(containers))
+        done.pods += 1;
+        done.containers += containers;
+        self.evaluate_pod(slot);
+        Ok(())
     }
 
     /// Merges a pod's rows (sorted by name) with its reported containers (likewise): the new first row, and how many
-    /// there are. Without room all rows are freed.
-    fn replace_rows(&mut self, old: u32, reported: BatchPod<'_>) -> (u32, Result<u32, Refused>) {
+    /// there are. Without room, or when instances of a container cannot be told apart (`None`), all rows are freed.
+    fn replace_rows(
+        &mut self,
+        old: u32,
+        reported: BatchPod<'_>,
+        at: Uptime,
+        is_listed: bool,
+        done: &mut Commit,
+    ) -> (u32, Result<u32, Option<Refused>>) {
         let (mut old, mut first, mut last, mut count) = (old, END, END, 0);
-        for (name, point) in reported.containers() {
+        let mut containers = reported.containers().peekable();
+        while let Some((name, point)) = containers.next() {
             while self.rows.at(old).is_some_and(|(known, ..)| self.names.text(known) < name) {
                 old = self.free_row(old);
             }
-            let (index, row) = match self.rows.at(old) {
+            let (index, known) = match self.rows.at(old) {
                 Some((known, row, next)) if self.names.text(known) == name => {
-                    let found = (old, *row);
+                    let found = (old, KnownRow { row: *row, seen_at: self.rows.seen_at(old) });
                     old = next;
-                    found
+                    (found.0, found.1)
                 }
-                _ => match self.new_row(name) {
-                    Ok(index) => (index, Row::NONE),
+                _ => match self.new_row(name, is_listed) {
+                    Ok(index) => (index, KnownRow::NONE),
                     Err(refused) => {
                         self.free_rows(old);
                         self.free_rows(first);
-                        return (END, Err(refused));
+                        return (END, Err(Some(refused).filter(|_| is_listed)));
                     }
                 },
             };
-            self.rows.set(index, rate::advance_container(row, point, self.resolution));
+            let mut instances = [point; limits::INSTANCES_MAX];
+            let mut instance_count = 1;
+            while let Some((_, other)) = containers.next_if(|(other, _)| *other == name) {
+                if let Some(place) = instances.get_mut(instance_count) {
+                    *place = other;
+                    instance_count += 1;
+                }
+            }
+            let instances = instances.get(..instance_count).unwrap_or_default();
+            let Some(advanced) = self.advance(index, known, instances, at) else {
+                self.free_row(index);
+                self.free_rows(old);
+                self.free_rows(first);
+                done.ambiguous_pods += 1;
+                return (END, Err(None));
+            };
+            done.clock_steps += u32::from(advanced.stepped);
+            self.rows.set(index, advanced.row, advanced.seen_at);
             self.rows.link(index, END);
             if last == END {
                 first = index;
@@ -151,32 +233,62 @@ impl Store {
         (first, Ok(count))
     }
 
-    fn new_row(&mut self, name: &str) -> Result<u32, Refused> {
-        let name = self.names.intern(name).ok_or(Refused::Text)?;
-        self.rows.insert(name).ok_or_else(|| {
-            self.names.release(name);
-            Refused::Containers
-        })
+    /// The row after a container's point, or after the one of several instances that counts.
+    fn advance(
+        &mut self,
+        index: u32,
+        known: KnownRow,
+        instances: &[Point],
+        at: Uptime,
+    ) -> Option<rate::Advanced> {
+        if let [point] = instances
+            && self.rejected.is_empty_for(index)
+        {
+            return Some(rate::advance_container(known, *point, at, self.resolution));
+        }
+        let last = Some(known.row.last).filter(|last| *last != Point::NONE);
+        let taken = self.rejected.choose(index, last, instances)?;
+        let base = if taken.continues { known } else { KnownRow::NONE };
+        // A start time may be that of the other instance: only what was seen of this one counts.
+        let mut advanced = rate::advance_node(base, taken.point, at, self.resolution);
+        if !taken.continues {
+            advanced.row.prev = PrevPoint::NONE;
+        }
+        Some(advanced)
+    }
+
+    fn new_row(&mut self, name: &str, is_listed: bool) -> Result<u32, Refused> {
+        let row = |store: &mut Store| -> Result<u32, Refused> {
+            let name = store.names.intern(name).ok_or(Refused::Text)?;
+            store.rows.insert(name).ok_or_else(|| {
+                store.names.release(name);
+                Refused::Containers
+            })
+        };
+        if is_listed { self.with_room(row) } else { row(self) }
     }
 
     /// Frees one row; the row after it.
     fn free_row(&mut self, index: u32) -> u32 {
         let Some((name, next)) = self.rows.remove(index) else { return END };
+        self.rejected.forget(index);
         self.names.release(name);
         next
     }
 
-    fn free_rows(&mut self, first: u32) {
+    pub(super) fn free_rows(&mut self, first: u32) {
         let mut index = first;
         while index != END {
             index = self.free_row(index);
         }
     }
 
-    /// Drops the points of those pods of a node that the current commit did not report.
+    /// Drops the points of those pods of a node that the current commit did not report. Pods that are not listed go
+    /// with them: a few one by one, many in one pass over all.
     fn drop_pods_without_commit(&mut self, node: u32) {
         let mut before = NONE;
         let mut slot = self.nodes.at(node).map_or(NONE, |node| node.pods);
+        let mut unused_count = 0;
         while let Some(pod) = self.pods.at_mut(slot) {
             let next = pod.next_of_node;
             if pod.committed_in == self.commit_number {
@@ -184,24 +296,31 @@ impl Store {
             } else {
                 (pod.node, pod.next_of_node) = (NONE, NONE);
                 let rows = std::mem::replace(&mut pod.rows, END);
+                let is_unused = !pod.listed;
                 self.free_rows(rows);
-                self.judge_pod(slot);
-                self.remove_if_unused(slot);
+                self.evaluate_pod(slot);
                 if let Some(before) = self.pods.at_mut(before) {
                     before.next_of_node = next;
                 } else if let Some(node) = self.nodes.at_mut(node) {
                     node.pods = next;
                 }
+                unused_count += u32::from(is_unused);
+                if is_unused && unused_count <= REMOVED_SINGLY_MAX {
+                    self.remove_if_unused(slot);
+                }
             }
             slot = next;
+        }
+        if unused_count > REMOVED_SINGLY_MAX {
+            self.sweep_pods();
         }
     }
 
     /// Notes since when a pod is served: listed, with two points of every container.
-    pub(super) fn judge_pod(&mut self, slot: u32) {
+    pub(super) fn evaluate_pod(&mut self, slot: u32) {
         let generation = self.generation;
         let Some(pod) = self.pods.at(slot) else { return };
-        let served = pod.listed && self.has_two_points(pod.rows);
+        let served = pod.listed && self.is_rated(pod.rows);
         let Some(pod) = self.pods.at_mut(slot) else { return };
         if !served {
             pod.served_since = 0;
@@ -210,15 +329,40 @@ impl Store {
         }
     }
 
-    /// Whether there are rows, all with two points.
-    fn has_two_points(&self, first: u32) -> bool {
-        let mut index = first;
+    /// Whether there are rows, all with two points, and at least one of them has usage.
+    fn is_rated(&self, first: u32) -> bool {
+        let (mut index, mut has_usage) = (first, false);
         while let Some((_, row, next)) = self.rows.at(index) {
             if !row.prev.is_some() {
                 return false;
             }
+            has_usage |= rate::usage(row).is_some();
             index = next;
         }
-        first != END
+        has_usage
+    }
+}
+
+/// Pods removed from the order one by one in one commit; more are removed in one pass over all.
+const REMOVED_SINGLY_MAX: u32 = 16;
+
+/// Pods and containers of one batch that the API server has not listed.
+#[derive(Default)]
+struct Unlisted {
+    pods: u32,
+    containers: u32,
+}
+
+impl Unlisted {
+    /// Counts a pod, if there is room for it; before the first list there is for all.
+    fn has_room(&mut self, reported: BatchPod<'_>, is_synced: bool) -> bool {
+        let containers = super::pool::count_of(reported.containers().count());
+        let (pods, containers) = (self.pods + 1, self.containers.saturating_add(containers));
+        let has_room = !is_synced
+            || (pods <= limits::UNLISTED_PODS_MAX && containers <= limits::UNLISTED_CONTAINERS_MAX);
+        if has_room {
+            (self.pods, self.containers) = (pods, containers);
+        }
+        has_room
     }
 }

@@ -1,11 +1,13 @@
 //! Samples to points: which container a sample belongs to, in one pass over a body.
 //!
 //! Families list containers in the same order, so a sample is looked for next to its family's last one first, then in
-//! a hash index; each container's names are kept once, one after the other in one text. All of it is scratch of a
-//! batch, kept between scrapes and bounded by `limits`.
+//! a hash index; each container's names are kept once, one after the other in one text. A body that holds one series
+//! twice (the cgroup of an old instance remained) gives an entry for each instance; which one counts is decided by the
+//! commit. All of it is scratch of a batch, kept between scrapes and bounded by `limits`.
 
 use super::batch::BatchError;
 use super::names::hash;
+use super::pool::count_of;
 use super::row::Point;
 use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos};
@@ -18,8 +20,10 @@ pub(super) struct Points {
     pub(super) requested_at: UnixNanos,
     /// The node's own point.
     pub(super) node: Point,
-    /// Whether any sample of the node was seen.
-    pub(super) node_seen: bool,
+    /// Families of the node that were seen.
+    node_seen: u8,
+    /// A family of the node was seen twice, with different samples.
+    pub(super) node_repeated: bool,
     /// In order of first sight.
     entries: Vec<Entry>,
     /// Namespace, pod and container of every entry, one after the other.
@@ -29,60 +33,198 @@ pub(super) struct Points {
     /// Where the next sample of this family is expected.
     cursor: usize,
     family: Option<Family>,
+    /// First of each container that was seen twice.
+    repeated: Vec<u32>,
 }
 
-/// One container.
+/// One container, or one of several instances of it that a body holds.
 pub(super) struct Entry {
     text_start: u32,
     namespace_len: u16,
     pod_len: u16,
     container_len: u16,
+    /// Families that were seen, a bit each; [`CROWDED`], [`FURTHER`].
+    seen: u8,
+    /// The next instance of the same container.
+    next: u32,
     pub(super) point: Point,
+}
+
+/// No further instance.
+const ALONE: u32 = u32::MAX;
+/// More instances than are told apart.
+const CROWDED: u8 = 0x80;
+/// Not the first instance of its container: not in the index.
+const FURTHER: u8 = 0x40;
+const START: u8 = 8;
+
+/// The bit of a family.
+const fn bit(family: Family) -> u8 {
+    match family {
+        Family::NodeCpu | Family::ContainerCpu => 1,
+        Family::NodeMemory | Family::ContainerMemory => 2,
+        Family::NodeSwap | Family::ContainerSwap => 4,
+        Family::ContainerStart => START,
+    }
+}
+
+/// Puts a sample into a point.
+fn apply(point: &mut Point, sample: &Sample<'_>, at: UnixNanos) {
+    match sample.family {
+        Family::NodeCpu | Family::ContainerCpu => {
+            (point.cpu, point.taken_at) = (CoreNanos(whole(sample.value * 1e9)), at);
+        }
+        Family::NodeMemory | Family::ContainerMemory => {
+            (point.working_set, point.taken_at) = (Bytes(whole(sample.value)), at);
+        }
+        Family::NodeSwap | Family::ContainerSwap => point.set_swap(Bytes(whole(sample.value))),
+        Family::ContainerStart => point.started_at = start(sample.value),
+    }
+}
+
+/// Whether a sample says what the point says already.
+fn says_the_same(mut point: Point, sample: &Sample<'_>, at: UnixNanos) -> bool {
+    let before = point;
+    apply(&mut point, sample, at);
+    point == before
 }
 
 impl Points {
     /// Forgets everything but its memory.
     pub(super) fn clear(&mut self) {
-        (self.node, self.node_seen) = (Point::NONE, false);
+        (self.node, self.node_seen, self.node_repeated) = (Point::NONE, 0, false);
         self.entries.clear();
         self.text.clear();
         self.index.fill(0);
+        self.repeated.clear();
         (self.cursor, self.family) = (0, None);
     }
 
+    /// Whether any sample of the node was seen.
+    pub(super) fn has_node(&self) -> bool {
+        self.node_seen != 0
+    }
+
     /// Takes one sample to the point it belongs to.
-    pub(super) fn take(&mut self, sample: Sample<'_>) -> Result<(), BatchError> {
+    pub(super) fn take(&mut self, sample: &Sample<'_>) -> Result<(), BatchError> {
         let at = sample.at_millis.map_or(self.requested_at, UnixNanos::from_millis);
-        let point = match sample.family {
-            Family::NodeCpu | Family::NodeMemory | Family::NodeSwap => {
-                self.node_seen = true;
-                &mut self.node
+        let family = sample.family;
+        if matches!(family, Family::NodeCpu | Family::NodeMemory | Family::NodeSwap) {
+            let is_repeated = self.node_seen & bit(family) != 0;
+            if is_repeated {
+                self.node_repeated |= !says_the_same(self.node, sample, at);
             }
-            family => {
-                if self.family != Some(family) {
-                    (self.cursor, self.family) = (0, Some(family));
-                }
-                &mut self.entry(sample.key)?.point
-            }
-        };
-        match sample.family {
-            Family::NodeCpu | Family::ContainerCpu => {
-                (point.cpu, point.taken_at) = (CoreNanos(whole(sample.value * 1e9)), at);
-            }
-            Family::NodeMemory | Family::ContainerMemory => {
-                (point.working_set, point.taken_at) = (Bytes(whole(sample.value)), at);
-            }
-            Family::NodeSwap | Family::ContainerSwap => point.set_swap(Bytes(whole(sample.value))),
-            Family::ContainerStart => point.started_at = start(sample.value),
+            self.node_seen |= bit(family);
+            apply(&mut self.node, sample, at);
+            return Ok(());
+        }
+        if self.family != Some(family) {
+            (self.cursor, self.family) = (0, Some(family));
+        }
+        let first = self.position(sample.key)?;
+        let Some(position) = self.instance(first, sample, at)? else { return Ok(()) };
+        if let Some(entry) = self.entries.get_mut(position) {
+            entry.seen |= bit(family);
+            apply(&mut entry.point, sample, at);
         }
         Ok(())
     }
 
+    /// Which instance of a container a sample belongs to: one that lacks its family, of the same time if there is one.
+    /// A new one when none lacks it; `None` for a sample that is there already, or beyond `limits::INSTANCES_MAX`.
+    fn instance(
+        &mut self,
+        first: usize,
+        sample: &Sample<'_>,
+        at: UnixNanos,
+    ) -> Result<Option<usize>, BatchError> {
+        let bit = bit(sample.family);
+        let Some(entry) = self.entries.get(first) else { return Ok(None) };
+        if entry.next == ALONE && entry.seen & bit == 0 {
+            return Ok(Some(first));
+        }
+        let (mut lacking, mut last, mut count) = (None, first, 0);
+        let mut next = count_of(first);
+        while let Some(entry) = self.entries.get(next as usize) {
+            (last, count) = (next as usize, count + 1);
+            if entry.seen & bit == 0 {
+                if bit != START && entry.point.taken_at == at {
+                    return Ok(Some(last));
+                }
+                lacking = lacking.or(Some(last));
+            } else if says_the_same(entry.point, sample, at) {
+                return Ok(None);
+            }
+            next = entry.next;
+        }
+        if lacking.is_some() {
+            return Ok(lacking);
+        }
+        if count == 1 {
+            self.repeated.push(count_of(first));
+        }
+        if count >= limits::INSTANCES_MAX {
+            if let Some(entry) = self.entries.get_mut(first) {
+                entry.seen |= CROWDED;
+            }
+            return Ok(None);
+        }
+        let new = self.entries.len();
+        self.push(sample.key)?;
+        for (position, next, seen) in [(last, count_of(new), 0), (new, ALONE, FURTHER)] {
+            if let Some(entry) = self.entries.get_mut(position) {
+                (entry.next, entry.seen) = (next, entry.seen | seen);
+            }
+        }
+        Ok(Some(new))
+    }
+
+    /// Ends a body: a start time that stands once holds for all instances of its container.
+    pub(super) fn finish(&mut self) {
+        for index in 0..self.repeated.len() {
+            let Some(first) = self.repeated.get(index).copied() else { continue };
+            let (mut started_at, mut is_crowded, mut next) = (UnixNanos::UNKNOWN, 0, first);
+            while let Some(entry) = self.entries.get(next as usize) {
+                if started_at == UnixNanos::UNKNOWN {
+                    started_at = entry.point.started_at;
+                }
+                (is_crowded, next) = (is_crowded | (entry.seen & CROWDED), entry.next);
+            }
+            next = first;
+            while let Some(entry) = self.entries.get_mut(next as usize) {
+                entry.seen |= is_crowded;
+                if entry.point.started_at == UnixNanos::UNKNOWN {
+                    entry.point.started_at = started_at;
+                }
+                next = entry.next;
+            }
+        }
+    }
+
+    /// Containers that the body holds several instances of: how many, and the first.
+    pub(super) fn repeated(&self) -> (u32, Option<Key<'_>>) {
+        (count_of(self.repeated.len()), self.repeated.first().map(|first| self.key(*first)))
+    }
+
+    /// Sets a container's point.
+    pub(super) fn set(&mut self, key: Key<'_>, point: Point) -> Result<(), BatchError> {
+        let position = self.position(key)?;
+        if let Some(entry) = self.entries.get_mut(position) {
+            entry.point = point;
+        }
+        Ok(())
+    }
+
+    /// Sets the node's own point.
+    pub(super) fn set_node(&mut self, point: Point) {
+        (self.node, self.node_seen) = (point, 1);
+    }
+
     /// The entry of a container, new if need be. Moves the cursor behind it.
-    pub(super) fn entry(&mut self, key: Key<'_>) -> Result<&mut Entry, BatchError> {
+    fn position(&mut self, key: Key<'_>) -> Result<usize, BatchError> {
         let position = if self.is_at(self.cursor, key) { self.cursor } else { self.find_or_insert(key)? };
         self.cursor = position + 1;
-        self.entries.get_mut(position).ok_or(BatchError::TooManyContainers)
+        Ok(position)
     }
 
     fn find_or_insert(&mut self, key: Key<'_>) -> Result<usize, BatchError> {
@@ -97,23 +239,25 @@ impl Points {
             slot = (slot + 1) & (self.index.len() - 1);
         }
         let position = self.entries.len();
-        if position >= limits::NODE_CONTAINERS_MAX {
-            return Err(BatchError::TooManyContainers);
-        }
-        if let (Some(slot), Ok(number)) = (self.index.get_mut(slot), u32::try_from(position + 1)) {
-            *slot = number;
-        }
         self.push(key)?;
+        if let Some(slot) = self.index.get_mut(slot) {
+            *slot = count_of(position + 1);
+        }
         Ok(position)
     }
 
     fn push(&mut self, key: Key<'_>) -> Result<(), BatchError> {
+        if self.entries.len() >= limits::NODE_CONTAINERS_MAX {
+            return Err(BatchError::TooManyContainers);
+        }
         let len = |text: &str| u16::try_from(text.len()).map_err(|_| BatchError::TooMuchText);
         let entry = Entry {
             text_start: u32::try_from(self.text.len()).map_err(|_| BatchError::TooMuchText)?,
             namespace_len: len(key.namespace)?,
             pod_len: len(key.pod)?,
             container_len: len(key.container)?,
+            seen: 0,
+            next: ALONE,
             point: Point::NONE,
         };
         for text in [key.namespace, key.pod, key.container] {
@@ -127,7 +271,10 @@ impl Points {
         let len = (self.index.len() * 2).max(64);
         self.index.clear();
         self.index.resize(len, 0);
-        for number in 0..u32::try_from(self.entries.len()).unwrap_or(0) {
+        for number in 0..self.count() {
+            if self.entries.get(number as usize).is_none_or(|entry| entry.seen & FURTHER != 0) {
+                continue;
+            }
             let mut slot = self.first_slot(self.key(number));
             while self.index.get(slot).is_some_and(|taken| *taken != 0) {
                 slot = (slot + 1) & (len - 1);
@@ -145,7 +292,7 @@ impl Points {
     }
 
     fn is_at(&self, position: usize, key: Key<'_>) -> bool {
-        self.entries.get(position).is_some_and(|entry| self.key_of(entry) == key)
+        self.entries.get(position).is_some_and(|entry| entry.seen & FURTHER == 0 && self.key_of(entry) == key)
     }
 
     fn key_of(&self, entry: &Entry) -> Key<'_> {
@@ -160,9 +307,9 @@ impl Points {
         self.text.capacity()
     }
 
-    /// Number of containers.
+    /// Number of entries: containers, and further instances of them.
     pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+        count_of(self.entries.len())
     }
 
     /// Whose point an entry is.
@@ -170,10 +317,21 @@ impl Points {
         self.entries.get(index as usize).map_or_else(Key::default, |entry| self.key_of(entry))
     }
 
-    /// What entries are ordered by: namespace, pod, container.
-    pub(super) fn key_order(&self, index: u32) -> (&str, &str, &str) {
+    /// What entries are ordered by: namespace, pod, container, and the body's order.
+    pub(super) fn key_order(&self, index: u32) -> (&str, &str, &str, u32) {
         let key = self.key(index);
-        (key.namespace, key.pod, key.container)
+        (key.namespace, key.pod, key.container, index)
+    }
+
+    /// Whether two entries of one pod are of one container.
+    pub(super) fn is_same_container(&self, a: u32, b: u32) -> bool {
+        self.key(a).container == self.key(b).container
+    }
+
+    /// Whether an entry can be used: it has CPU and memory, and its instances could be told apart.
+    pub(super) fn is_complete(&self, index: u32) -> bool {
+        let entry = self.entries.get(index as usize);
+        entry.is_some_and(|entry| entry.seen & CROWDED == 0 && entry.point.is_complete())
     }
 
     /// Whether two containers belong to one pod.
@@ -188,7 +346,8 @@ impl Points {
     }
 }
 
-/// A double as a whole number: truncated; NaN and negatives are 0, which is incomplete; what is too large saturates.
+/// A double as a whole number, truncated. The decoder hands out no NaN, infinity or negative; what is too large
+/// saturates.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn whole(value: f64) -> u64 {
     value as u64
@@ -197,5 +356,5 @@ fn whole(value: f64) -> u64 {
 /// A start time in seconds as an instant.
 #[allow(clippy::cast_possible_truncation)]
 fn start(seconds: f64) -> UnixNanos {
-    if seconds.is_nan() { UnixNanos::UNKNOWN } else { UnixNanos((seconds * 1e9) as i64) }
+    UnixNanos((seconds * 1e9) as i64)
 }

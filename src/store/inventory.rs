@@ -12,6 +12,7 @@ use super::row::Row;
 use super::rows::END;
 use super::slab::NONE;
 use super::{Inventory, NodeRecord, PodRecord, Refused, Store, Target};
+use crate::units::Uptime;
 use std::cmp::Ordering;
 
 /// One node.
@@ -30,7 +31,13 @@ pub(super) struct Node {
     pub(super) row: Row,
     /// First of the pods it reported in its last batch.
     pub(super) pods: u32,
-    pub(super) served_since: u32,
+    pub(super) served_since: u64,
+    /// When its last point was seen first.
+    pub(super) seen_at: Uptime,
+    /// When its last batch was committed.
+    pub(super) committed_at: Uptime,
+    /// Its last scrape failed.
+    pub(super) is_failing: bool,
 }
 
 impl Default for Node {
@@ -46,6 +53,9 @@ impl Default for Node {
             row: Row::NONE,
             pods: NONE,
             served_since: 0,
+            seen_at: Uptime(0),
+            committed_at: Uptime(0),
+            is_failing: false,
         }
     }
 }
@@ -57,7 +67,11 @@ pub(super) struct Pod {
     pub(super) labels: NameId,
     /// The API server says it is running.
     pub(super) listed: bool,
+    /// Labels and node are those of a record; false while it is listed first.
+    has_record: bool,
     listed_in: u32,
+    /// `spec.nodeName`; empty when not known.
+    pub(super) assigned: NameId,
     /// The node that reported it; [`NONE`] without points.
     pub(super) node: u32,
     /// Next pod of that node.
@@ -67,7 +81,7 @@ pub(super) struct Pod {
     /// First of its containers' rows.
     pub(super) rows: u32,
     /// The generation since when it is served without a break; 0 when it is not.
-    pub(super) served_since: u32,
+    pub(super) served_since: u64,
 }
 
 impl Default for Pod {
@@ -77,12 +91,23 @@ impl Default for Pod {
             name: NameId::EMPTY,
             labels: NameId::EMPTY,
             listed: false,
+            has_record: false,
             listed_in: 0,
+            assigned: NameId::EMPTY,
             node: NONE,
             next_of_node: NONE,
             committed_in: 0,
             rows: END,
             served_since: 0,
+        }
+    }
+}
+
+impl Pod {
+    /// Gives its texts back.
+    fn release_names(self, names: &mut Names) {
+        for name in [self.namespace, self.name, self.labels, self.assigned] {
+            names.release(name);
         }
     }
 }
@@ -93,11 +118,13 @@ pub(super) struct Listing {
     /// Number of the last list that began; 1 before the first.
     number: u32,
     pub(super) synced: bool,
+    /// Objects that found no room since the last list began.
+    pub(super) refused_count: u32,
 }
 
 impl Default for Listing {
     fn default() -> Self {
-        Listing { number: 1, synced: false }
+        Listing { number: 1, synced: false, refused_count: 0 }
     }
 }
 
@@ -106,6 +133,7 @@ impl Store {
     pub fn begin_list(&mut self, kind: Inventory) {
         let listing = self.listing(kind);
         listing.number = listing.number.wrapping_add(1).max(1);
+        listing.refused_count = 0;
     }
 
     /// Ends a full list; marks the kind as synced.
@@ -124,17 +152,23 @@ impl Store {
                 }
             }
             Inventory::Pods => {
-                for position in (0..self.pods.order().len()).rev() {
-                    let slot = self.pods.order().get(position).copied().unwrap_or(NONE);
+                for slot in 0..self.pods.slot_end() {
                     if self.pods.at(slot).is_some_and(|pod| pod.listed && pod.listed_in != number) {
-                        self.unlist_pod_at(position);
+                        self.unlist_pod(slot);
                     }
                 }
+                self.sweep_pods();
             }
         }
     }
 
-    fn listing(&mut self, kind: Inventory) -> &mut Listing {
+    /// Removes all pods that are neither listed nor have points, in one pass.
+    pub(super) fn sweep_pods(&mut self) {
+        let Store { pods, names, .. } = self;
+        pods.sweep(|pod| pod.listed || pod.node != NONE, |pod| pod.release_names(names));
+    }
+
+    pub(super) fn listing(&mut self, kind: Inventory) -> &mut Listing {
         match kind {
             Inventory::Nodes => &mut self.node_listing,
             Inventory::Pods => &mut self.pod_listing,
@@ -146,13 +180,20 @@ impl Store {
     /// The capacity that is used up; an existing node stays as it was.
     pub fn upsert_node(&mut self, record: &NodeRecord<'_>) -> Result<(), Refused> {
         self.change();
+        let kept = self.list_node(record);
+        if kept.is_err() {
+            self.note_refusal(Inventory::Nodes);
+        }
+        kept
+    }
+
+    fn list_node(&mut self, record: &NodeRecord<'_>) -> Result<(), Refused> {
         let slot = match self.find_node(record.name) {
             Ok(position) => self.nodes.order().get(position).copied().unwrap_or(NONE),
-            Err(_) if self.nodes.is_full() => return Err(Refused::Nodes),
+            Err(_) if self.nodes.room() == 0 => return Err(Refused::Nodes),
             Err(position) => {
-                let name = self.names.intern(record.name).ok_or(Refused::Text)?;
-                let node = Node { name, ..Node::default() };
-                self.nodes.insert(position, node).ok_or(Refused::Nodes)?
+                let name = self.with_room(|store| store.names.intern(record.name).ok_or(Refused::Text))?;
+                self.nodes.insert(position, Node { name, ..Node::default() }).ok_or(Refused::Nodes)?
             }
         };
         let kept = self.update_node(slot, record);
@@ -173,26 +214,32 @@ impl Store {
             // Named by the list even if its changes find no room.
             node.listed_in = number;
         }
-        let labels =
-            intern_labels(&mut self.names, &mut self.scratch, &record.labels).ok_or(Refused::Text)?;
-        self.scratch.clear();
-        self.scratch.push_str(record.metrics_path);
-        for (kind, address) in &record.addresses {
-            for part in [kind, address] {
-                self.scratch.push(SEPARATOR);
-                self.scratch.push_str(part);
+        let labels = self.intern_labels(&record.labels)?;
+        let endpoint = self.with_room(|store| {
+            store.scratch.clear();
+            store.scratch.push_str(record.metrics_path);
+            for (kind, address) in &record.addresses {
+                for part in [kind, address] {
+                    store.scratch.push(SEPARATOR);
+                    store.scratch.push_str(part);
+                }
             }
-        }
-        let Some(endpoint) = self.names.intern(&self.scratch) else {
-            self.names.release(labels);
-            return Err(Refused::Text);
-        };
+            store.names.intern(&store.scratch).ok_or(Refused::Text)
+        });
+        let endpoint = endpoint.inspect_err(|_| self.names.release(labels))?;
         let Some(node) = self.nodes.at_mut(slot) else { return Ok(()) };
         let old =
             [std::mem::replace(&mut node.labels, labels), std::mem::replace(&mut node.endpoint, endpoint)];
         (node.kubelet_port, node.ready, node.listed_in) = (record.kubelet_port, record.ready, number);
         old.into_iter().for_each(|name| self.names.release(name));
         Ok(())
+    }
+
+    /// Interns a label set of something listed.
+    fn intern_labels(&mut self, labels: &[(&str, &str)]) -> Result<NameId, Refused> {
+        self.with_room(|store| {
+            intern_labels(&mut store.names, &mut store.scratch, labels).ok_or(Refused::Text)
+        })
     }
 
     /// Removes a node and its points.
@@ -221,80 +268,112 @@ impl Store {
         let kept = self.list_pod(record);
         if kept.is_err() {
             self.refused_pods += 1;
+            self.note_refusal(Inventory::Pods);
         }
         kept
     }
 
     fn list_pod(&mut self, record: &PodRecord<'_>) -> Result<(), Refused> {
-        let slot = self.find_or_add_pod(record.namespace, record.name)?;
-        let number = self.pod_listing.number;
-        if let Some(pod) = self.pods.at_mut(slot)
-            && pod.listed
-        {
-            pod.listed_in = number;
-        }
-        let Some(labels) = intern_labels(&mut self.names, &mut self.scratch, &record.labels) else {
-            self.remove_if_unused(slot);
-            return Err(Refused::Text);
+        let slot = match self.pod_slot(record.namespace, record.name) {
+            Some(slot) => slot,
+            None => self.with_room(|store| store.add_pod(record.namespace, record.name))?,
         };
+        let number = self.pod_listing.number;
         if let Some(pod) = self.pods.at_mut(slot) {
-            let old = std::mem::replace(&mut pod.labels, labels);
-            (pod.listed, pod.listed_in) = (true, number);
-            self.names.release(old);
+            if pod.listed {
+                pod.listed_in = number;
+            } else {
+                // Not a place to be evicted from while room for its texts is made.
+                (pod.listed, pod.listed_in) = (true, number);
+                self.listed_count += 1;
+            }
         }
-        self.judge_pod(slot);
+        let texts = self.intern_labels(&record.labels).and_then(|labels| {
+            let assigned = self.with_room(|store| store.names.intern(record.node_name).ok_or(Refused::Text));
+            Ok((labels, assigned.inspect_err(|_| self.names.release(labels))?))
+        });
+        let (labels, assigned) = match texts {
+            Ok(texts) => texts,
+            Err(refused) => {
+                if self.pods.at(slot).is_some_and(|pod| !pod.has_record) {
+                    self.unlist_pod(slot);
+                    self.remove_if_unused(slot);
+                }
+                return Err(refused);
+            }
+        };
+        let Some(pod) = self.pods.at_mut(slot) else { return Ok(()) };
+        let old =
+            [std::mem::replace(&mut pod.labels, labels), std::mem::replace(&mut pod.assigned, assigned)];
+        pod.has_record = true;
+        let owner = pod.node;
+        old.into_iter().for_each(|name| self.names.release(name));
+        if assigned != NameId::EMPTY && self.nodes.at(owner).is_some_and(|node| node.name != assigned) {
+            self.release_pod(slot);
+        }
+        self.evaluate_pod(slot);
         Ok(())
     }
 
     /// The pod is gone or no longer running: it is not served any more.
     pub fn remove_pod(&mut self, namespace: &str, name: &str) {
         self.change();
-        if let Ok(position) = self.find_pod(namespace, name) {
-            self.unlist_pod_at(position);
+        if let Some(slot) = self.pod_slot(namespace, name) {
+            self.unlist_pod(slot);
+            self.remove_if_unused(slot);
         }
     }
 
-    fn unlist_pod_at(&mut self, position: usize) {
-        let Some(slot) = self.pods.order().get(position).copied() else { return };
-        let Some(pod) = self.pods.at_mut(slot) else { return };
-        pod.listed = false;
-        let labels = std::mem::replace(&mut pod.labels, NameId::EMPTY);
-        self.names.release(labels);
-        self.judge_pod(slot);
-        if self.pods.at(slot).is_some_and(|pod| pod.node == NONE) {
-            self.remove_pod_at(position);
-        }
+    /// Takes a pod from the inventory; the caller removes it if it has no points either.
+    fn unlist_pod(&mut self, slot: u32) {
+        let Some(pod) = self.pods.at_mut(slot).filter(|pod| pod.listed) else { return };
+        (pod.listed, pod.has_record) = (false, false);
+        self.listed_count -= 1;
+        let old = [
+            std::mem::replace(&mut pod.labels, NameId::EMPTY),
+            std::mem::replace(&mut pod.assigned, NameId::EMPTY),
+        ];
+        old.into_iter().for_each(|name| self.names.release(name));
+        self.evaluate_pod(slot);
     }
 
     /// Forgets a pod that is neither listed nor has points.
     pub(super) fn remove_if_unused(&mut self, slot: u32) {
         let Some(pod) = self.pods.at(slot).filter(|pod| !pod.listed && pod.node == NONE) else { return };
-        if let Ok(position) = self.find_pod(self.names.text(pod.namespace), self.names.text(pod.name)) {
-            self.remove_pod_at(position);
+        if let Ok(position) = self.find_pod(self.names.text(pod.namespace), self.names.text(pod.name))
+            && let Some(pod) = self.pods.remove(position)
+        {
+            pod.release_names(&mut self.names);
         }
     }
 
-    fn remove_pod_at(&mut self, position: usize) {
-        if let Some(pod) = self.pods.remove(position) {
-            for name in [pod.namespace, pod.name, pod.labels] {
-                self.names.release(name);
-            }
+    /// A slot for a pod that has none.
+    fn add_pod(&mut self, namespace: &str, name: &str) -> Result<u32, Refused> {
+        let (Ok(position) | Err(position)) = self.find_pod(namespace, name);
+        if self.pods.room() == 0 {
+            return Err(Refused::Pods);
         }
-    }
-
-    /// The slot of a pod, a new one if need be.
-    pub(super) fn find_or_add_pod(&mut self, namespace: &str, name: &str) -> Result<u32, Refused> {
-        let position = match self.find_pod(namespace, name) {
-            Ok(position) => return Ok(self.pods.order().get(position).copied().unwrap_or(NONE)),
-            Err(_) if self.pods.is_full() => return Err(Refused::Pods),
-            Err(position) => position,
-        };
         let namespace = self.names.intern(namespace).ok_or(Refused::Text)?;
         let Some(name) = self.names.intern(name) else {
             self.names.release(namespace);
             return Err(Refused::Text);
         };
         self.pods.insert(position, Pod { namespace, name, ..Pod::default() }).ok_or(Refused::Pods)
+    }
+
+    /// A slot for a pod that only a kubelet reports; `None` without room.
+    pub(super) fn add_unlisted_pod(&mut self, namespace: &str, name: &str) -> Option<u32> {
+        self.add_pod(namespace, name).ok()
+    }
+
+    /// The slot of a node.
+    pub(super) fn node_slot(&self, name: &str) -> Option<u32> {
+        self.nodes.order().get(self.find_node(name).ok()?).copied()
+    }
+
+    /// The slot of a pod.
+    pub(super) fn pod_slot(&self, namespace: &str, name: &str) -> Option<u32> {
+        self.pods.order().get(self.find_pod(namespace, name).ok()?).copied()
     }
 
     /// Position of a node in the order, or where it would be.

@@ -9,16 +9,23 @@
 pub mod batch;
 mod commit;
 mod grouping;
+mod instances;
 mod inventory;
 mod labels;
 mod names;
+mod owner;
+mod pool;
 mod rate;
+mod restore;
+mod room;
 pub mod row;
 mod rows;
 mod slab;
+pub mod snapshot;
 mod walk;
 
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use instances::Rejected;
 use inventory::{Listing, Node, Pod};
 use names::Names;
 use rows::Rows;
@@ -38,10 +45,10 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Entries of the arena of names: namespace, name and label set of a pod; name, label set and addresses of a node;
-    /// name of a container.
-    fn name_count(self) -> u64 {
-        3 * (u64::from(self.pods) + u64::from(self.nodes)) + u64::from(self.containers)
+    /// Entries of the arena of names: namespace, name and label set of a pod (its node's name is one of a node); name,
+    /// label set and addresses of a node; name of a container.
+    fn name_count(self) -> usize {
+        3 * (self.pods as usize + self.nodes as usize) + self.containers as usize
     }
 
     /// What a store of this capacity reserves, by holder, in bytes. Pages count only once they are used.
@@ -52,7 +59,10 @@ impl Capacity {
             ("nodes", bytes(self.nodes.into(), Slab::<Node>::SLOT_LEN)),
             ("pods", bytes(self.pods.into(), Slab::<Pod>::SLOT_LEN)),
             ("container samples", bytes(self.containers.into(), Rows::ROW_LEN)),
-            ("names and labels", bytes(self.name_count(), Names::ENTRY_LEN) + u64::from(self.text_len)),
+            (
+                "names and labels",
+                bytes(self.name_count() as u64, Names::ENTRY_LEN) + u64::from(self.text_len),
+            ),
         ]
     }
 }
@@ -94,8 +104,19 @@ impl std::fmt::Display for Refused {
     }
 }
 
+/// A node reported a pod of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The pod's namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub pod: Box<str>,
+    /// The node it belongs to, or belonged to until this commit.
+    pub owner: Box<str>,
+}
+
 /// What a commit did, for the log and the self metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// The node point was kept.
     pub node: bool,
@@ -103,8 +124,16 @@ pub struct Commit {
     pub pods: u32,
     /// Containers kept.
     pub containers: u32,
-    /// Pods that another node reported in its own last batch already.
-    pub duplicate_pods: u32,
+    /// Pods that belong, or belonged, to another node.
+    pub claimed_pods: u32,
+    /// The first of them.
+    pub first_claim: Option<Claim>,
+    /// Pods left out since the API server has not listed them and there were too many.
+    pub unlisted_pods: u32,
+    /// Pods left out since several instances of a container could not be told apart.
+    pub ambiguous_pods: u32,
+    /// Points without a rate since the kubelet's clock stepped.
+    pub clock_steps: u32,
     /// Pods refused for lack of capacity.
     pub refused: u32,
     /// The first capacity that was used up.
@@ -176,7 +205,7 @@ pub struct NodeView<'a> {
     /// Usage; `None` until two points are there.
     pub usage: Option<Usage>,
     /// The generation at which usage became servable; a list begun earlier leaves it out.
-    pub served_since: u32,
+    pub served_since: u64,
 }
 
 /// One running pod of the inventory.
@@ -193,7 +222,7 @@ pub struct PodView<'a> {
     /// Usage; `None` unless every container has two points. May hold zero containers (all counters went back).
     pub usage: Option<PodUsage<'a>>,
     /// The generation at which usage became servable; a list begun earlier leaves it out.
-    pub served_since: u32,
+    pub served_since: u64,
 }
 
 /// Usage of a pod; nothing is computed before it is asked for.
@@ -225,13 +254,22 @@ pub struct Store {
     pods: Slab<Pod>,
     rows: Rows,
     resolution: Window,
-    generation: u32,
+    generation: u64,
+    /// How long points of a node that cannot be scraped are kept.
+    grace: Window,
     /// Marks the pods of the commit under way.
     commit_number: u32,
     node_listing: Listing,
     pod_listing: Listing,
     /// Nodes with two points.
     rated_nodes: u32,
+    /// Pods that are listed.
+    listed_count: u32,
+    /// Where the search for a pod to evict goes on.
+    evict_from: u32,
+    rejected: Rejected,
+    /// Points of an earlier run.
+    restored: Option<snapshot::Snapshot>,
     refused_pods: u64,
     /// Where label sets and addresses are put together before they are interned.
     scratch: String,
@@ -243,24 +281,35 @@ impl Store {
     pub fn new(capacity: Capacity, resolution: Window) -> Store {
         let Capacity { nodes, pods, containers, text_len } = capacity;
         Store {
-            names: Names::new(text_len, usize::try_from(capacity.name_count()).unwrap_or(usize::MAX)),
+            names: Names::new(text_len, capacity.name_count()),
             nodes: Slab::new(nodes),
             pods: Slab::new(pods),
             rows: Rows::new(containers),
             resolution,
             generation: 0,
+            grace: Window(0),
             commit_number: 0,
             node_listing: Listing::default(),
             pod_listing: Listing::default(),
             rated_nodes: 0,
+            listed_count: 0,
+            evict_from: 0,
+            rejected: Rejected::default(),
+            restored: None,
             refused_pods: 0,
             scratch: String::new(),
         }
     }
 
+    /// Keeps points of a node that cannot be scraped for so long after its last commit.
+    #[must_use]
+    pub fn with_grace(self, grace: Window) -> Store {
+        Store { grace, ..self }
+    }
+
     /// Begins a change. Never 0, which stands for "not served".
     fn change(&mut self) {
-        self.generation = self.generation.wrapping_add(1).max(1);
+        self.generation += 1;
     }
 }
 

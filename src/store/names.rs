@@ -4,6 +4,7 @@
 //! Texts are counted; the bytes of those nobody uses are given back by moving the others together, once they are more
 //! than the bytes in use (or the space is needed), so that churn of pods does not touch more and more of the arena.
 
+use super::pool::{ItemPool, count_of};
 use crate::limits;
 
 /// Smallest index.
@@ -20,8 +21,8 @@ impl NameId {
     pub(super) const EMPTY: NameId = NameId(END);
 }
 
-/// One text; free entries are linked through `next`.
-#[derive(Clone, Copy)]
+/// One text.
+#[derive(Clone, Copy, Default)]
 struct NameEntry {
     start: u32,
     len: u32,
@@ -36,17 +37,14 @@ pub(super) struct Names {
     arena: String,
     arena_len_max: usize,
     live_len: usize,
-    entries: Vec<NameEntry>,
-    entry_count_max: usize,
-    free: u32,
-    live_count: usize,
+    entries: ItemPool<NameEntry>,
     /// First entry of each hash; the length is a power of two.
     heads: Vec<u32>,
 }
 
 impl Names {
     /// Bytes an entry comes to, with its share of the index, which may be twice as long as the entries are many.
-    pub(super) const ENTRY_LEN: usize = size_of::<NameEntry>() + 2 * size_of::<u32>();
+    pub(super) const ENTRY_LEN: usize = ItemPool::<NameEntry>::ITEM_LEN + 2 * size_of::<u32>();
 
     /// Reserves `text_len` bytes and `count` entries.
     pub(super) fn new(text_len: u32, count: usize) -> Names {
@@ -54,10 +52,7 @@ impl Names {
             arena: String::with_capacity(text_len as usize),
             arena_len_max: text_len as usize,
             live_len: 0,
-            entries: Vec::with_capacity(count),
-            entry_count_max: count,
-            free: END,
-            live_count: 0,
+            entries: ItemPool::new(count),
             heads: vec![END; HEADS_MIN],
         }
     }
@@ -67,9 +62,19 @@ impl Names {
         self.live_len
     }
 
+    /// Bytes that are left.
+    pub(super) fn room(&self) -> usize {
+        self.arena_len_max - self.live_len
+    }
+
     /// The text of an id.
     pub(super) fn text(&self, id: NameId) -> &str {
-        self.entry(id.0).map_or("", |entry| self.slice(entry))
+        if id == NameId::EMPTY {
+            return "";
+        }
+        let entry = self.entries.at(id.0).copied().unwrap_or_default();
+        assert!(entry.use_count > 0, "a name in use has an entry");
+        self.slice(entry)
     }
 
     /// Finds or keeps a text, and counts one more use; `None` when there is no room.
@@ -77,10 +82,10 @@ impl Names {
         if text.is_empty() {
             return Some(NameId::EMPTY);
         }
-        let mut at = self.heads.get(self.bucket(text)).copied().unwrap_or(END);
-        while let Some(entry) = self.entry(at) {
+        let mut at = self.head(self.bucket(text));
+        while let Some(entry) = self.entries.at(at).copied() {
             if self.slice(entry) == text {
-                self.entries.get_mut(at as usize)?.use_count += 1;
+                self.entries.at_mut(at)?.use_count += 1;
                 return Some(NameId(at));
             }
             at = entry.next;
@@ -90,70 +95,49 @@ impl Names {
 
     /// Counts one use less; the last one frees the text.
     pub(super) fn release(&mut self, id: NameId) {
-        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return };
-        entry.use_count = entry.use_count.saturating_sub(1);
+        let Some(entry) = self.entries.at_mut(id.0) else { return };
+        assert!(entry.use_count > 0, "a name is released as often as it was interned");
+        entry.use_count -= 1;
         if entry.use_count > 0 {
             return;
         }
         let entry = *entry;
         self.unlink(id.0, entry);
         self.live_len -= entry.len as usize;
-        self.live_count -= 1;
-        if let Some(freed) = self.entries.get_mut(id.0 as usize) {
-            *freed = NameEntry { start: 0, len: 0, use_count: 0, next: self.free };
-            self.free = id.0;
-        }
+        self.entries.remove(id.0);
         if self.arena.len() - self.live_len > self.live_len.max(limits::TEXT_DEAD_LEN_MAX) {
             self.compact();
         }
     }
 
     fn keep(&mut self, text: &str) -> Option<NameId> {
-        if self.live_len + text.len() > self.arena_len_max {
-            return None;
-        }
-        if self.free == END && self.entries.len() >= self.entry_count_max {
+        if text.len() > self.room() || self.entries.room() == 0 {
             return None;
         }
         if self.arena.len() + text.len() > self.arena_len_max {
             self.compact();
         }
-        if self.live_count >= self.heads.len() {
+        if self.entries.count() >= self.heads.len() {
             self.grow_index();
         }
         let bucket = self.bucket(text);
-        let head = self.heads.get_mut(bucket)?;
-        let entry = NameEntry {
-            start: u32::try_from(self.arena.len()).ok()?,
-            len: u32::try_from(text.len()).ok()?,
-            use_count: 1,
-            next: *head,
-        };
-        let id = match self.entries.get_mut(self.free as usize) {
-            Some(free) => {
-                let id = std::mem::replace(&mut self.free, free.next);
-                *free = entry;
-                id
-            }
-            None => {
-                self.entries.push(entry);
-                u32::try_from(self.entries.len() - 1).ok()?
-            }
-        };
-        *head = id;
+        let (start, len) = (u32::try_from(self.arena.len()).ok()?, u32::try_from(text.len()).ok()?);
+        let id = self.entries.insert(NameEntry { start, len, use_count: 1, next: self.head(bucket) })?;
+        *self.heads.get_mut(bucket)? = id;
         self.arena.push_str(text);
         self.live_len += text.len();
-        self.live_count += 1;
         Some(NameId(id))
-    }
-
-    fn entry(&self, index: u32) -> Option<NameEntry> {
-        self.entries.get(index as usize).copied()
     }
 
     fn slice(&self, entry: NameEntry) -> &str {
         let start = entry.start as usize;
-        self.arena.get(start..start + entry.len as usize).unwrap_or("")
+        let text = self.arena.get(start..start + entry.len as usize);
+        assert!(text.is_some(), "an entry in use lies in the arena, between two characters");
+        text.unwrap_or_default()
+    }
+
+    fn head(&self, bucket: usize) -> u32 {
+        self.heads.get(bucket).copied().unwrap_or(END)
     }
 
     #[allow(clippy::cast_possible_truncation)]
@@ -170,7 +154,7 @@ impl Names {
             return;
         }
         let mut at = *head;
-        while let Some(before) = self.entries.get_mut(at as usize) {
+        while let Some(before) = self.entries.at_mut(at) {
             if before.next == index {
                 before.next = entry.next;
                 return;
@@ -179,18 +163,23 @@ impl Names {
         }
     }
 
+    /// Indices of the entries in use.
+    fn live(&self) -> impl Iterator<Item = (u32, NameEntry)> {
+        let indices = 0..count_of(self.entries.index_end());
+        let entries = indices.filter_map(|index| Some((index, *self.entries.at(index)?)));
+        entries.filter(|(_, entry)| entry.use_count > 0)
+    }
+
     fn grow_index(&mut self) {
         let len = self.heads.len() * 2;
         self.heads.clear();
         self.heads.resize(len, END);
-        for index in 0..self.entries.len() {
-            let Some(entry) = self.entries.get(index).copied().filter(|entry| entry.use_count > 0) else {
+        for index in 0..count_of(self.entries.index_end()) {
+            let Some(entry) = self.entries.at(index).copied().filter(|entry| entry.use_count > 0) else {
                 continue;
             };
             let bucket = self.bucket(self.slice(entry));
-            if let (Some(head), Some(entry), Ok(index)) =
-                (self.heads.get_mut(bucket), self.entries.get_mut(index), u32::try_from(index))
-            {
+            if let (Some(head), Some(entry)) = (self.heads.get_mut(bucket), self.entries.at_mut(index)) {
                 entry.next = std::mem::replace(head, index);
             }
         }
@@ -198,20 +187,21 @@ impl Names {
 
     /// Moves the texts in use together at the arena's start, in the order they have.
     fn compact(&mut self) {
-        let mut order: Vec<u32> =
-            (0..).zip(&self.entries).filter(|(_, e)| e.use_count > 0).map(|(i, _)| i).collect();
-        order.sort_unstable_by_key(|index| self.entry(*index).map_or(0, |entry| entry.start));
+        let mut order: Vec<(u32, u32)> = self.live().map(|(index, entry)| (entry.start, index)).collect();
+        order.sort_unstable();
         let mut bytes = std::mem::take(&mut self.arena).into_bytes();
         let mut end = 0;
-        for index in order {
-            let Some(entry) = self.entries.get_mut(index as usize) else { continue };
-            let start = entry.start as usize;
-            bytes.copy_within(start..start + entry.len as usize, end);
-            entry.start = u32::try_from(end).unwrap_or(u32::MAX);
-            end += entry.len as usize;
+        for (start, index) in order {
+            let Some(entry) = self.entries.at_mut(index) else { continue };
+            let (start, len) = (start as usize, entry.len as usize);
+            bytes.copy_within(start..start + len, end);
+            entry.start = count_of(end);
+            end += len;
         }
         bytes.truncate(end);
-        self.arena = String::from_utf8(bytes).unwrap_or_default();
+        let arena = String::from_utf8(bytes);
+        assert!(arena.is_ok(), "whole texts are moved");
+        self.arena = arena.unwrap_or_default();
     }
 }
 
@@ -245,7 +235,7 @@ mod tests {
         names.release(a);
         assert_eq!(names.text(b), "kube-system");
         names.release(b);
-        assert_eq!((names.live_len(), names.text(b)), (0, ""));
+        assert_eq!((names.live_len(), names.entries.count()), (0, 0));
     }
 
     #[test]
@@ -257,7 +247,7 @@ mod tests {
         assert!(names.intern("x").is_none(), "two entries only");
         names.release(a);
         assert!(names.intern("cdefghij").is_some(), "the freed bytes are used again");
-        assert_eq!((names.arena.capacity(), names.entries.capacity()), (10, 2));
+        assert_eq!((names.arena.capacity(), names.entries.index_end()), (10, 2));
     }
 
     #[test]

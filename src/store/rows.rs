@@ -1,10 +1,12 @@
 //! The container rows: a reserved array, used through lists of the containers of each pod, sorted by name.
 //!
-//! Points stand in one array (64 bytes each), names and links in another, so that walks over points touch nothing else.
-//! Freed rows are used again first: the array's touched part is never longer than the most there ever were.
+//! Points stand in one array (64 bytes each), names, links and times of sight in another, so that walks over points
+//! touch nothing else.
 
 use super::names::NameId;
+use super::pool::{ItemPool, count_of};
 use super::row::Row;
+use crate::units::Uptime;
 
 /// No row.
 pub(super) const END: u32 = u32::MAX;
@@ -13,38 +15,37 @@ pub(super) const END: u32 = u32::MAX;
 struct Link {
     name: NameId,
     next: u32,
+    /// When the last point was seen first.
+    seen_at: Uptime,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Link { name: NameId::EMPTY, next: END, seen_at: Uptime(0) }
+    }
 }
 
 /// The rows.
 pub(super) struct Rows {
+    links: ItemPool<Link>,
+    /// One for each place of `links`.
     rows: Vec<Row>,
-    links: Vec<Link>,
-    count_max: usize,
-    free: u32,
-    count: u32,
     rated_count: u32,
 }
 
 impl Rows {
     /// Bytes reserved for a row, with its name and link.
-    pub(super) const ROW_LEN: usize = size_of::<Row>() + size_of::<Link>();
+    pub(super) const ROW_LEN: usize = size_of::<Row>() + ItemPool::<Link>::ITEM_LEN;
 
     /// Reserves `count` rows.
     pub(super) fn new(count: u32) -> Rows {
-        let count_max = count as usize;
-        Rows {
-            rows: Vec::with_capacity(count_max),
-            links: Vec::with_capacity(count_max),
-            count_max,
-            free: END,
-            count: 0,
-            rated_count: 0,
-        }
+        let count = count as usize;
+        Rows { links: ItemPool::new(count), rows: Vec::with_capacity(count), rated_count: 0 }
     }
 
     /// Rows in use.
     pub(super) fn count(&self) -> u32 {
-        self.count
+        count_of(self.links.count())
     }
 
     /// Rows with two points.
@@ -54,54 +55,45 @@ impl Rows {
 
     /// One row with its container's name and the next row; `None` at the end of a list.
     pub(super) fn at(&self, index: u32) -> Option<(NameId, &Row, u32)> {
-        let (row, link) = (self.rows.get(index as usize)?, self.links.get(index as usize)?);
+        let (row, link) = (self.rows.get(index as usize)?, self.links.at(index)?);
         Some((link.name, row, link.next))
+    }
+
+    /// When the last point of a row was seen first.
+    pub(super) fn seen_at(&self, index: u32) -> Uptime {
+        self.links.at(index).map_or(Uptime(0), |link| link.seen_at)
     }
 
     /// Takes a row into use, linked to nothing; `None` when all are.
     pub(super) fn insert(&mut self, name: NameId) -> Option<u32> {
-        let (row, link) = (Row::NONE, Link { name, next: END });
-        let index = match self.links.get_mut(self.free as usize) {
-            Some(free) => {
-                let index = std::mem::replace(&mut self.free, free.next);
-                *free = link;
-                index
-            }
-            None if self.rows.len() < self.count_max => {
-                self.rows.push(row);
-                self.links.push(link);
-                u32::try_from(self.rows.len() - 1).ok()?
-            }
-            None => return None,
-        };
-        self.count += 1;
+        let index = self.links.insert(Link { name, ..Link::default() })?;
+        if index as usize == self.rows.len() {
+            self.rows.push(Row::NONE);
+        }
         Some(index)
     }
 
     /// Replaces the points of a row.
-    pub(super) fn set(&mut self, index: u32, new: Row) {
-        if let Some(row) = self.rows.get_mut(index as usize) {
+    pub(super) fn set(&mut self, index: u32, new: Row, seen_at: Uptime) {
+        if let (Some(row), Some(link)) = (self.rows.get_mut(index as usize), self.links.at_mut(index)) {
             self.rated_count += u32::from(new.prev.is_some());
             self.rated_count -= u32::from(row.prev.is_some());
             *row = new;
+            link.seen_at = seen_at;
         }
     }
 
     /// Links a row to the one after it.
     pub(super) fn link(&mut self, index: u32, next: u32) {
-        if let Some(link) = self.links.get_mut(index as usize) {
+        if let Some(link) = self.links.at_mut(index) {
             link.next = next;
         }
     }
 
     /// Frees a row; its container's name and the row after it.
     pub(super) fn remove(&mut self, index: u32) -> Option<(NameId, u32)> {
-        self.set(index, Row::NONE);
-        let link = self.links.get_mut(index as usize)?;
-        let removed = *link;
-        *link = Link { name: NameId::EMPTY, next: self.free };
-        self.free = index;
-        self.count -= 1;
+        self.set(index, Row::NONE, Uptime(0));
+        let removed = self.links.remove(index)?;
         Some((removed.name, removed.next))
     }
 }

@@ -1,42 +1,43 @@
-//! A reserved array of slots with a list of free ones, and an order over the slots in use.
-//!
-//! Slots keep their number as long as they are used; the order is a sorted array of slot numbers, for walks and binary
-//! search. Neither grows beyond what was reserved.
+//! A pool of items with an order over them: a sorted array of indices, for walks and binary search.
 
-/// No slot.
+use super::pool::{ItemPool, count_of};
+
+/// No item.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Slots and their order.
+/// Items and their order.
 pub(super) struct Slab<T> {
-    slots: Vec<T>,
-    free: Vec<u32>,
+    pool: ItemPool<T>,
     order: Vec<u32>,
-    count_max: usize,
 }
 
 impl<T: Default> Slab<T> {
-    /// Bytes reserved for a slot, with its places in the order and in the list of free ones.
-    pub(super) const SLOT_LEN: usize = size_of::<T>() + 2 * size_of::<u32>();
+    /// Bytes reserved for an item, with its place in the order.
+    pub(super) const SLOT_LEN: usize = ItemPool::<T>::ITEM_LEN + size_of::<u32>();
 
-    /// Reserves `count` slots.
+    /// Reserves `count` items.
     pub(super) fn new(count: u32) -> Slab<T> {
-        let count_max = count as usize;
-        Slab {
-            slots: Vec::with_capacity(count_max),
-            free: Vec::with_capacity(count_max),
-            order: Vec::with_capacity(count_max),
-            count_max,
-        }
+        Slab { pool: ItemPool::new(count as usize), order: Vec::with_capacity(count as usize) }
     }
 
-    /// Slots in use.
+    /// Items in use.
     pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.order.len()).unwrap_or(u32::MAX)
+        count_of(self.order.len())
     }
 
-    /// Whether no slot is left.
-    pub(super) fn is_full(&self) -> bool {
-        self.order.len() >= self.count_max
+    /// How many more items fit.
+    pub(super) fn room(&self) -> usize {
+        self.pool.room()
+    }
+
+    /// How many items fit in all.
+    pub(super) fn capacity(&self) -> usize {
+        self.pool.room() + self.order.len()
+    }
+
+    /// Every slot is below this.
+    pub(super) fn slot_end(&self) -> u32 {
+        count_of(self.pool.index_end())
     }
 
     /// The slots in use, in order.
@@ -44,31 +45,20 @@ impl<T: Default> Slab<T> {
         &self.order
     }
 
-    /// A slot.
+    /// An item.
     pub(super) fn at(&self, slot: u32) -> Option<&T> {
-        self.slots.get(slot as usize)
+        self.pool.at(slot)
     }
 
-    /// A slot, to change it.
+    /// An item, to change it.
     pub(super) fn at_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.slots.get_mut(slot as usize)
+        self.pool.at_mut(slot)
     }
 
-    /// Takes a slot into use at a position of the order; `None` when all are, or there is no such position.
+    /// Takes a slot into use at a position of the order; `None` when all are in use.
     pub(super) fn insert(&mut self, position: usize, value: T) -> Option<u32> {
-        if self.is_full() || position > self.order.len() {
-            return None;
-        }
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                *self.slots.get_mut(slot as usize)? = value;
-                slot
-            }
-            None => {
-                self.slots.push(value);
-                u32::try_from(self.slots.len() - 1).ok()?
-            }
-        };
+        assert!(position <= self.order.len(), "a position comes from a search of the order");
+        let slot = self.pool.insert(value)?;
         self.order.insert(position, slot);
         Some(slot)
     }
@@ -77,8 +67,18 @@ impl<T: Default> Slab<T> {
     pub(super) fn remove(&mut self, position: usize) -> Option<T> {
         self.order.get(position)?;
         let slot = self.order.remove(position);
-        let removed = std::mem::take(self.slots.get_mut(slot as usize)?);
-        self.free.push(slot);
-        Some(removed)
+        self.pool.remove(slot)
+    }
+
+    /// Frees every slot that `keep` does not want, in one pass; `removed` gets what was in it.
+    pub(super) fn sweep(&mut self, keep: impl Fn(&T) -> bool, mut removed: impl FnMut(T)) {
+        let Slab { pool, order } = self;
+        order.retain(|slot| {
+            let kept = pool.at(*slot).is_some_and(&keep);
+            if !kept && let Some(value) = pool.remove(*slot) {
+                removed(value);
+            }
+            kept
+        });
     }
 }

@@ -4,6 +4,7 @@
 //! be taken in pieces, with the store free between them.
 
 use super::inventory::{Node, Pod};
+use super::pool::count_of;
 use super::row::Row;
 use super::rows::END;
 use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Store, Usage, rate};
@@ -12,7 +13,7 @@ use crate::units::{UnixNanos, Window};
 impl Store {
     /// Counts up with every change; a list notes it when it begins.
     #[must_use]
-    pub fn generation(&self) -> u32 {
+    pub fn generation(&self) -> u64 {
         self.generation
     }
 
@@ -72,7 +73,7 @@ impl Store {
             nodes: self.nodes.count(),
             pods: self.pods.count(),
             containers: self.rows.count(),
-            text_len: u32::try_from(self.names.live_len()).unwrap_or(u32::MAX),
+            text_len: count_of(self.names.live_len()),
             node_points: self.rated_nodes,
             container_points: self.rows.rated_count(),
             refused_pods: self.refused_pods,
@@ -99,7 +100,7 @@ impl Store {
         }
     }
 
-    fn containers(&self, head: u32) -> impl Iterator<Item = (&str, &Row)> {
+    pub(super) fn containers(&self, head: u32) -> impl Iterator<Item = (&str, &Row)> {
         let mut index = head;
         std::iter::from_fn(move || {
             let (name, row, next) = self.rows.at(index).filter(|_| index != END)?;

@@ -50,9 +50,9 @@ pub struct Sample<'a> {
     pub family: Family,
     /// Whose.
     pub key: Key<'a>,
-    /// Any double, NaN and infinities included.
+    /// From 0 to 2^63.
     pub value: f64,
-    /// Milliseconds since the epoch, never negative; `None` when the line has no timestamp.
+    /// Milliseconds since the epoch, above zero; `None` when the line has no timestamp.
     pub at_millis: Option<i64>,
 }
 
@@ -70,6 +70,35 @@ pub struct Decoder {
     line_count: u32,
     bad_line_count: u32,
     first_bad: Option<(u32, DropReason)>,
+    others: Others,
+}
+
+/// What lines of other families say about the body.
+#[derive(Clone, Copy, Default)]
+struct Others {
+    scrape_error: bool,
+    pod_count: u32,
+}
+
+impl Others {
+    fn note(&mut self, line: &[u8]) {
+        const ERRORS: [&[u8]; 2] = [b"resource_scrape_error", b"scrape_error"];
+        match line.first() {
+            Some(b'p') if line.starts_with(b"pod_cpu_usage_seconds_total{") => {
+                self.pod_count = self.pod_count.saturating_add(1);
+            }
+            Some(b'r' | b's') => {
+                let value = ERRORS.iter().find_map(|name| line.strip_prefix(*name));
+                self.scrape_error |= value.is_some_and(|value| first_word_of(value) == b"1");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The first word of some bytes.
+fn first_word_of(bytes: &[u8]) -> &[u8] {
+    bytes.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default()
 }
 
 impl Decoder {
@@ -84,6 +113,7 @@ impl Decoder {
         self.carry.clear();
         self.is_overlong = false;
         (self.line_count, self.bad_line_count, self.first_bad) = (0, 0, None);
+        self.others = Others::default();
     }
 
     /// Takes one piece and hands out the samples of every line that ends in it.
@@ -102,7 +132,7 @@ impl Decoder {
             let (line, after) = split_line(rest, end);
             rest = after;
             self.line_count = self.line_count.saturating_add(1);
-            if let Err(reason) = decode_line(line, &mut self.escaped, &mut each) {
+            if let Err(reason) = decode_line(line, &mut self.escaped, &mut self.others, &mut each) {
                 self.drop_line(reason);
             }
         }
@@ -128,6 +158,18 @@ impl Decoder {
         self.first_bad
     }
 
+    /// Whether the kubelet says that it could not collect its statistics.
+    #[must_use]
+    pub const fn scrape_error(&self) -> bool {
+        self.others.scrape_error
+    }
+
+    /// Pods with statistics of their own, beside those of their containers.
+    #[must_use]
+    pub const fn pod_count(&self) -> u32 {
+        self.others.pod_count
+    }
+
     fn carry_on(&mut self, part: &[u8]) {
         if self.is_overlong || self.carry.len() + part.len() > limits::EXPOSITION_LINE_LEN_MAX {
             self.carry.clear();
@@ -139,8 +181,11 @@ impl Decoder {
 
     fn end_carried(&mut self, each: &mut impl FnMut(Sample<'_>)) {
         self.line_count = self.line_count.saturating_add(1);
-        let decoded =
-            if self.is_overlong { Err(TOO_LONG) } else { decode_line(&self.carry, &mut self.escaped, each) };
+        let decoded = if self.is_overlong {
+            Err(TOO_LONG)
+        } else {
+            decode_line(&self.carry, &mut self.escaped, &mut self.others, each)
+        };
         self.carry.clear();
         self.is_overlong = false;
         if let Err(reason) = decoded {
@@ -167,12 +212,18 @@ fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
 fn decode_line(
     line: &[u8],
     escaped: &mut Escaped,
+    others: &mut Others,
     each: &mut impl FnMut(Sample<'_>),
 ) -> Result<(), DropReason> {
     if line.len() > limits::EXPOSITION_LINE_LEN_MAX {
         return Err(TOO_LONG);
     }
-    let Some((family, rest)) = family_of(line) else { return Ok(()) };
+    let Some((family, rest)) = family_of(line) else {
+        others.note(line);
+        return Ok(());
+    };
+    // Some exporters end lines as on Windows.
+    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
     let rest = std::str::from_utf8(rest).map_err(|_| "line is not UTF-8")?;
     let is_node = matches!(family, Family::NodeCpu | Family::NodeMemory | Family::NodeSwap);
     let (key, rest) = match rest.strip_prefix('{') {
@@ -182,10 +233,21 @@ fn decode_line(
     if !is_node && (key.namespace.is_empty() || key.pod.is_empty() || key.container.is_empty()) {
         return Err("label container, namespace or pod is missing");
     }
+    if key.namespace.len() > LABEL_LEN_MAX
+        || key.container.len() > LABEL_LEN_MAX
+        || key.pod.len() > limits::NODE_NAME_LEN_MAX
+    {
+        return Err("label container, namespace or pod is longer than a name of Kubernetes");
+    }
     let (value, at_millis) = value_and_time(rest)?;
     each(Sample { family, key: if is_node { Key::default() } else { key }, value, at_millis });
     Ok(())
 }
+
+/// Bytes of a namespace's and a container's name (RFC 1123 label); a pod's is as long as a node's.
+const LABEL_LEN_MAX: usize = 63;
+/// The largest value that is taken: quantities of Kubernetes have 63 bits.
+const VALUE_MAX: f64 = 9_223_372_036_854_775_807.0;
 
 /// The family a line belongs to, and what follows its name: `{`, a blank, or nothing.
 #[inline]
@@ -299,14 +361,26 @@ fn is_blank(character: char) -> bool {
 /// A value and an optional timestamp.
 fn value_and_time(text: &str) -> Result<(f64, Option<i64>), DropReason> {
     let (value, rest) = first_word(text);
-    let value = value.parse().map_err(|_| "value is not a number")?;
+    let value: f64 = value.parse().map_err(|_| "value is not a number")?;
     let (time, rest) = first_word(rest);
     if !first_word(rest).0.is_empty() {
         return Err("something follows the timestamp");
     }
-    if time.is_empty() {
-        return Ok((value, None));
+    let at_millis = if time.is_empty() { None } else { Some(timestamp(time)?) };
+    if !value.is_finite() {
+        return Err("value is infinite or not a number");
     }
+    if value < 0.0 {
+        return Err("value is negative");
+    }
+    if value >= VALUE_MAX {
+        return Err("value is too large");
+    }
+    Ok((value, at_millis))
+}
+
+/// Milliseconds since the epoch, above zero.
+fn timestamp(time: &str) -> Result<i64, DropReason> {
     if time.starts_with('-') {
         return Err("timestamp is negative");
     }
@@ -318,7 +392,7 @@ fn value_and_time(text: &str) -> Result<(f64, Option<i64>), DropReason> {
         }
         millis = millis.saturating_mul(10).saturating_add(i64::from(digit));
     }
-    Ok((value, Some(millis)))
+    if millis == 0 { Err("timestamp is zero") } else { Ok(millis) }
 }
 
 /// The first word, and what follows it; leading blanks are passed over.

@@ -39,6 +39,8 @@ pub struct PodObject<'a> {
     pub name: &'a str,
     /// `metadata.labels`, any order.
     pub labels: Vec<(&'a str, &'a str)>,
+    /// `spec.nodeName`; empty when absent, as in metadata alone.
+    pub node_name: &'a str,
 }
 
 /// One object of a list or an event.
@@ -46,7 +48,7 @@ pub struct PodObject<'a> {
 pub enum Object<'a> {
     /// A node.
     Node(NodeObject<'a>),
-    /// A pod, of which the metadata was read.
+    /// A pod, of which metadata and node were read.
     Pod(PodObject<'a>),
 }
 
@@ -269,7 +271,17 @@ fn metadata_of(message: &[u8]) -> Result<Metadata<'_>, Malformed> {
 
 fn pod(message: &[u8]) -> Result<Versioned<'_>, Malformed> {
     let Metadata { name, namespace, resource_version, labels, .. } = metadata_of(message)?;
-    Ok(Versioned { object: Object::Pod(PodObject { namespace, name, labels }), resource_version })
+    let mut node_name = "";
+    for field in Fields::new(message) {
+        if let (2, spec) = field? {
+            for field in Fields::new(spec.bytes()?) {
+                if let (10, value) = field? {
+                    node_name = value.text()?;
+                }
+            }
+        }
+    }
+    Ok(Versioned { object: Object::Pod(PodObject { namespace, name, labels, node_name }), resource_version })
 }
 
 fn node(message: &[u8]) -> Result<Versioned<'_>, Malformed> {

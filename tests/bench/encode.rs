@@ -16,7 +16,7 @@ use toplet::api::{self, Context, Settings, Vitals};
 use toplet::counters::Counters;
 use toplet::store::batch::Batch;
 use toplet::store::{Capacity, NodeRecord, PodRecord, Store};
-use toplet::units::{UnixNanos, Window};
+use toplet::units::{UnixNanos, Uptime, Window};
 use toplet::wire::request::{Head, Header, RequestInfo};
 
 const NODES: usize = 100;
@@ -68,7 +68,14 @@ fn store() -> Store {
             let (namespace, pod_name) = place(node, pod);
             let app = pod_name.get(..7).unwrap().to_owned();
             let labels = vec![("app", &*app), ("pod-template-hash", "5fddb4c866")];
-            store.upsert_pod(&PodRecord { namespace: &namespace, name: &pod_name, labels }).unwrap();
+            store
+                .upsert_pod(&PodRecord {
+                    namespace: &namespace,
+                    name: &pod_name,
+                    labels,
+                    ..PodRecord::default()
+                })
+                .unwrap();
         }
     }
     for turn in 0..2 {
@@ -77,7 +84,7 @@ fn store() -> Store {
             batch.begin(UnixNanos(0));
             batch.feed(exposition(node, turn).as_bytes()).unwrap();
             batch.finish();
-            store.commit(&format!("node-{node:03}"), &batch);
+            store.commit(&format!("node-{node:03}"), &batch, Uptime(0));
         }
     }
     store

@@ -24,7 +24,7 @@ fn add(store: &mut Store, namespace: &str, count: usize) {
     let names: Vec<String> = (0..count).map(|n| format!("pod-{n:04}")).collect();
     for name in &names {
         let labels = vec![("app", "crowd"), ("quote", "\"<\\>")];
-        store.upsert_pod(&PodRecord { namespace, name, labels }).unwrap();
+        store.upsert_pod(&PodRecord { namespace, name, labels, ..PodRecord::default() }).unwrap();
     }
     let pods: Vec<_> = names
         .iter()
@@ -167,8 +167,10 @@ fn the_length_of_an_object_is_known_without_writing_it() {
     let mut store = crowd(3);
     let (key, value) = ("k".repeat(150), "v".repeat(200));
     let labels = vec![("short", ""), (&*key, &*value)];
-    store.upsert_pod(&PodRecord { namespace: "a", name: "pod-0001", labels }).unwrap();
-    store.upsert_pod(&PodRecord { namespace: "a", name: "pod-0002", labels: vec![] }).unwrap();
+    store
+        .upsert_pod(&PodRecord { namespace: "a", name: "pod-0001", labels, ..PodRecord::default() })
+        .unwrap();
+    store.upsert_pod(&PodRecord { namespace: "a", name: "pod-0002", ..PodRecord::default() }).unwrap();
     let (form, mut seen) = (form(false), 0);
     selection().walk(&store, &mut Position::begin(&store), |object| {
         let mut out = Vec::new();
@@ -215,7 +217,8 @@ fn a_list_that_outgrows_its_length_is_broken_off() {
     let long = "v".repeat(60);
     for n in 0..600 {
         let labels = vec![("a", &*long), ("b", &*long)];
-        store.upsert_pod(&PodRecord { namespace: "a", name: &format!("pod-{n:04}"), labels }).unwrap();
+        let name = &*format!("pod-{n:04}");
+        store.upsert_pod(&PodRecord { namespace: "a", name, labels, ..PodRecord::default() }).unwrap();
     }
     let (rest, progress) = drained(&mut *list, &store);
     assert_eq!(progress, Progress::Broken);
@@ -227,7 +230,9 @@ fn an_object_larger_than_a_piece_comes_alone() {
     let mut store = crowd(200);
     let names: Vec<String> = (0..200).map(|n| format!("{n:0>60}")).collect();
     let labels: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
-    store.upsert_pod(&PodRecord { namespace: "a", name: "pod-0100", labels }).unwrap();
+    store
+        .upsert_pod(&PodRecord { namespace: "a", name: "pod-0100", labels, ..PodRecord::default() })
+        .unwrap();
     let mut list = pieces(&store, Media::Json, false, false);
     let (mut out, mut largest) = (Vec::new(), 0);
     loop {
@@ -274,7 +279,7 @@ fn a_selector_that_selects_nothing_is_many_small_pieces_of_work() {
     for n in 0..distinct {
         let (name, value) = (format!("pod-{n:04}"), n.to_string());
         let labels = vec![("only", &*value)];
-        store.upsert_pod(&PodRecord { namespace: "a", name: &name, labels }).unwrap();
+        store.upsert_pod(&PodRecord { namespace: "a", name: &name, labels, ..PodRecord::default() }).unwrap();
     }
     for (media, is_table) in [(Media::Json, false), (Media::Json, true), (Media::Protobuf, false)] {
         let choice = Choice { media, pretty: false, rendition: Rendition::Plain };
@@ -301,7 +306,12 @@ fn a_list_by_label_is_right_however_label_sets_share_their_place() {
     for n in 0..1000 {
         let (name, value) = (format!("pod-{:04}", n * 2), (n % 7).to_string());
         store
-            .upsert_pod(&PodRecord { namespace: "a", name: &name, labels: vec![("week", &*value)] })
+            .upsert_pod(&PodRecord {
+                namespace: "a",
+                name: &name,
+                labels: vec![("week", &*value)],
+                ..PodRecord::default()
+            })
             .unwrap();
     }
     let labels = LabelSelector::parse("week in (3, 5)").unwrap();

@@ -17,8 +17,9 @@ pub(super) const fn names(kind: Inventory) -> (&'static str, &'static str, &'sta
         Inventory::Pods => (
             "pods",
             "/api/v1/pods?fieldSelector=status.phase%3DRunning&",
-            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+            // Whole pods, since metadata alone lacks the node that a pod belongs to.
+            "application/vnd.kubernetes.protobuf",
+            "application/vnd.kubernetes.protobuf;stream=watch",
         ),
     }
 }

@@ -127,8 +127,12 @@ fn events_change_the_inventory_and_the_next_watch_resumes_at_the_bookmark() {
     assert!(heads.iter().all(|h| h.starts_with(prefix)), "{heads:?}");
     let version = |h: &str| h.split("resourceVersion=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     assert_ne!(version(&heads[1]), version(&heads[2]));
-    let accept = |n: usize| run.fake.heads()[n].to_lowercase().contains("as=partialobjectmetadatalist;");
-    assert!(accept(0) && !accept(1));
+    // Whole pods: metadata alone lacks the node.
+    let accepts = |n: usize, what: &str| {
+        let wanted = format!("accept: application/vnd.kubernetes.protobuf{what}\r\n");
+        run.fake.heads()[n].to_lowercase().contains(&wanted)
+    };
+    assert!(accepts(0, "") && accepts(1, ";stream=watch"));
     let store = run.store.lock().unwrap();
     assert!(store.readiness().pods_synced);
     // The pod of the events was added, changed and deleted again.

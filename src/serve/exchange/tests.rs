@@ -156,7 +156,7 @@ fn a_list_that_finds_nothing_ends_with_its_time() {
     for n in 0..8000 {
         let (name, value) = (format!("pod-{n}"), n.to_string());
         let labels = vec![("only", &*value)];
-        store.upsert_pod(&PodRecord { namespace: "a", name: &name, labels }).unwrap();
+        store.upsert_pod(&PodRecord { namespace: "a", name: &name, labels, ..PodRecord::default() }).unwrap();
     }
     let list = Head {
         method: "GET",

@@ -26,7 +26,7 @@ impl HostSource {
             let mut store = lock(store);
             store.begin_list(Inventory::Pods);
             let refused = self.pods().map(|(namespace, name)| {
-                store.upsert_pod(&PodRecord { namespace, name, labels: Vec::new() }).err()
+                store.upsert_pod(&PodRecord { namespace, name, ..PodRecord::default() }).err()
             });
             let (count, first) = count(refused);
             store.end_list(Inventory::Pods);
@@ -53,7 +53,7 @@ impl HostSource {
                 }
             }
             let (count, first) = count(pods.iter().map(|(namespace, name)| {
-                store.upsert_pod(&PodRecord { namespace, name, labels: Vec::new() }).err()
+                store.upsert_pod(&PodRecord { namespace, name, ..PodRecord::default() }).err()
             }));
             log_refusal(&self.log, "pods of this node", count, first);
         }

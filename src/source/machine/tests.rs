@@ -193,7 +193,7 @@ fn two_readings_through_store_and_batch_are_usage_of_node_and_pods() {
     let mut batch = Batch::new();
     let first = source.read(&target, &mut batch).unwrap();
     assert_eq!(first.dropped, crate::store::batch::Dropped::default());
-    let commit = store.lock().unwrap().commit("edge-1", &batch);
+    let commit = store.lock().unwrap().commit("edge-1", &batch, clock::uptime());
     assert_eq!((commit.node, commit.pods, commit.containers), (true, 2, 3));
 
     std::thread::sleep(std::time::Duration::from_millis(50));
@@ -201,7 +201,7 @@ fn two_readings_through_store_and_batch_are_usage_of_node_and_pods() {
     source.refresh_inventory(&store);
     source.read(&target, &mut batch).unwrap();
     let mut store = store.lock().unwrap();
-    store.commit("edge-1", &batch);
+    store.commit("edge-1", &batch, clock::uptime());
     let node = store.node("edge-1").unwrap();
     assert_eq!(node.labels.value("kubernetes.io/os"), Some("linux"));
     let usage = node.usage.unwrap();

@@ -49,7 +49,7 @@ fn list(store: &Mutex<Store>, nodes: &[(&str, &str)]) {
     }
     store.end_list(Inventory::Nodes);
     store.begin_list(Inventory::Pods);
-    store.upsert_pod(&PodRecord { namespace: "default", name: "web", labels: Vec::new() }).unwrap();
+    store.upsert_pod(&PodRecord { namespace: "default", name: "web", ..PodRecord::default() }).unwrap();
     store.end_list(Inventory::Pods);
 }
 
@@ -77,7 +77,7 @@ fn scrape(source: &mut KubeletOrOwn, store: &Mutex<Store>) -> Result<Option<&'st
     let target = lock(store).targets().remove(0);
     let mut batch = Batch::new();
     let reading = source.read(&target, &mut batch).map_err(|error| error.message)?;
-    source.commit(&mut lock(store), &target.name, &batch);
+    source.commit(&mut lock(store), &target.name, &batch, clock::uptime());
     Ok(reading.instead_of.map(|error| error.reason))
 }
 
@@ -135,7 +135,7 @@ fn the_store_begins_again_when_the_source_changes() {
         } else {
             own.read_containers(&target, &mut batch).unwrap();
         }
-        lock(&store).commit("edge-1", &batch);
+        lock(&store).commit("edge-1", &batch, clock::uptime());
         served.push(usage(&store));
         std::thread::sleep(Duration::from_millis(5));
     }

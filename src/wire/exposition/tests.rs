@@ -107,8 +107,11 @@ fn k8_escapes_in_labels_are_undone() {
 fn k9_a_bad_line_is_dropped_with_its_number_and_reason_and_never_the_node() {
     let good = "node_cpu_usage_seconds_total 1 2";
     for (line, reason) in [
-        ("node_cpu_usage_seconds_total 1 2\r", "timestamp is not a whole number"),
-        ("node_cpu_usage_seconds_total 1\r", "value is not a number"),
+        ("node_cpu_usage_seconds_total 1 2\r\r", "timestamp is not a whole number"),
+        ("node_cpu_usage_seconds_total 1 0", "timestamp is zero"),
+        ("node_cpu_usage_seconds_total NaN 1", "value is infinite or not a number"),
+        ("node_cpu_usage_seconds_total -1 1", "value is negative"),
+        ("node_cpu_usage_seconds_total 1e19 1", "value is too large"),
         ("node_cpu_usage_seconds_total 1 1.5", "timestamp is not a whole number"),
         ("node_cpu_usage_seconds_total 1 +5", "timestamp is not a whole number"),
         ("node_cpu_usage_seconds_total 1 -5", "timestamp is negative"),

@@ -202,6 +202,32 @@ fn list_meta_may_come_after_the_items() {
 }
 
 #[test]
+fn whole_pods_name_their_node() {
+    let spec = message(|out| {
+        put_bytes(out, 2, b"containers are passed over");
+        put_bytes(out, 10, b"edge-1");
+    });
+    let whole = message(|out| {
+        out.extend_from_slice(&pod("a", 0));
+        put_bytes(out, 2, &spec);
+        put_bytes(out, 3, b"status");
+    });
+    let raw = message(|out| {
+        put_bytes(out, 2, &whole);
+        put_bytes(out, 2, &pod("pending", 0));
+    });
+    let mut nodes = Vec::new();
+    let mut decoder = ListDecoder::new();
+    let fed = decoder.feed(&enveloped("PodList", &raw), |versioned| match versioned.object {
+        Object::Pod(pod) => nodes.push((pod.name.to_owned(), pod.node_name.to_owned())),
+        Object::Node(_) => panic!("not a pod"),
+    });
+    assert_eq!(fed, Ok(()));
+    let expected = [("a", "edge-1"), ("pending", "")].map(|(pod, node)| (pod.to_owned(), node.to_owned()));
+    assert_eq!(nodes, expected);
+}
+
+#[test]
 fn a_page_names_the_next_one() {
     let meta = message(|out| {
         put_bytes(out, 2, b"9");

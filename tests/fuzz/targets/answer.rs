@@ -13,7 +13,7 @@ use toplet::serve::http1;
 use toplet::serve::response::{self, Frame, Meta};
 use toplet::store::batch::Batch;
 use toplet::store::{Capacity, Inventory, NodeRecord, PodRecord, Store};
-use toplet::units::{UnixNanos, Window};
+use toplet::units::{UnixNanos, Uptime, Window};
 use toplet::wire::protobuf::{Fields, MAGIC};
 use toplet::wire::selector::LabelSelector;
 
@@ -60,7 +60,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let names: Vec<String> = (0..70).map(|at| format!("pod-{at:02}")).collect();
     for (at, name) in names.iter().enumerate() {
         let namespace = if at % 3 == 0 { "default" } else { "kube-public" };
-        store.upsert_pod(&PodRecord { namespace, name, labels: LABELS[at % 12..].to_vec() }).unwrap();
+        store.upsert_pod(&PodRecord { namespace, name, labels: LABELS[at % 12..].to_vec(), ..PodRecord::default() }).unwrap();
     }
     store.end_list(Inventory::Pods);
     for turn in 0..2 {
@@ -77,7 +77,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
             }
             batch.feed(body.as_bytes()).unwrap();
             batch.finish();
-            store.commit(node, &batch);
+            store.commit(node, &batch, Uptime(0));
         }
     }
     let settings = Settings {

@@ -6,7 +6,7 @@ use toplet::limits::NODE_CONTAINERS_MAX;
 use toplet::store::batch::{Batch, BatchError, Dropped};
 use toplet::store::row::Point;
 use toplet::store::{Capacity, NodeRecord, PodRecord, Store};
-use toplet::units::{UnixNanos, Window};
+use toplet::units::{UnixNanos, Uptime, Window};
 use toplet::wire::exposition::{Decoder, Family, Sample};
 
 const CAPACITY: Capacity = Capacity { nodes: 2, pods: 8, containers: 16, text_len: 4096 };
@@ -57,7 +57,7 @@ fuzz_target!(|input: &[u8]| {
     assert!(measured.is_sorted_by(|a, b| (a.0, a.1) < (b.0, b.1)));
     let mut count = 0;
     for (_, _, containers) in &measured {
-        assert!(!containers.is_empty() && containers.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(!containers.is_empty() && containers.is_sorted_by(|a, b| a.0 <= b.0));
         assert!(containers.iter().all(|(_, point)| point.is_complete()));
         count += containers.len();
     }
@@ -66,10 +66,10 @@ fuzz_target!(|input: &[u8]| {
     let mut store = Store::new(CAPACITY, Window::from_secs(60));
     store.upsert_node(&NodeRecord { name: "n", ready: true, ..NodeRecord::default() }).unwrap();
     for (namespace, name, _) in measured.iter().take(4) {
-        let _ = store.upsert_pod(&PodRecord { namespace, name, labels: Vec::new() });
+        let _ = store.upsert_pod(&PodRecord { namespace, name, ..PodRecord::default() });
     }
     for _ in 0..2 {
-        let done = store.commit("n", &batch);
+        let done = store.commit("n", &batch, Uptime(150));
         assert!(done.pods as usize <= measured.len() && done.containers as usize <= count);
     }
     let occupancy = store.occupancy();
