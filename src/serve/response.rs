@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_the_reference_s_headers_in_its_order() {
+    fn an_answer_has_metrics_servers_headers_in_its_order() {
         let id = Header { name: "Audit-ID", value: b"abc" };
         assert_eq!(
             written(&json(), &meta(&[id, Header { name: "Audit-Id", value: b"second" }]), Frame::Length(2)),
