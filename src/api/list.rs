@@ -106,7 +106,8 @@ impl TextList {
         }
         self.begin(out);
         let TextList { selection, form, indenter, position, columns, any, scratch, .. } = self;
-        let mut fresh = true;
+        // An object that is larger than a piece comes alone, and so fits no piece that has others.
+        let mut fresh = out.len() == start || !*any;
         let walked = selection.walk(store, position, |object| {
             let (len, before) = (out.len(), *indenter);
             let separator = if *any { b',' } else { b'[' };

@@ -29,6 +29,8 @@ const ENVELOPE_LEN_MAX: usize = 128;
 /// The fields of a list's metadata and of its items.
 const META_NUMBER: u32 = 1;
 const ITEM_NUMBER: u32 = 2;
+/// Bytes of the metadata that a list begins with.
+const META_LEN: usize = 8;
 
 /// What a list is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,7 @@ impl ProtobufList {
     pub(super) fn new(selection: Selection, form: Form, store: &Store) -> ProtobufList {
         let mut first = Vec::new();
         encode_protobuf::list_meta(&mut first, META_NUMBER);
+        debug_assert_eq!(first.len(), META_LEN);
         let position = Position::begin(store);
         let measured = position.clone();
         ProtobufList {
@@ -81,7 +84,7 @@ impl ProtobufList {
 
     fn fill_first(&mut self, store: &Store, metrics: &Counters) {
         let ProtobufList { selection, form, position, first, .. } = self;
-        let mut any = false;
+        let mut any = first.len() > META_LEN;
         let walked = selection.walk(store, position, |object| {
             let len = first.len();
             encode_protobuf::item(first, ITEM_NUMBER, object, form);

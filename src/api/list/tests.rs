@@ -301,6 +301,30 @@ fn a_selector_that_selects_nothing_is_many_small_pieces_of_work() {
 }
 
 #[test]
+fn turns_for_others_leave_pieces_as_large_as_they_may_be() {
+    let mut store = crowd(400);
+    let terms: Vec<String> = (0..400).map(|n| format!("!a{n}")).collect();
+    let labels = LabelSelector::parse(&format!("{},only", terms.join(","))).unwrap();
+    // Each length of the objects ends the first turns somewhere else in the piece.
+    for padding in 0..30 {
+        for n in 0..100 {
+            let (name, value) = (format!("pod-{:04}", n * 4), format!("{:0>1$}", n, padding + 3));
+            let labels = vec![("only", &*value)];
+            store
+                .upsert_pod(&PodRecord { namespace: "a", name: &name, labels, ..PodRecord::default() })
+                .unwrap();
+        }
+        for media in [Media::Json, Media::Protobuf] {
+            let selection = Selection { labels: labels.clone(), ..selection() };
+            // `drained` looks at the length of every piece.
+            let (out, progress) = drained(&mut *pieces_of(selection, &store, media, false, false), &store);
+            assert_eq!(progress, Progress::Done);
+            assert_eq!(String::from_utf8_lossy(&out).matches("pod-").count(), 100);
+        }
+    }
+}
+
+#[test]
 fn a_list_by_label_is_right_however_label_sets_share_their_place() {
     let mut store = crowd(2000);
     for n in 0..1000 {
