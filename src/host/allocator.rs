@@ -25,6 +25,27 @@ impl Allocator {
     }
 }
 
+/// Counts the allocations of a thread, for tests that hold a path to none.
+#[cfg(test)]
+pub(crate) mod count {
+    use std::cell::Cell;
+
+    thread_local! {
+        static COUNT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn add() {
+        COUNT.with(|count| count.set(count.get() + 1));
+    }
+
+    /// Pieces that this thread took while `work` ran.
+    pub(crate) fn of(work: impl FnOnce()) -> u64 {
+        let before = COUNT.with(Cell::get);
+        work();
+        COUNT.with(Cell::get) - before
+    }
+}
+
 fn is_small(len: usize) -> bool {
     len < limits::HEAP_PIECE_LEN_MAX
 }
@@ -34,6 +55,8 @@ fn is_small(len: usize) -> bool {
 // this size neither allocates nor panics. The caller's promises (a size above zero, a live pointer) are passed on.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(test)]
+        count::add();
         #[cfg(test)]
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
@@ -46,6 +69,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        #[cfg(test)]
+        count::add();
         #[cfg(test)]
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
@@ -68,6 +93,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, len: usize) -> *mut u8 {
+        #[cfg(test)]
+        count::add();
         #[cfg(test)]
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above; between the two allocators the bytes that both lengths have are copied.

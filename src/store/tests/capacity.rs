@@ -63,3 +63,44 @@ fn a_node_a_pod_and_a_container_stay_small() {
     const { assert!(Slab::<Pod>::SLOT_LEN <= 64) };
     const { assert!(Rows::ROW_LEN <= 80 && Names::ENTRY_LEN <= 28) };
 }
+
+#[test]
+fn the_steady_path_of_decode_and_commit_allocates_nothing() {
+    use crate::host::allocator::count;
+    let body = |round: u64| {
+        let at = 1_795_735_658_000 + 15_000 * round;
+        let mut body = format!("node_cpu_usage_seconds_total {}.5 {at}\n", 100 + round);
+        body += &format!("node_memory_working_set_bytes 5e8 {at}\n");
+        for family in ["cpu_usage_seconds_total", "memory_working_set_bytes", "start_time_seconds"] {
+            for number in 0..500_u64 {
+                let value = if family.starts_with("start") { 1_795_000_000 } else { 7 + number + round };
+                body += &format!(
+                    "container_{family}{{container=\"main\",namespace=\"ns1\",pod=\"pod-{number:03}\"}} {value} {at}\n"
+                );
+            }
+        }
+        body
+    };
+    let bodies: Vec<String> = (0..6).map(body).collect();
+    let mut store = Store::new(Capacity { pods: 600, containers: 600, ..CAPACITY }, Window::from_secs(15));
+    store.upsert_node(&node_record("node1")).unwrap();
+    let names: Vec<String> = (0..500).map(|number| format!("pod-{number:03}")).collect();
+    names.iter().for_each(|name| store.upsert_pod(&pod_record("ns1", name)).unwrap());
+    let mut batch = Batch::new();
+    let counts: Vec<u64> = bodies
+        .iter()
+        .zip(0..)
+        .map(|(body, round)| {
+            count::of(|| {
+                batch.begin(UnixNanos(0));
+                body.as_bytes().chunks(8_192).for_each(|piece| batch.feed(piece).unwrap());
+                batch.finish();
+                let done = store.commit("node1", &batch, uptime(15 * round));
+                assert_eq!((done.pods, done.refused), (500, 0));
+            })
+        })
+        .collect();
+    assert!(counts[0] > 0, "what is counted is counted");
+    assert_eq!(counts[2..], [0; 4], "{counts:?}");
+    assert!(store.pod("ns1", "pod-123").unwrap().usage.is_some());
+}
