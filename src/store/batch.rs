@@ -9,29 +9,11 @@
 //! Memory: at most `limits::NODE_CONTAINERS_MAX` rows and `limits::NODE_TEXT_LEN_MAX` bytes; beyond, the node is refused.
 //! Source: metrics-server `pkg/scraper/client/resource/decode.go`.
 
+pub use super::grouping::BatchError;
 use super::grouping::Points;
 use super::row::Point;
 use crate::units::UnixNanos;
 use crate::wire::exposition::{Decoder, Key, Sample};
-use std::fmt;
-
-/// Why a body could not be used as a whole. The batch is then empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchError {
-    /// More containers than one node may have.
-    TooManyContainers,
-    /// More bytes of names than one node may have.
-    TooMuchText,
-}
-
-impl fmt::Display for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BatchError::TooManyContainers => "more containers than one node may have",
-            BatchError::TooMuchText => "more names than one node may have",
-        })
-    }
-}
 
 /// What decoding dropped, for the log and the self metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

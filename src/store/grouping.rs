@@ -5,13 +5,31 @@
 //! twice (the cgroup of an old instance remained) gives an entry for each instance; which one counts is decided by the
 //! commit. All of it is scratch of a batch, kept between scrapes and bounded by `limits`.
 
-use super::batch::BatchError;
 use super::names::hash;
 use super::pool::count_of;
 use super::row::Point;
 use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos};
 use crate::wire::exposition::{Family, Key, Sample};
+use std::fmt;
+
+/// Why a body could not be used as a whole. The batch is then empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchError {
+    /// More containers than one node may have.
+    TooManyContainers,
+    /// More bytes of names than one node may have.
+    TooMuchText,
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BatchError::TooManyContainers => "more containers than one node may have",
+            BatchError::TooMuchText => "more names than one node may have",
+        })
+    }
+}
 
 /// The points as they come in.
 #[derive(Default)]

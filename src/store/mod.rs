@@ -16,6 +16,7 @@ mod names;
 mod owner;
 mod pool;
 mod rate;
+mod records;
 mod restore;
 mod room;
 pub mod row;
@@ -26,8 +27,8 @@ mod walk;
 
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
 use instances::Rejected;
-use inventory::{Listing, Node, Pod};
 use names::Names;
+use records::{Listing, Node, Pod};
 use rows::Rows;
 use slab::Slab;
 

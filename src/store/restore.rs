@@ -1,6 +1,6 @@
 //! What of the store is written for the next run, and how that one takes it.
 
-use super::inventory::{Node, Pod};
+use super::records::{Node, Pod};
 use super::row::Point;
 use super::snapshot::{Snapshot, put_point, put_text};
 use super::{Store, slab};

@@ -3,8 +3,8 @@
 //! Views borrow the store; usage is computed as it is read. A walk finds its start by binary search, so that a list may
 //! be taken in pieces, with the store free between them.
 
-use super::inventory::{Node, Pod};
 use super::pool::count_of;
+use super::records::{Node, Pod};
 use super::row::Row;
 use super::rows::END;
 use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Store, Usage, rate};
