@@ -51,6 +51,25 @@ pub struct Contents {
     pub pod_count: u32,
 }
 
+impl BatchSource {
+    /// Its number in files.
+    pub(super) const fn number(self) -> u64 {
+        match self {
+            BatchSource::Kubelet => 0,
+            BatchSource::Machine => 1,
+        }
+    }
+
+    /// The source of a number; `None` for one of another version.
+    pub(super) const fn from_number(number: u64) -> Option<BatchSource> {
+        match number {
+            0 => Some(BatchSource::Kubelet),
+            1 => Some(BatchSource::Machine),
+            _ => None,
+        }
+    }
+}
+
 /// Reusable scratch for one node's samples; its memory is bounded by `limits` and kept between scrapes.
 #[derive(Default)]
 pub struct Batch {

@@ -21,6 +21,7 @@ impl Store {
     fn write_node(&self, name: &str, node: &Node, out: &mut Vec<u8>) {
         put_text(out, name);
         put_varint(out, node.committed_at.0.into());
+        put_varint(out, node.source.number());
         put_point(out, &node.row.last);
         let pods = || {
             let mut next = node.pods;

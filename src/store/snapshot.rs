@@ -6,7 +6,7 @@
 //! is young; a rate over it spans the restart, with a window that says so. Pure: reading and writing files is the caller's.
 //! Memory: the bytes of the file until every node was read, or they are too old.
 
-use super::batch::Batch;
+use super::batch::{Batch, BatchSource};
 use super::row::Point;
 use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos, Uptime};
@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// What a file begins with; the number is the version of its form.
-const MAGIC: &[u8] = b"toplet points 1\n";
+const MAGIC: &[u8] = b"toplet points 2\n";
 const CHECKSUM_LEN: usize = 8;
 
 /// Why a file is not used.
@@ -46,8 +46,16 @@ impl fmt::Display for SnapshotError {
 /// Points of nodes that were not scraped since the start.
 pub struct Snapshot {
     bytes: Vec<u8>,
-    /// Name and section of each node, and when it was committed.
-    nodes: Vec<(Range<usize>, Range<usize>, Uptime)>,
+    nodes: Vec<Section>,
+}
+
+/// One node's part of a file.
+struct Section {
+    name: Range<usize>,
+    bytes: Range<usize>,
+    committed_at: Uptime,
+    /// What its points were read from: those of another source make no rate with them.
+    source: BatchSource,
 }
 
 impl Snapshot {
@@ -101,20 +109,21 @@ impl Snapshot {
 
     /// Whether no node's points are young enough any more.
     pub(super) fn is_spent(&self, now: Uptime) -> bool {
-        self.nodes.iter().all(|(.., committed_at)| now.since(*committed_at) > limits::SNAPSHOT_AGE_MAX)
+        self.nodes.iter().all(|section| now.since(section.committed_at) > limits::SNAPSHOT_AGE_MAX)
     }
 
     /// Takes a node's points as a batch, with the time of its commit; `None` when it has none that are young enough.
     pub(super) fn take(&mut self, node: &str, now: Uptime) -> Option<(Batch, Uptime)> {
         let is_it = |name: &Range<usize>| self.bytes.get(name.clone()) == Some(node.as_bytes());
-        let found = self.nodes.iter().position(|(name, ..)| is_it(name))?;
-        let (_, section, committed_at) = self.nodes.swap_remove(found);
+        let found = self.nodes.iter().position(|section| is_it(&section.name))?;
+        let Section { bytes, committed_at, source, .. } = self.nodes.swap_remove(found);
         if now.since(committed_at) > limits::SNAPSHOT_AGE_MAX {
             return None;
         }
         let mut batch = Batch::new();
         batch.begin(UnixNanos(0));
-        let mut reader = PointReader { bytes: &self.bytes, at: section.start };
+        batch.set_source(source);
+        let mut reader = PointReader { bytes: &self.bytes, at: bytes.start };
         let mut is_full = false;
         reader.node(&mut |key, point| match key {
             None => batch.set_node(point),
@@ -194,14 +203,12 @@ impl<'a> PointReader<'a> {
         Some(point)
     }
 
-    /// One node: name, whole section and time of commit; its points go to `each`, the node's own without a key.
-    fn node(
-        &mut self,
-        each: &mut dyn FnMut(Option<Key<'a>>, Point),
-    ) -> Option<(Range<usize>, Range<usize>, Uptime)> {
+    /// One node; its points go to `each`, the node's own without a key.
+    fn node(&mut self, each: &mut dyn FnMut(Option<Key<'a>>, Point)) -> Option<Section> {
         let start = self.at;
         let name = self.text()?;
         let committed_at = Uptime(u32::try_from(self.number()?).ok()?);
+        let source = BatchSource::from_number(self.number()?)?;
         each(None, self.point()?);
         for _ in 0..self.number()? {
             let (namespace, pod) = (self.str()?, self.str()?);
@@ -210,6 +217,6 @@ impl<'a> PointReader<'a> {
                 each(Some(Key { namespace, pod, container }), self.point()?);
             }
         }
-        Some((name, start..self.at, committed_at))
+        Some(Section { name, bytes: start..self.at, committed_at, source })
     }
 }

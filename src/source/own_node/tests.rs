@@ -1,5 +1,6 @@
 use super::*;
 use crate::source::machine::testing::{Machine, id};
+use crate::store::snapshot::Snapshot;
 use crate::store::{Capacity, Inventory, NodeRecord, PodRecord};
 use crate::units::{UnixNanos, Window};
 use std::collections::VecDeque;
@@ -140,6 +141,36 @@ fn the_store_begins_again_when_the_source_changes() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(served, [None, OF_KUBELET, None, OF_MACHINE, None]);
+}
+
+#[test]
+fn a_restart_while_cgroups_stand_in_mixes_no_sources_either() {
+    let machine = machine("restart");
+    let mut own = HostSource::open(machine.roots()).unwrap();
+    let restarted = |own: &mut HostSource| {
+        let (before, after) = (store(), store());
+        list(&before, &[("edge-1", "10.0.0.1")]);
+        list(&after, &[("edge-1", "10.0.0.1")]);
+        let (mut batch, now) = (Batch::new(), clock::uptime());
+        own.read_containers(&lock(&before).targets().remove(0), &mut batch).unwrap();
+        lock(&before).commit("edge-1", &batch, now);
+        let mut file = Snapshot::begin("boot", now);
+        lock(&before).write_points(None, &mut file).unwrap();
+        Snapshot::seal(&mut file);
+        lock(&after).restore(Snapshot::read(file, "boot", now).unwrap());
+        after
+    };
+    let mut batch = Batch::new();
+    let after = restarted(&mut own);
+    std::thread::sleep(Duration::from_millis(5));
+    own.read_containers(&lock(&after).targets().remove(0), &mut batch).unwrap();
+    lock(&after).commit("edge-1", &batch, clock::uptime());
+    assert_eq!(usage(&after), OF_MACHINE, "what was read before the restart is of use");
+    let after = restarted(&mut own);
+    let mut kubelet = Script([Some((100, 0))].into());
+    kubelet.read(&lock(&after).targets().remove(0), &mut batch).unwrap();
+    lock(&after).commit("edge-1", &batch, clock::uptime());
+    assert_eq!(usage(&after), None, "but not for the other source");
 }
 
 #[test]

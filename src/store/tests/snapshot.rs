@@ -82,7 +82,7 @@ fn files_of_another_boot_or_version_and_damaged_ones_are_refused_whole() {
     assert_eq!(read(&good, BOOT, 6), None);
     assert_eq!(read(&good, "another", 6), Some(SnapshotError::OtherBoot));
     assert_eq!(read(&good, BOOT, 4), Some(SnapshotError::OtherBoot), "written in the future");
-    assert_eq!(read(b"toplet points 2\n", BOOT, 6), Some(SnapshotError::OtherVersion));
+    assert_eq!(read(b"toplet points 1\n", BOOT, 6), Some(SnapshotError::OtherVersion));
     for len in 0..good.len() {
         assert!(read(&good[..len], BOOT, 6).is_some(), "cut at {len}");
     }
