@@ -8,41 +8,58 @@ use super::view::{Form, Measured, MetricsObject};
 use crate::store::Usage;
 use crate::wire::{quantity, time};
 
-/// Appends a string in quotes.
+/// Appends a string in quotes. Escaped is what JSON demands, what HTML could take for markup, and what YAML does not allow
+/// as it is, since the documents are YAML too.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut plain_from = 0;
     for (at, byte) in bytes.iter().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0x08 => b"\\b",
-            0x0c => b"\\f",
-            b'<' | b'>' | b'&' | 0..0x20 => {
-                flush(out, bytes, plain_from, at);
-                plain_from = at + 1;
-                out.extend_from_slice(b"\\u00");
-                out.push(hex(byte >> 4));
-                out.push(hex(byte & 15));
-                continue;
-            }
+        let (code, len) = match byte {
+            b'"' | b'\\' | b'<' | b'>' | b'&' | 0..0x20 | 0x7f => (u16::from(*byte), 1),
+            0xc2 => match bytes.get(at + 1) {
+                Some(second @ 0x80..0xa0) => (u16::from(*second), 2),
+                _ => continue,
+            },
             0xe2 => match bytes.get(at + 1..at + 3) {
-                Some([0x80, 0xa8]) => b"\\u2028",
-                Some([0x80, 0xa9]) => b"\\u2029",
+                Some([0x80, 0xa8]) => (0x2028, 3),
+                Some([0x80, 0xa9]) => (0x2029, 3),
+                _ => continue,
+            },
+            0xef => match bytes.get(at + 1..at + 3) {
+                Some([0xbb, 0xbf]) => (0xfeff, 3),
+                Some([0xbf, 0xbe]) => (0xfffe, 3),
+                Some([0xbf, 0xbf]) => (0xffff, 3),
                 _ => continue,
             },
             _ => continue,
         };
         flush(out, bytes, plain_from, at);
-        plain_from = at + if *byte == 0xe2 { 3 } else { 1 };
-        out.extend_from_slice(escape);
+        plain_from = at + len;
+        escape(out, code);
     }
     flush(out, bytes, plain_from, bytes.len());
     out.push(b'"');
+}
+
+/// Appends the escape of one character, the short one where there is one.
+fn escape(out: &mut Vec<u8>, code: u16) {
+    let short = match code {
+        0x22 => b'"',
+        0x5c => b'\\',
+        0x0a => b'n',
+        0x0d => b'r',
+        0x09 => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => {
+            let [high, low] = code.to_be_bytes();
+            out.extend_from_slice(b"\\u");
+            out.extend([high >> 4, high & 15, low >> 4, low & 15].map(hex));
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
 }
 
 fn flush(out: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {
