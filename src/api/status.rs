@@ -124,7 +124,8 @@ impl Status {
     /// 405: lists cannot be watched.
     #[must_use]
     pub fn watch_not_supported(resource: &str) -> Status {
-        let message = format!("watch is not supported on {}", group_resource(GROUP, resource));
+        let message =
+            format!("watch is not supported on resources of kind \"{}\"", group_resource(GROUP, resource));
         Status::new(405, "MethodNotAllowed", message).about("", GROUP, resource)
     }
 

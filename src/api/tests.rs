@@ -440,7 +440,7 @@ fn list_options_are_refused_in_metrics_servers_order() {
             405,
             "watch is not supported",
         ),
-        ("watch", 405, "watch is not supported on pods.metrics.k8s.io"),
+        ("watch", 405, r#"watch is not supported on resources of kind \"pods.metrics.k8s.io\""#),
         ("watch=x&fieldSelector=a%3Db", 400, "unknown field"),
         (
             "limit=-1&continue=x&resourceVersion=abc&allowWatchBookmarks=x&foo=bar&export=1&watch=false&LIMIT=x",

@@ -46,11 +46,11 @@ impl fmt::Display for SnapshotError {
 /// Points of nodes that were not scraped since the start.
 pub struct Snapshot {
     bytes: Vec<u8>,
-    nodes: Vec<Section>,
+    nodes: Vec<NodePart>,
 }
 
 /// One node's part of a file.
-struct Section {
+struct NodePart {
     name: Range<usize>,
     bytes: Range<usize>,
     committed_at: Uptime,
@@ -116,7 +116,7 @@ impl Snapshot {
     pub(super) fn take(&mut self, node: &str, now: Uptime) -> Option<(Batch, Uptime)> {
         let is_it = |name: &Range<usize>| self.bytes.get(name.clone()) == Some(node.as_bytes());
         let found = self.nodes.iter().position(|section| is_it(&section.name))?;
-        let Section { bytes, committed_at, source, .. } = self.nodes.swap_remove(found);
+        let NodePart { bytes, committed_at, source, .. } = self.nodes.swap_remove(found);
         if now.since(committed_at) > limits::SNAPSHOT_AGE_MAX {
             return None;
         }
@@ -204,7 +204,7 @@ impl<'a> PointReader<'a> {
     }
 
     /// One node; its points go to `each`, the node's own without a key.
-    fn node(&mut self, each: &mut dyn FnMut(Option<Key<'a>>, Point)) -> Option<Section> {
+    fn node(&mut self, each: &mut dyn FnMut(Option<Key<'a>>, Point)) -> Option<NodePart> {
         let start = self.at;
         let name = self.text()?;
         let committed_at = Uptime(u32::try_from(self.number()?).ok()?);
@@ -217,6 +217,6 @@ impl<'a> PointReader<'a> {
                 each(Some(Key { namespace, pod, container }), self.point()?);
             }
         }
-        Some(Section { name, bytes: start..self.at, committed_at, source })
+        Some(NodePart { name, bytes: start..self.at, committed_at, source })
     }
 }
