@@ -286,7 +286,7 @@ pub const TRUST_INTERVAL: Duration = Duration::from_secs(30);
 // ---- serve: connections ---------------------------------------------------------------------------------------------
 
 /// Connections at once from their first byte on (default of the cap). Each costs about 13 KiB at rest, so 1.7 MiB when all
-/// are open. When full, another connection makes room (see `serve::room`), or the newcomer waits.
+/// are open. When full, another connection makes room (see `serve::room`), or the new one waits.
 pub const CONNECTIONS_MAX: usize = 128;
 /// Connections at once that have not sent a byte or wait for a place: a socket and less than 1 KiB each. Beyond it the
 /// longest waiting one of the peer with the most of these is closed.
@@ -307,9 +307,9 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
 pub const LINGER_TIME_MAX: Duration = Duration::from_millis(500);
 /// Time for requests in flight after the listener closed; then they are cut (metrics-server's 60 s).
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
-/// Age from which a connection that has not sent its first request makes room for a newcomer.
+/// Age from which a connection that has not sent its first request makes room for a new one.
 pub const WAITING_TIME_MIN: Duration = Duration::from_secs(1);
-/// Age of an answer from which its connection makes room for a newcomer, when no other can.
+/// Age of an answer from which its connection makes room for a new one, when no other can.
 pub const ANSWERING_TIME_MIN: Duration = Duration::from_secs(2);
 /// Time for which a stopping process keeps connections without a request: one may be on its way.
 pub const DRAIN_QUIET_TIME: Duration = Duration::from_millis(500);

@@ -86,7 +86,7 @@ impl TrustSource {
         Ok(TrustSource { settings, api, trust: Mutex::new(Arc::new(trust)), progress: Mutex::new(progress) })
     }
 
-    /// The trust in force; ask again for every request.
+    /// The trust in force; read it again for every request.
     pub fn trust(&self) -> Arc<Trust> {
         lock(&self.trust).clone()
     }
