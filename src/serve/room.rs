@@ -1,9 +1,9 @@
-//! Which connection makes room for a newcomer.
+//! Which connection makes room for a new connection.
 //!
 //! Pure. The order: a peer with more than half of the places loses its longest connection to any other peer, whatever that
 //! connection does. Otherwise a connection that was never served, then the longest idle one, then one that sends its request
 //! slowly, then one whose answer has taken long. A connection that was served never makes room while one exists that was
-//! not; such a one has a second for itself, for which the newcomer waits. A peer at its own limit makes room by itself.
+//! not; such a one has a second for itself, for which the new one waits. A peer at its own limit makes room by itself.
 
 use crate::limits;
 use crate::serve::slot::{Phase, Slot};
@@ -37,7 +37,7 @@ impl Counts {
     }
 }
 
-/// Whether there is room for a newcomer.
+/// Whether there is room for a new connection.
 pub enum Room {
     /// A place is free.
     Free,
@@ -50,21 +50,21 @@ pub enum Room {
 }
 
 /// Looks for room among the connections with a place, of which there may be `places`.
-pub fn for_newcomer<'a>(
+pub fn for_new_connection<'a>(
     placed: impl Iterator<Item = &'a Rc<Slot>>,
     counts: &Counts,
-    newcomer: IpAddr,
+    new_peer: IpAddr,
     places: usize,
     now: Instant,
 ) -> Room {
-    let at_its_limit = counts.of_peer(newcomer) >= peer_places(places);
+    let at_its_limit = counts.of_peer(new_peer) >= peer_places(places);
     if !at_its_limit && counts.all < places {
         return Room::Free;
     }
-    let crowds = |slot: &Slot| slot.peer() != newcomer && counts.of_peer(slot.peer()) > (places / 2).max(1);
+    let crowds = |slot: &Slot| slot.peer() != new_peer && counts.of_peer(slot.peer()) > (places / 2).max(1);
     let mut placed: Vec<&Rc<Slot>> = placed.collect();
     if at_its_limit {
-        placed.retain(|slot| slot.peer() == newcomer);
+        placed.retain(|slot| slot.peer() == new_peer);
     } else if placed.iter().any(|slot| crowds(slot)) {
         placed.retain(|slot| crowds(slot));
         let longest = placed.into_iter().max_by_key(|slot| (class(slot), slot.waited(now)));

@@ -86,7 +86,7 @@ impl Slots {
                 live().filter(|slot| slot.phase() == Phase::Waiting && !passed_over.contains(&slot.peer()));
             let Some(first) = waiting.min_by_key(rank) else { return };
             let placed = live().filter(|slot| slot.phase().has_place());
-            match room::for_newcomer(placed, &counts, first.peer(), self.limits.places, now) {
+            match room::for_new_connection(placed, &counts, first.peer(), self.limits.places, now) {
                 Room::Free => {}
                 Room::Cut(slot) => {
                     self.metrics.connection(ConnectionChange::Refused);
