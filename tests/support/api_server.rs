@@ -53,7 +53,6 @@ enum Change {
 /// The running fake.
 pub struct ApiServer {
     shared: Arc<(Mutex<World>, Condvar)>,
-    server: Arc<tiny_http::Server>,
     /// Its sockets: cut them to restart it.
     pub front: Front,
     /// PEM of the authority to believe, when it speaks TLS.
@@ -72,18 +71,11 @@ impl ApiServer {
     }
 
     fn with(tls: Option<rustls::ServerConfig>, ca_pem: Option<String>) -> ApiServer {
-        let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
-        let front = Front::new(server.server_addr().to_ip().unwrap(), tls);
         let shared: Arc<(Mutex<World>, Condvar)> = Arc::default();
         shared.0.lock().unwrap().version = 100;
-        let (accept, world) = (server.clone(), shared.clone());
-        std::thread::spawn(move || {
-            for request in accept.incoming_requests() {
-                let world = world.clone();
-                std::thread::spawn(move || handle(&world, request));
-            }
-        });
-        ApiServer { shared, server, front, ca_pem }
+        let world = shared.clone();
+        let front = Front::new(Arc::new(move |request| handle(&world, request)), tls);
+        ApiServer { shared, front, ca_pem }
     }
 
     /// The world, locked; watchers wait until it is let go.
@@ -183,7 +175,6 @@ impl Drop for ApiServer {
     fn drop(&mut self) {
         self.shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).stopped = true;
         self.shared.1.notify_all();
-        self.server.unblock();
     }
 }
 

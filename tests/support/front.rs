@@ -1,6 +1,8 @@
 //! The sockets in front of a fake: a relay that ends TLS where asked and can cut every connection at once.
 //!
 //! tiny_http keeps connections to itself; behind a relay a test can do what a restarting server does to its clients.
+//! Its thread pool may queue a connection behind one that never ends, as a watch, so each connection has a server of its
+//! own.
 
 use futures_rustls::TlsAcceptor;
 use smol::future::FutureExt as _;
@@ -9,25 +11,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Answers one request, on a thread of its own.
+pub type Handler = Arc<dyn Fn(tiny_http::Request) + Send + Sync>;
+
 /// A listening relay; dropping it closes the port and every connection.
 pub struct Front {
     /// Where clients connect.
     pub address: SocketAddr,
     /// Connections accepted so far, over every restart.
     pub accepted: Arc<AtomicUsize>,
-    backend: SocketAddr,
+    handler: Handler,
     tls: Option<Arc<rustls::ServerConfig>>,
     running: Option<(smol::channel::Sender<()>, std::thread::JoinHandle<()>)>,
 }
 
 impl Front {
     /// Listens on loopback, on a port the system picks.
-    pub fn new(backend: SocketAddr, tls: Option<rustls::ServerConfig>) -> Front {
+    pub fn new(handler: Handler, tls: Option<rustls::ServerConfig>) -> Front {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut front = Front {
             address: nowhere,
             accepted: Arc::default(),
-            backend,
+            handler,
             tls: tls.map(Arc::new),
             running: None,
         };
@@ -48,7 +53,7 @@ impl Front {
         let listener = std::net::TcpListener::bind(self.address).unwrap();
         self.address = listener.local_addr().unwrap();
         let (stop, stopped) = smol::channel::bounded::<()>(1);
-        let (backend, tls, accepted) = (self.backend, self.tls.clone(), self.accepted.clone());
+        let (handler, tls, accepted) = (self.handler.clone(), self.tls.clone(), self.accepted.clone());
         let thread = std::thread::spawn(move || {
             let executor = smol::LocalExecutor::new();
             let listen = async {
@@ -56,7 +61,7 @@ impl Front {
                 loop {
                     if let Ok((client, _)) = listener.accept().await {
                         accepted.fetch_add(1, Ordering::SeqCst);
-                        executor.spawn(relay(client, backend, tls.clone())).detach();
+                        executor.spawn(relay(client, handler.clone(), tls.clone())).detach();
                     }
                 }
             };
@@ -75,8 +80,9 @@ impl Drop for Front {
     }
 }
 
-async fn relay(client: TcpStream, backend: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) {
-    let Ok(server) = TcpStream::connect(backend).await else { return };
+async fn relay(client: TcpStream, handler: Handler, tls: Option<Arc<rustls::ServerConfig>>) {
+    let backend = Backend::start(handler);
+    let Ok(server) = TcpStream::connect(backend.address()).await else { return };
     match tls {
         None => both_ways(client.clone(), client, server).await,
         Some(config) => {
@@ -85,6 +91,33 @@ async fn relay(client: TcpStream, backend: SocketAddr, tls: Option<Arc<rustls::S
                 both_ways(reader, writer, server).await;
             }
         }
+    }
+}
+
+/// The server of one connection; it ends with it.
+struct Backend(Arc<tiny_http::Server>);
+
+impl Backend {
+    fn start(handler: Handler) -> Backend {
+        let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
+        let requests = server.clone();
+        std::thread::spawn(move || {
+            for request in requests.incoming_requests() {
+                let handler = handler.clone();
+                std::thread::spawn(move || handler(request));
+            }
+        });
+        Backend(server)
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.server_addr().to_ip().unwrap()
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.0.unblock();
     }
 }
 

@@ -46,7 +46,6 @@ pub struct Kubelet {
     pub paths: Arc<Mutex<Vec<String>>>,
     /// The Authorization header of the last scrape.
     pub authorization: Arc<Mutex<String>>,
-    server: Arc<tiny_http::Server>,
 }
 
 pub fn container(namespace: &str, pod: &str, name: &str, millicores: u64, mebibytes: u64) -> Container {
@@ -71,34 +70,20 @@ impl Kubelet {
     }
 
     fn with(behaviour: Behaviour, tls: Option<rustls::ServerConfig>) -> Kubelet {
-        let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
-        let front = Front::new(server.server_addr().to_ip().unwrap(), tls);
-        let kubelet = Kubelet {
-            front,
-            behaviour: Arc::new(Mutex::new(behaviour)),
-            scrapes: Arc::default(),
-            paths: Arc::default(),
-            authorization: Arc::default(),
-            server: server.clone(),
+        let behaviour = Arc::new(Mutex::new(behaviour));
+        let (scrapes, paths): (Arc<AtomicUsize>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let authorization: Arc<Mutex<String>> = Arc::default();
+        let parts = (behaviour.clone(), scrapes.clone(), paths.clone(), authorization.clone());
+        let handler = move |request: tiny_http::Request| {
+            let (behaviour, scrapes, paths, authorization) = &parts;
+            paths.lock().unwrap().push(request.url().to_string());
+            let sent = request.headers().iter().find(|h| h.field.equiv("Authorization"));
+            *authorization.lock().unwrap() = sent.map(|h| h.value.to_string()).unwrap_or_default();
+            scrapes.fetch_add(1, Ordering::SeqCst);
+            let how = behaviour.lock().unwrap().clone();
+            answer(request, how);
         };
-        let (behaviour, scrapes, authorization) =
-            (kubelet.behaviour.clone(), kubelet.scrapes.clone(), kubelet.authorization.clone());
-        let paths = kubelet.paths.clone();
-        std::thread::spawn(move || {
-            for request in server.incoming_requests() {
-                paths.lock().unwrap().push(request.url().to_string());
-                let (behaviour, scrapes, authorization) =
-                    (behaviour.clone(), scrapes.clone(), authorization.clone());
-                std::thread::spawn(move || {
-                    let sent = request.headers().iter().find(|h| h.field.equiv("Authorization"));
-                    *authorization.lock().unwrap() = sent.map(|h| h.value.to_string()).unwrap_or_default();
-                    scrapes.fetch_add(1, Ordering::SeqCst);
-                    let how = behaviour.lock().unwrap().clone();
-                    answer(request, how);
-                });
-            }
-        });
-        kubelet
+        Kubelet { front: Front::new(Arc::new(handler), tls), behaviour, scrapes, paths, authorization }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -115,12 +100,6 @@ impl Kubelet {
 
     pub fn scrapes(&self) -> usize {
         self.scrapes.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Kubelet {
-    fn drop(&mut self) {
-        self.server.unblock();
     }
 }
 
