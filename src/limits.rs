@@ -362,6 +362,19 @@ pub const CERTIFICATE_RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 360
 
 // ---- cli and host ---------------------------------------------------------------------------------------------------
 
+/// Time for one request of `toplet doctor` that is not a scrape.
+pub const DOCTOR_STEP_TIME_MAX: Duration = Duration::from_secs(5);
+/// Time in which `toplet doctor` begins to ask nodes; those left then are counted as skipped.
+pub const DOCTOR_NODES_TIME_MAX: Duration = Duration::from_secs(60);
+/// Nodes that `toplet doctor` asks at once.
+pub const DOCTOR_THREADS_MAX: usize = 8;
+/// Nodes whose problems `toplet doctor` lists one by one, for each kind of check; further ones are counted.
+pub const DOCTOR_PROBLEMS_MAX: usize = 20;
+/// Letters of one message of `toplet doctor`; what is longer is cut.
+pub const DOCTOR_TEXT_LEN_MAX: usize = 1_000;
+/// Seconds by which a clock may be ahead of ours or behind it: more confuses timestamps of kubelets.
+pub const CLOCK_SKEW_SECS_MAX: u64 = 10;
+
 /// Bytes of a file of flags (`--config`): a longer one is a start-up error.
 pub const FLAG_FILE_LEN_MAX: usize = 64 * 1024;
 

@@ -4,6 +4,7 @@
 //! the serving thread answers discovery while the first list and scrape are still under way.
 
 mod cluster;
+mod doctor;
 mod housekeeping;
 mod listeners;
 mod shared;
@@ -49,6 +50,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(report) => print(&report),
             Err(error) => fail(&error.to_string(), cli::FLAGS_ERROR_CODE),
         },
+        Command::Doctor(check, form) => {
+            let findings = doctor::examine(&check);
+            let _ = print(&doctor::render(&findings, form));
+            ExitCode::from(if doctor::serves(&findings) { 0 } else { cli::ENVIRONMENT_ERROR_CODE })
+        }
         Command::Run(config) => match Program::start(*config) {
             Ok(program) => program.serve(),
             Err(error) => fail(&error, cli::ENVIRONMENT_ERROR_CODE),

@@ -65,7 +65,9 @@ impl ConfigCheck {
         let mut out = String::new();
         self.summary(&mut out);
         self.settings(&mut out);
-        self.files(&mut out, validate)?;
+        for file in self.files(validate) {
+            let _ = writeln!(out, "file: {}", file?);
+        }
         super::memory::print(&mut out, &self.config);
         for warning in &self.config.warnings {
             let _ = writeln!(out, "warning: {warning}");
@@ -73,14 +75,20 @@ impl ConfigCheck {
         Ok(out)
     }
 
-    fn summary(&self, out: &mut String) {
-        let config = &self.config;
-        let mode = match &config.mode {
+    /// What is measured, and why.
+    #[must_use]
+    pub fn mode(&self) -> String {
+        let mode = match &self.config.mode {
             RunMode::InCluster { server } => format!("in-cluster, API server {server}"),
             RunMode::Kubeconfig { path } => format!("host service, kubeconfig {}", path.display()),
             RunMode::HostOnly => "host-only, this machine".to_owned(),
         };
-        let _ = writeln!(out, "mode: {mode} ({})", config.mode_reason);
+        format!("{mode} ({})", self.config.mode_reason)
+    }
+
+    fn summary(&self, out: &mut String) {
+        let config = &self.config;
+        let _ = writeln!(out, "mode: {}", self.mode());
         let _ = writeln!(out, "listen: {}", config.listen);
         let certificate = match &config.certificates.origin {
             CertificateOrigin::Files(certificate, _) => certificate.display().to_string(),
@@ -133,8 +141,9 @@ impl ConfigCheck {
         named
     }
 
-    fn files(&self, out: &mut String, validate: Validate<'_>) -> Result<(), StartError> {
-        let mut seen = Vec::new();
+    /// What was found of each file that the configuration names: a line, or why it cannot be used.
+    pub fn files(&self, validate: Validate<'_>) -> Vec<Result<String, StartError>> {
+        let (mut seen, mut found) = (Vec::new(), Vec::new());
         for (name, named) in self.named() {
             // --kubeconfig is the default of two other flags.
             if seen.contains(&named) {
@@ -144,13 +153,15 @@ impl ConfigCheck {
             let (Named::Kubeconfig(path) | Named::Authority(path) | Named::Pair(path, _)) = named;
             if path.starts_with(UNIT_CREDENTIALS) && !path.exists() {
                 let why = "exists only while the unit runs (LoadCredential=), not checked";
-                let _ = writeln!(out, "file: {} of --{name} {why}", path.display());
+                found.push(Ok(format!("{} of --{name} {why}", path.display())));
                 continue;
             }
-            validate(&named).map_err(|problem| self.settled.error(name, problem, ""))?;
-            let _ = writeln!(out, "file: {} is good for --{name}", path.display());
+            let good = || format!("{} is good for --{name}", path.display());
+            found.push(
+                validate(&named).map(|()| good()).map_err(|problem| self.settled.error(name, problem, "")),
+            );
         }
-        Ok(())
+        found
     }
 }
 

@@ -188,8 +188,13 @@ const NO_BUFFER: &str = "Each line is written at once, to stderr.";
 const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
 
 /// Every subcommand and what it does.
-pub const SUBCOMMANDS: [(&str, &str); 1] =
-    [("check", "Print the settings in force and the memory they reserve, or the first mistake.")];
+pub const SUBCOMMANDS: [(&str, &str); 2] = [
+    ("check", "Print the settings in force and the memory they reserve, or the first mistake."),
+    (
+        "doctor",
+        "Check the whole path with these flags: API server, rights, kubelets, APIService, certificates, clocks.",
+    ),
+];
 
 /// Every flag, by section.
 #[rustfmt::skip]
@@ -202,6 +207,7 @@ pub static FLAGS: &[Flag] = &[
     count("max-connections", limits::CONNECTIONS_MAX as u64, Toplet, "Connections served at a time; one more is closed at once."),
     used("grace-period", Duration, "1m0s", Toplet, "Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
+    short('o', used("output", Text, "", Toplet, "Form of the report of toplet doctor: text or json (default: text).")),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 
     used("kubeconfig", Text, "", Metrics, "Path to the kubeconfig for the API server and the kubelets (default: in-cluster, then k3s's, then host-only)."),

@@ -22,6 +22,7 @@ pub use config::Config;
 pub use error::{StartError, ValueOrigin};
 pub use mode::{Presence, RunMode, Surroundings, TOKEN_PATH};
 
+use argv::Settled;
 use flags::SUBCOMMANDS;
 use std::ffi::OsString;
 
@@ -37,8 +38,19 @@ pub enum Command {
     Run(Box<Config>),
     /// Print what would be served and from what: [`ConfigCheck::report`].
     Check(Box<ConfigCheck>),
+    /// Check the whole path from kubelets to clients with this configuration, and print what was found.
+    Doctor(Box<ConfigCheck>, ReportForm),
     /// Print this text on standard output and end well (`--help`, `--version`).
     Say(String),
+}
+
+/// Form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportForm {
+    /// A line for each finding, and one below it for what to do.
+    Text,
+    /// One JSON document.
+    Json,
 }
 
 /// Reads the command line, the program's name first.
@@ -59,10 +71,24 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
     let (command, stray) = subcommand(&settled.words)?;
     let mut config = config::build(&mut settled, around)?;
     config.warnings.splice(0..0, stray);
+    let form = report_form(&settled, command)?;
     Ok(match command {
         None => Command::Run(Box::new(config)),
+        Some("doctor") => Command::Doctor(Box::new(ConfigCheck { config, settled }), form),
         Some(_) => Command::Check(Box::new(ConfigCheck { config, settled })),
     })
+}
+
+fn report_form(settled: &Settled, command: Option<&str>) -> Result<ReportForm, StartError> {
+    let text = settled.text("output");
+    if !text.is_empty() && command != Some("doctor") {
+        return Err(settled.error("output", "is of toplet doctor alone", "leave it out"));
+    }
+    match text.as_str() {
+        "" | "text" => Ok(ReportForm::Text),
+        "json" => Ok(ReportForm::Json),
+        other => Err(settled.error("output", format!("`{other}` is neither text nor json"), "write -o json")),
+    }
 }
 
 /// The subcommand, and a warning about words that are none: a container's `command` repeated among its `args`, or the

@@ -8,6 +8,7 @@ use crate::limits;
 use crate::net::credentials::{Credentials, Material, Roots};
 use crate::net::fetch::{Exchange, FetchError, Fetcher, Reason, RemoteHost, Request};
 use crate::source::remedy::{KubeletTerms, KubeletVerification};
+use crate::units::UnixNanos;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,6 +79,12 @@ impl ApiServer {
         limit: u64,
     ) -> Result<Exchange, FetchError> {
         self.fetcher.send(&self.peer, &Request { url, server_name: "", accept, body, timeout, limit })
+    }
+
+    /// The end of our own certificate; `None` without one.
+    #[must_use]
+    pub fn certificate_end(&self) -> Option<UnixNanos> {
+        self.fetcher.certificate_end()
     }
 
     /// Ends every request under way: for the end of the process.

@@ -4,5 +4,6 @@ pub mod authentication;
 pub mod backoff;
 pub mod client;
 pub mod kubeconfig;
+pub mod questions;
 pub mod review;
 pub mod watch;

@@ -235,7 +235,7 @@ fn ask_until(
     }
 }
 
-fn read(answer: &mut Exchange) -> Result<String, FetchError> {
+pub(super) fn read(answer: &mut Exchange) -> Result<String, FetchError> {
     String::from_utf8(answer.read_all()?)
         .map_err(|_| FetchError::new(Reason::Body, "the answer is not UTF-8"))
 }
@@ -308,7 +308,7 @@ struct ApiStatus {
 }
 
 /// The message of a `Status`.
-fn message(body: &str) -> Option<String> {
+pub(super) fn message(body: &str) -> Option<String> {
     json::from_str::<ApiStatus>(body).ok()?.message.filter(|m| !m.is_empty())
 }
 

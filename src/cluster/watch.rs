@@ -4,6 +4,7 @@
 //! after an end or a failure is decided by [`state::WatchState`], which is pure; the thread only does it. Nothing the API
 //! server sends ends this thread. Memory: one piece and one object. Source: the reflector of `k8s.io/client-go`.
 
+pub mod once;
 mod query;
 mod refusal;
 pub mod state;

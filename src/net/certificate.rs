@@ -346,7 +346,7 @@ fn must_renew(pair: &CertifiedKey, now: UnixNanos) -> bool {
 }
 
 /// Whether less than [`limits::CERTIFICATE_RENEW_BEFORE`] is left.
-pub(super) fn expires_soon(end: UnixNanos, now: UnixNanos) -> bool {
+pub fn expires_soon(end: UnixNanos, now: UnixNanos) -> bool {
     seconds_left(end, now) < limits::CERTIFICATE_RENEW_BEFORE.as_secs().cast_signed()
 }
 
@@ -356,7 +356,7 @@ pub(super) fn seconds_left(end: UnixNanos, now: UnixNanos) -> i64 {
 }
 
 /// "expires in 12 days" or "has expired".
-pub(super) fn expiry_text(end: UnixNanos, now: UnixNanos) -> String {
+pub fn expiry_text(end: UnixNanos, now: UnixNanos) -> String {
     match seconds_left(end, now) {
         left if left < 0 => "has expired".to_owned(),
         left => format!("expires in {} days", left / 86_400),

@@ -146,6 +146,11 @@ impl Stream {
         self.socket.write_all(bytes, deadline)
     }
 
+    /// The certificate of the server (DER); `None` without TLS.
+    pub(super) fn certificate(&self) -> Option<&[u8]> {
+        self.tls.as_ref()?.peer_certificates()?.first().map(|leaf| leaf.as_ref())
+    }
+
     /// Whether an idle connection can be used again: the peer has neither closed it nor sent anything unasked.
     pub(super) fn is_idle(&self) -> bool {
         socket::is_silent(&self.socket.tcp)

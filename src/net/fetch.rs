@@ -88,6 +88,12 @@ impl Fetcher {
         Ok(Fetcher { credentials, server_name, token, state })
     }
 
+    /// The end of our own certificate; `None` without one.
+    #[must_use]
+    pub fn certificate_end(&self) -> Option<UnixNanos> {
+        lock(&self.state).expires_at
+    }
+
     /// Sends a request; any status is an answer. A connection that broke before the answer is tried once more, since a
     /// kept one may just have been closed by the peer; so is a 401 when the token file holds another token by now.
     ///

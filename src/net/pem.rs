@@ -5,7 +5,8 @@
 
 use crate::limits;
 use crate::net::tls::provider;
-use crate::wire::x509::PublicKey;
+use crate::units::UnixNanos;
+use crate::wire::x509::{PublicKey, validity};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -58,6 +59,15 @@ pub(super) type Stamp = (i64, i64, u64, u64);
 pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let m = std::fs::metadata(path).ok()?;
     Some((m.mtime(), m.mtime_nsec(), m.ino(), m.len()))
+}
+
+/// The end of the first certificate of a file.
+/// # Errors
+/// The file cannot be read, or holds no certificate.
+pub fn certificate_end(path: &Path) -> Result<UnixNanos, String> {
+    let chain = chain(&read(path)?).map_err(|e| format!("{}: {e}", path.display()))?;
+    let end = chain.first().and_then(|leaf| validity(leaf)).map(|(_, end)| end);
+    end.ok_or_else(|| format!("{}: holds no certificate that can be read", path.display()))
 }
 
 /// A serving pair from two files.

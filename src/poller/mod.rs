@@ -5,7 +5,7 @@
 //! that reads it. The store is locked for a commit, never during a scrape. A node that fails costs itself alone, and one
 //! line says why, when that changes. The source is a parameter: kubelets, or this machine.
 
-mod report;
+pub mod report;
 pub mod schedule;
 
 use crate::counters::Counters;

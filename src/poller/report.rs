@@ -7,7 +7,7 @@ use crate::store::batch::Batch;
 use log::Level::Warn;
 
 /// An answer without samples whose kubelet says that it could not collect them is a failed scrape.
-pub(super) fn check(batch: &Batch) -> Result<(), SourceError> {
+pub fn check(batch: &Batch) -> Result<(), SourceError> {
     let contents = batch.contents();
     if contents.sample_count > 0 || !contents.scrape_error {
         return Ok(());

@@ -23,12 +23,13 @@ use std::sync::atomic::Ordering;
 /// Clients that have not asked anything yet.
 pub struct Clients {
     /// For nodes and pods.
-    inventory: Arc<ApiServer>,
+    pub inventory: Arc<ApiServer>,
     /// For TokenReviews and the authentication ConfigMap.
     pub tokens: Arc<ApiServer>,
     /// For SubjectAccessReviews.
-    permissions: Arc<ApiServer>,
-    kubelets: Arc<KubeletAccess>,
+    pub permissions: Arc<ApiServer>,
+    /// For kubelets.
+    pub kubelets: Arc<KubeletAccess>,
 }
 
 /// The threads that talk to the API server.

@@ -4,6 +4,7 @@
 
 pub mod dns;
 pub mod exposition;
+pub mod http_date;
 pub mod kube_objects;
 pub mod kube_stream;
 pub mod percent;

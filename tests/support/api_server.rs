@@ -30,6 +30,12 @@ pub struct World {
     pub allowed: Vec<String>,
     /// The bearer token the API server wants from us; empty: any.
     pub credential: String,
+    /// Seconds by which its clock is ahead.
+    pub clock_ahead: i64,
+    /// Rights that our own user lacks: `verb resource`.
+    pub denied: Vec<String>,
+    /// Further documents: path, status and JSON.
+    pub documents: Vec<(String, u16, String)>,
     /// Answers every list and watch with this status instead.
     pub failure: Option<u16>,
     /// Method and target of every request, in order.
@@ -68,6 +74,11 @@ impl ApiServer {
     /// With TLS, under a certificate of `authority`.
     pub fn start_tls(authority: &super::certs::Authority) -> ApiServer {
         ApiServer::with(Some(super::certs::server_config(&authority.server())), Some(authority.pem.clone()))
+    }
+
+    /// With TLS, under this certificate of `authority`.
+    pub fn start_with(authority: &super::certs::Authority, leaf: &super::certs::Leaf) -> ApiServer {
+        ApiServer::with(Some(super::certs::server_config(leaf)), Some(authority.pem.clone()))
     }
 
     fn with(tls: Option<rustls::ServerConfig>, ca_pem: Option<String>) -> ApiServer {
@@ -199,15 +210,20 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     let path = target.split('?').next().unwrap_or("");
     let (reply, delay) = if !known {
         (Reply::Json(401, failure(401, "Unauthorized")), Duration::ZERO)
+    } else if path.ends_with("/selfsubjectaccessreviews") {
+        (Reply::Json(201, own_right(&world, &body)), Duration::ZERO)
+    } else if let Some((_, code, text)) = world.documents.iter().find(|(known, ..)| known == path) {
+        (Reply::Json(*code, text.clone()), Duration::ZERO)
     } else if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
         (review(&mut world, path, body), world.review_delay)
     } else {
         (reply(&world, &target), Duration::ZERO)
     };
+    let ahead = world.clock_ahead;
     drop(world);
     std::thread::sleep(delay);
     match reply {
-        Reply::Json(code, text) => json(request, code, &text),
+        Reply::Json(code, text) => json(request, code, &text, ahead),
         Reply::Watch(from, kind) => follow(shared, request, from, kind),
         Reply::Protobuf(body) => {
             let kind = tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf");
@@ -257,9 +273,21 @@ fn reply(world: &World, target: &str) -> Reply {
     }
 }
 
-fn json(request: tiny_http::Request, code: u16, text: &str) {
+fn json(request: tiny_http::Request, code: u16, text: &str, ahead: i64) {
     let kind = tiny_http::Header::from_bytes("Content-Type", "application/json").unwrap();
-    let _ = request.respond(tiny_http::Response::from_string(text).with_status_code(code).with_header(kind));
+    let answer = tiny_http::Response::from_string(text).with_status_code(code).with_header(kind);
+    let _ = request.respond(answer.with_header(super::date_header(ahead)));
+}
+
+/// The answer to a review of our own rights.
+fn own_right(world: &World, body: &str) -> String {
+    let part = |name| string_field(body, name).unwrap_or_default();
+    let slash = if part("subresource").is_empty() { "" } else { "/" };
+    let right = format!("{} {}{slash}{}", part("verb"), part("resource"), part("subresource"));
+    let allowed = !world.denied.contains(&right);
+    format!(
+        r#"{{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{{}},"spec":{{}},"status":{{"allowed":{allowed}}}}}"#
+    )
 }
 
 fn quoted(text: &str) -> String {

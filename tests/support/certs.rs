@@ -75,6 +75,20 @@ impl Authority {
         self.sign(params)
     }
 
+    /// The same for so many days from now; a negative number is the past.
+    pub fn server_for_days(&self, days: i64) -> Leaf {
+        let mut params =
+            CertificateParams::new(vec!["localhost".to_string(), "127.0.0.1".to_string()]).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let day = std::time::Duration::from_secs(86_400);
+        let epoch = rcgen::date_time_ymd(1970, 1, 1);
+        params.not_before = epoch + (now - day * 60);
+        let end = now.as_secs() as i64 + days * 86_400;
+        params.not_after = epoch + std::time::Duration::from_secs(end as u64);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(params)
+    }
+
     fn sign(&self, params: CertificateParams) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();

@@ -4,7 +4,7 @@ use super::front::Front;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,6 +44,8 @@ pub struct Kubelet {
     pub scrapes: Arc<AtomicUsize>,
     /// Targets of the scrapes, in order.
     pub paths: Arc<Mutex<Vec<String>>>,
+    /// Seconds by which its clock is ahead.
+    pub clock_ahead: Arc<AtomicI64>,
     /// The Authorization header of the last scrape.
     pub authorization: Arc<Mutex<String>>,
 }
@@ -73,6 +75,8 @@ impl Kubelet {
         let behaviour = Arc::new(Mutex::new(behaviour));
         let (scrapes, paths): (Arc<AtomicUsize>, Arc<Mutex<Vec<String>>>) = Default::default();
         let authorization: Arc<Mutex<String>> = Arc::default();
+        let clock_ahead: Arc<AtomicI64> = Arc::default();
+        let clock = clock_ahead.clone();
         let parts = (behaviour.clone(), scrapes.clone(), paths.clone(), authorization.clone());
         let handler = move |request: tiny_http::Request| {
             let (behaviour, scrapes, paths, authorization) = &parts;
@@ -81,9 +85,16 @@ impl Kubelet {
             *authorization.lock().unwrap() = sent.map(|h| h.value.to_string()).unwrap_or_default();
             scrapes.fetch_add(1, Ordering::SeqCst);
             let how = behaviour.lock().unwrap().clone();
-            answer(request, how);
+            answer(request, how, clock.load(Ordering::SeqCst));
         };
-        Kubelet { front: Front::new(Arc::new(handler), tls), behaviour, scrapes, paths, authorization }
+        Kubelet {
+            front: Front::new(Arc::new(handler), tls),
+            behaviour,
+            scrapes,
+            paths,
+            clock_ahead,
+            authorization,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -103,15 +114,19 @@ impl Kubelet {
     }
 }
 
-fn answer(request: tiny_http::Request, how: Behaviour) {
+fn answer(request: tiny_http::Request, how: Behaviour, clock_ahead: i64) {
     use tiny_http::{Header, Response};
+    let date = super::date_header(clock_ahead);
     let text = Header::from_bytes("Content-Type", "text/plain; version=0.0.4; charset=utf-8").unwrap();
     let _ = match how {
-        Behaviour::Steady(containers) => {
-            request.respond(Response::from_string(exposition(&containers)).with_header(text))
+        Behaviour::Steady(containers) => request
+            .respond(Response::from_string(exposition(&containers)).with_header(text).with_header(date)),
+        Behaviour::Body(bytes) => {
+            request.respond(Response::from_data(bytes).with_header(text).with_header(date))
         }
-        Behaviour::Body(bytes) => request.respond(Response::from_data(bytes).with_header(text)),
-        Behaviour::Status(code) => request.respond(Response::from_string("no").with_status_code(code)),
+        Behaviour::Status(code) => {
+            request.respond(Response::from_string("no").with_status_code(code).with_header(date))
+        }
         Behaviour::Redirect(to) => {
             let to = Header::from_bytes("Location", to.as_bytes()).unwrap();
             request.respond(Response::from_string("").with_status_code(302).with_header(to))

@@ -34,3 +34,11 @@ pub fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Opt
 
 /// Long enough for a loaded machine, short enough for a test that hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A `Date` header of a clock that is so many seconds ahead.
+pub fn date_header(ahead: i64) -> tiny_http::Header {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let nanos = (now as i64 + ahead) * 1_000_000_000;
+    let date = ::toplet::api::validators::http_date(::toplet::units::UnixNanos(nanos));
+    tiny_http::Header::from_bytes("Date", date).unwrap()
+}

@@ -8,6 +8,8 @@ use crate::host::clock;
 use crate::limits;
 use crate::net::dial::Buffers;
 use crate::net::failure::{FetchError, Reason, sort_io};
+use crate::units::UnixNanos;
+use crate::wire::http_date::parse_http_date;
 use std::io;
 use std::time::{Duration, Instant};
 use ureq_proto::BodyMode;
@@ -115,6 +117,8 @@ pub struct Exchange {
     pub content_encoding: String,
     /// `Retry-After` in seconds, bounded by `limits::RETRY_AFTER_MAX`.
     pub retry_after: Option<Duration>,
+    /// `Date`, the server's clock.
+    pub date: Option<UnixNanos>,
     location: String,
     timeout: Option<Duration>,
     /// What is left of the body; `None` after its end.
@@ -138,10 +142,17 @@ impl Exchange {
             content_type: text(header::CONTENT_TYPE),
             content_encoding: text(header::CONTENT_ENCODING),
             retry_after: retry_after.map(|d| d.min(limits::RETRY_AFTER_MAX)),
+            date: headers.get(header::DATE).and_then(|v| parse_http_date(v.to_str().ok()?)),
             location: text(header::LOCATION),
             timeout,
             body,
         }
+    }
+
+    /// The server's certificate (DER), while the body was not read to its end; `None` over plain HTTP or without a body.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.body.as_ref()?.connection.idle.stream.certificate()
     }
 
     /// Reads what is there, at least a byte; 0 at the end of the body.

@@ -20,7 +20,7 @@ fn parse(args: &[&str]) -> Result<Command, StartError> {
 fn understood(parsed: &Result<Command, StartError>) -> Option<String> {
     match parsed {
         Ok(Command::Run(config)) => Some(format!("{config:?}")),
-        Ok(Command::Check(check)) => Some(format!("{:?}", check.config())),
+        Ok(Command::Check(check) | Command::Doctor(check, _)) => Some(format!("{:?}", check.config())),
         Ok(Command::Say(text)) => Some(text.clone()),
         Err(_) => None,
     }
@@ -32,7 +32,7 @@ fn check(parsed: &Result<Command, StartError>) {
             let text = error.to_string();
             assert!(!error.problem.is_empty() && !text.contains(char::is_control), "{error:?}");
         }
-        Ok(Command::Check(check)) => {
+        Ok(Command::Check(check) | Command::Doctor(check, _)) => {
             let report = check.report(&|_| Ok(())).unwrap();
             assert!(report.contains("mode: "), "{report}");
             // Either nothing is named, or what is named is reported as wrong.
