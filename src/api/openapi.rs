@@ -8,8 +8,8 @@
 //! documents are remembered by entity tag alone, and neither ranges nor the protobuf form are served.
 
 use super::answer::{Answer, Body};
-use super::index;
 use super::validators::{Digest, none_match_lists};
+use super::{index, negotiate};
 use crate::wire::request::{Head, RequestInfo};
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -38,7 +38,7 @@ pub fn answer(head: &Head<'_>, info: &RequestInfo<'_>) -> Answer {
 fn whole(head: &Head<'_>) -> Answer {
     static TAG: OnceLock<String> = OnceLock::new();
     let headers = vec![("Vary", "Accept-Encoding".into()), ("Vary", "Accept".into())];
-    if !accepts_json(head) {
+    if negotiate::json_only(head).is_err() {
         return Answer { status: 406, headers, body: Body::Static(b"") };
     }
     conditional(head, TAG.get_or_init(|| hash(V2)), headers, || Body::Static(V2.as_bytes()))
@@ -61,7 +61,7 @@ fn one(head: &Head<'_>, key: &str) -> Answer {
         return Answer { status: 200, headers: Vec::new(), body: Body::Static(b"") };
     };
     let mut headers: Headers = vec![("Vary", "Accept".into())];
-    if !accepts_json(head) {
+    if negotiate::json_only(head).is_err() {
         return Answer { status: 406, headers, body: Body::Static(b"") };
     }
     let asked = head.query.unwrap_or("").split('&').find_map(|pair| pair.strip_prefix("hash="));
@@ -105,16 +105,6 @@ fn conditional(head: &Head<'_>, hash: &str, mut headers: Headers, body: impl FnO
     headers.push(("Content-Type", "application/json".into()));
     headers.push(("Accept-Ranges", "none".into()));
     Answer { status: 200, headers, body: body() }
-}
-
-/// Whether any clause of `Accept` takes JSON, by name or by wildcard.
-fn accepts_json(head: &Head<'_>) -> bool {
-    let accept = head.first("Accept").unwrap_or(b"");
-    accept.is_empty()
-        || accept.split(|byte| *byte == b',').any(|clause| {
-            let media = clause.split(|byte| *byte == b';').next().unwrap_or(clause).trim_ascii();
-            matches!(media, b"application/json" | b"application/*" | b"*/*" | b"*")
-        })
 }
 
 #[cfg(test)]

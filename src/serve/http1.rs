@@ -174,8 +174,21 @@ fn after_authority(target: &str) -> Result<&str, Refusal> {
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     });
     let rest = rest.ok_or(WANTED)?;
-    let (host, path) = rest.find('/').and_then(|end| rest.split_at_checked(end)).ok_or(WANTED)?;
-    if host.is_empty() || !host.bytes().all(is_host_byte) { Err(WANTED) } else { Ok(path) }
+    let (authority, path) = rest.find('/').and_then(|end| rest.split_at_checked(end)).ok_or(WANTED)?;
+    if is_authority(authority) { Ok(path) } else { Err(WANTED) }
+}
+
+/// `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`, without escapes.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (text, ""),
+    };
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    !host.is_empty()
+        && host.bytes().all(|byte| is_host_byte(byte) && byte != b'%')
+        && (is_bracketed || !host.contains([':', '[', ']']))
+        && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_host_byte(byte: u8) -> bool {

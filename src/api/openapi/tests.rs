@@ -179,7 +179,9 @@ fn v2_refuses_other_types_with_nothing_in_the_body() {
         let (status, headers, body) = ask("/openapi/v2", &[("Accept", accept)]);
         assert_eq!((status, body.as_str(), header(&headers, "Content-Type")), (406, "", vec![]), "{accept}");
     }
-    for accept in ["", "*/*", "application/*", "text/html, application/json;q=0.1"] {
+    for accept in
+        ["", "*/*", "application/*", "text/html, application/json;q=0.1", "text/html, application / json"]
+    {
         assert_eq!(ask("/openapi/v2", &[("Accept", accept)]).0, 200, "{accept}");
     }
 }
