@@ -247,10 +247,10 @@ pub const API_PIECE_LEN: usize = 8 * 1024;
 pub const LIST_PAGE_COUNT: u32 = 500;
 /// Time for one page of a list, on a slow machine with thousands of pods.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Shortest life of a watch; up to as much again is added by chance, so that watches do not all end at once. Its end is also
-/// when silence is noticed, so it is shorter than client-go's five minutes.
+/// Shortest life of a watch; up to as much again is added by chance, so that watches do not all end at once.
 pub const WATCH_SECS_MIN: u32 = 120;
-/// Without an event or a bookmark for so long (the API server sends bookmarks each minute) the inventory is listed again.
+/// Without an event or a bookmark for so long (the API server sends bookmarks each minute) a watch is ended and
+/// the inventory listed again.
 pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(180);
 /// After so long of nothing but 401 from the API server our credentials count as refused: `/readyz` says so, and a credential
 /// that only a restart renews ends the process.

@@ -57,6 +57,12 @@ impl Stop {
         self.wake.notify_all();
     }
 
+    /// Ends the waits of now: a request that waits for its next try is made at once.
+    pub fn wake(&self) {
+        let _lock = lock(&self.lock);
+        self.wake.notify_all();
+    }
+
     /// Whether the process ends.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
@@ -247,8 +253,8 @@ impl Watcher {
     }
 
     /// Whether another list may find room for what the store refused.
-    fn room_came_back(&self) -> bool {
-        let age = clock::mono().saturating_duration_since(self.listed_at);
+    fn room_came_back(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.listed_at);
         self.refusals.count > 0
             && age >= limits::ROOM_LIST_INTERVAL
             && lock(&self.store).has_room_again(self.kind)
@@ -263,11 +269,12 @@ impl Watcher {
     ) -> Result<WatchEnd, FetchError> {
         let mut decoder = WatchDecoder::new();
         loop {
+            answer.end_by(state::listen_until(self.heard_at));
             let len = answer.read(piece)?;
             if len == 0 && !decoder.is_between_events() {
                 return Err(garbage(ObjectError::Truncated));
             }
-            if self.room_came_back() {
+            if self.room_came_back(clock::mono()) {
                 let message = "room came back for objects that the store refused";
                 return Ok(WatchEnd::Failed(FetchError::new(Reason::Gone, message)));
             }

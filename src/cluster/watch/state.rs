@@ -9,7 +9,7 @@
 use super::super::backoff;
 use crate::limits;
 use crate::net::fetch::{FetchError, Reason};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What to ask next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,12 @@ pub struct Action {
     pub after: Duration,
     /// Then do this.
     pub step: WatchStep,
+}
+
+/// Until when a watch is listened to: a server that says nothing for longer may hang, or know another history.
+#[must_use]
+pub fn listen_until(heard_at: Instant) -> Instant {
+    heard_at + limits::WATCH_SILENCE_MAX
 }
 
 /// Where one kind's list and watch stand.

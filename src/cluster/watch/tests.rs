@@ -2,7 +2,7 @@ use super::*;
 use crate::cluster::kubeconfig::Access;
 use crate::net::credentials::Credentials;
 use crate::net::fake::{Fake, Reply, answer};
-use crate::store::Capacity;
+use crate::store::{Capacity, PodRecord};
 use crate::units::Window;
 use crate::wire::kube_objects::StatusObject;
 use std::sync::mpsc;
@@ -280,4 +280,43 @@ fn error_events_are_sorted_as_the_refusals_they_are() {
     assert_eq!(event(500, "InternalError").reason, Reason::Status);
     assert_eq!(event(429, "").reason, Reason::Busy);
     assert_eq!(event(429, "").retry_after, Some(Duration::from_secs(3)));
+}
+
+#[test]
+fn a_watch_ends_for_a_list_when_room_came_back_for_what_was_refused() {
+    let fake = Fake::start(|_, _| Reply::Endless(stream(EVENTS, false), vec![]));
+    let access = Access { server: fake.url("http", ""), credentials: Credentials::none() };
+    let api = Arc::new(ApiServer::new(access).unwrap());
+    let capacity = Capacity { nodes: 8, pods: 1, containers: 8, text_len: 65_536 };
+    let store = Arc::new(Mutex::new(Store::new(capacity, Window::from_secs(15))));
+    let nobody = || -> Callback { Box::new(|| {}) };
+    let listeners = WatchListeners {
+        changed: nobody(),
+        reachable: nobody(),
+        list_failed: nobody(),
+        unauthorized: nobody(),
+    };
+    let stop = Arc::new(Stop::default());
+    let mut watcher = Watcher::new(Inventory::Pods, api.clone(), store.clone(), listeners, stop);
+    let pod = |name| Object::Pod(PodRecord { namespace: "default", name, ..PodRecord::default() });
+    for name in ["a", "b"] {
+        watcher.refusals.upsert(&mut lock(&store), &pod(name));
+    }
+    assert_eq!(watcher.refusals.count, 1);
+    let later = watcher.listed_at + limits::ROOM_LIST_INTERVAL;
+    assert!(!watcher.room_came_back(later), "the table is full");
+    lock(&store).remove_pod("default", "a");
+    assert!(watcher.room_came_back(later));
+    assert!(!watcher.room_came_back(later - Duration::from_millis(1)), "lists have a pause between them");
+    // With the pause over, the next piece of the watch ends it, and a list follows at once.
+    watcher.listed_at = clock::mono().checked_sub(limits::ROOM_LIST_INTERVAL).unwrap();
+    let mut state = WatchState::new();
+    let answer = api.get("/api/v1/pods?watch=true", "", None).unwrap();
+    let end = watcher.follow(answer, &mut state, &mut [0; 4096], &mut false).unwrap();
+    let WatchEnd::Failed(error) = &end else { panic!("{end:?}") };
+    assert!(error.reason == Reason::Gone && error.message.contains("room came back"), "{error}");
+    let silence = Duration::ZERO;
+    let event = Event::WatchEnded { cause: end, events: false, lasted: silence, silence };
+    let action = state.next(&event, 0.0);
+    assert!(action.after.is_zero() && matches!(action.step, WatchStep::List { .. }), "{action:?}");
 }

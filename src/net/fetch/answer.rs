@@ -149,6 +149,13 @@ impl Exchange {
         }
     }
 
+    /// Ends the body by `at`, whatever the request's timeout said.
+    pub fn end_by(&mut self, at: Instant) {
+        if let Some(body) = &mut self.body {
+            body.connection.deadlines.body = at;
+        }
+    }
+
     /// The server's certificate (DER), while the body was not read to its end; `None` over plain HTTP or without a body.
     #[must_use]
     pub fn certificate(&self) -> Option<&[u8]> {

@@ -290,3 +290,16 @@ fn a_replaced_authority_is_believed_and_a_broken_one_leaves_the_last() {
     assert_eq!(fetcher.send(&request(&fake.url("https", "/"))).unwrap().status, 200);
     std::fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn a_body_ends_at_a_deadline_set_later() {
+    let fake = Fake::start(|_, _| {
+        Reply::Endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n".to_vec(), vec![])
+    });
+    let url = fake.url("http", "/");
+    let fetcher = plain();
+    let mut watch = fetcher.send(&Request { timeout: None, ..request(&url) }).unwrap();
+    assert_eq!(watch.read(&mut [0; 9]).unwrap(), 1);
+    watch.end_by(clock::mono() + Duration::from_millis(50));
+    assert_eq!(watch.read(&mut [0; 9]).unwrap_err().reason, Reason::Timeout);
+}

@@ -197,3 +197,35 @@ fn failed_lists_wait_and_list_again() {
     assert_eq!(state.next(&Event::ListFailed(failure(Reason::Refused)), 0.0), after(800, list("0")));
     assert_eq!(state.next(&Event::ListFailed(failure(Reason::Forbidden)), 0.5), after(2_400, list("0")));
 }
+
+/// Time from the last word of a server until the list that follows, when every watch is accepted and then silent until its
+/// server ends it after `life`.
+fn time_to_list(life: Duration) -> Duration {
+    let heard_at = crate::host::clock::mono();
+    let mut now = heard_at;
+    let mut state = watching();
+    for _ in 0..1_000 {
+        let accepted_at = now;
+        let hangs = accepted_at + life > listen_until(heard_at);
+        now = (accepted_at + life).min(listen_until(heard_at));
+        let cause = if hangs { WatchEnd::Failed(failure(Reason::Timeout)) } else { WatchEnd::End };
+        let event =
+            Event::WatchEnded { cause, events: false, lasted: now - accepted_at, silence: now - heard_at };
+        let action = state.next(&event, 1.0);
+        now += action.after;
+        if matches!(action.step, WatchStep::List { .. }) {
+            return now - heard_at;
+        }
+    }
+    panic!("a server that is silent is never listed again");
+}
+
+#[test]
+fn a_silent_server_is_listed_again_after_three_minutes_whenever_its_watches_end() {
+    let longest = limits::WATCH_SILENCE_MAX + limits::WATCH_BACKOFF_FIRST * 2;
+    // The last one hangs for good.
+    for life in [2, 59, 60, 100, 120, 179, 180, 181, 240, 660, 100_000] {
+        let time = time_to_list(Duration::from_secs(life));
+        assert!(time >= limits::WATCH_SILENCE_MAX && time <= longest, "watches of {life} s: {time:?}");
+    }
+}
