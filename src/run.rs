@@ -146,7 +146,7 @@ impl Program {
             stopping: shared.stopping,
             certificates,
             authentication: cluster.is_none().then_some(authentication),
-            reviewer: cluster.as_ref().map(|cluster| cluster.reviewer.clone()),
+            reload: cluster.as_ref().map(ClusterThreads::reload),
             poller: poller.clone(),
             unauthorized: shared.unauthorized,
             credential_copy: credential_copy.clone(),

@@ -3,6 +3,7 @@
 
 mod support;
 
+use support::certs::{Authority, server_config};
 use support::kubelet::{Behaviour, Kubelet, container};
 use support::lab::{Lab, NODES, PODS};
 use support::protobuf::{Node, Pod};
@@ -209,4 +210,45 @@ fn an_annotation_moves_the_resource_path() {
     let toplet = lab.start(&[]);
     toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("web-1"));
     assert_eq!(kubelet.paths.lock().unwrap()[0], "/elsewhere");
+}
+
+/// Rewrites a credential that the API server still accepts, sends SIGHUP, and waits for the new one at the kubelet. Without
+/// the signal the old one would be presented for a minute.
+fn sighup_presents(user: &str, write: impl Fn(&Lab, &str)) {
+    let lab = Lab::new();
+    let node = Authority::new("node").server();
+    let kubelet = Kubelet::start_tls(steady(), server_config(&node));
+    lab.node("n1", &kubelet, &[("default", "web-1")]);
+    write(&lab, "one");
+    let kubeconfig = lab
+        .api
+        .kubeconfig(lab.folder.path(), &user.replace("FOLDER", &lab.folder.path().display().to_string()));
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+    let more = [
+        "--kubelet-insecure-tls",
+        "--kubelet-use-node-status-port",
+        "--metric-resolution=10s",
+        "--kubelet-request-timeout=2s",
+        "--kubelet-preferred-address-types=InternalIP",
+    ];
+    let toplet = Toplet::start(&lab.folder, &[&[kubeconfig.as_str()], &more[..]].concat());
+    let presents = |token: &str| *kubelet.authorization.lock().unwrap() == format!("Bearer {token}");
+    eventually("the first token", PATIENCE, || presents("one").then_some(()));
+    write(&lab, "two");
+    toplet.signal("HUP");
+    eventually("the second token", PATIENCE, || presents("two").then_some(()));
+}
+
+#[test]
+fn sighup_reads_a_token_file_at_once() {
+    sighup_presents("{tokenFile: FOLDER/token}", |lab, token| {
+        std::fs::write(lab.folder.path().join("token"), token).unwrap();
+    });
+}
+
+#[test]
+fn sighup_reads_a_token_inside_the_kubeconfig_at_once() {
+    sighup_presents("{token: one}", |lab, token| {
+        lab.api.kubeconfig(lab.folder.path(), &format!("{{token: {token}}}"));
+    });
 }

@@ -87,6 +87,11 @@ impl ApiServer {
         self.fetcher.certificate_end()
     }
 
+    /// Reads our credentials again before the next request.
+    pub fn look_again(&self) {
+        self.fetcher.look_again();
+    }
+
     /// Ends every request under way: for the end of the process.
     pub fn stop(&self) {
         self.peer.stop();

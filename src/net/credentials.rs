@@ -20,6 +20,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::SingleCertAndKey;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -220,19 +221,24 @@ fn certificates(material: &Material) -> Result<Vec<CertificateDer<'static>>, Str
 pub(super) struct TokenReader {
     source: Option<Material>,
     last: Mutex<Option<(Zeroizing<String>, Instant)>>,
+    /// The file is read before the next request, however new the last token is.
+    overdue: AtomicBool,
     log: LogOnce,
 }
 
 impl TokenReader {
     pub(super) fn new(source: Option<Material>) -> TokenReader {
-        TokenReader { source, last: Mutex::new(None), log: LogOnce::new() }
+        let overdue = AtomicBool::new(false);
+        TokenReader { source, last: Mutex::new(None), overdue, log: LogOnce::new() }
     }
 
     /// The token to send now; `None` when there is none to send.
     pub(super) fn current(&self, now: Instant) -> Option<Zeroizing<String>> {
         let source = self.source.as_ref()?;
         let mut last = lock(&self.last);
+        let overdue = self.overdue.swap(false, Ordering::Relaxed);
         if let Some((token, read_at)) = last.as_ref()
+            && !overdue
             && (matches!(source, Material::Inline(_))
                 || now.saturating_duration_since(*read_at) < limits::TOKEN_AGE_MAX)
         {
@@ -253,6 +259,11 @@ impl TokenReader {
             }
         }
         last.as_ref().map(|(token, _)| token.clone())
+    }
+
+    /// Reads the file before the next request.
+    pub(super) fn look_again(&self) {
+        self.overdue.store(true, Ordering::Relaxed);
     }
 
     /// Reads the file again after a refusal; `true` when it now holds another token.

@@ -67,6 +67,8 @@ struct FetcherState {
     /// End of our own certificate.
     expires_at: Option<UnixNanos>,
     looked_at: Instant,
+    /// Files are read before the next request, whether they look changed or not.
+    overdue: bool,
 }
 
 impl Fetcher {
@@ -84,7 +86,15 @@ impl Fetcher {
         let (contents, expires_at) = (credentials.contents(), credentials.expires_at());
         let token = TokenReader::new(credentials.token.clone());
         let looked_at = clock::mono();
-        let state = Mutex::new(FetcherState { tls, generation: 0, stamps, contents, expires_at, looked_at });
+        let state = Mutex::new(FetcherState {
+            tls,
+            generation: 0,
+            stamps,
+            contents,
+            expires_at,
+            looked_at,
+            overdue: false,
+        });
         Ok(Fetcher { credentials, server_name, token, state })
     }
 
@@ -92,6 +102,12 @@ impl Fetcher {
     #[must_use]
     pub fn certificate_end(&self) -> Option<UnixNanos> {
         lock(&self.state).expires_at
+    }
+
+    /// Reads token, certificates and authorities again before the next request.
+    pub fn look_again(&self) {
+        self.token.look_again();
+        lock(&self.state).overdue = true;
     }
 
     /// Sends a request; any status is an answer. A connection that broke before the answer is tried once more, since a
@@ -171,10 +187,11 @@ impl Fetcher {
     fn tls(&self) -> (Arc<ClientConfig>, u64) {
         let mut state = lock(&self.state);
         let now = clock::mono();
-        if now.saturating_duration_since(state.looked_at) >= limits::CREDENTIAL_LOOK_INTERVAL {
+        let overdue = std::mem::take(&mut state.overdue);
+        if overdue || now.saturating_duration_since(state.looked_at) >= limits::CREDENTIAL_LOOK_INTERVAL {
             state.looked_at = now;
             let stamps = self.credentials.stamps();
-            if stamps != state.stamps {
+            if overdue || stamps != state.stamps {
                 self.reload(&mut state);
                 state.stamps = stamps;
             }

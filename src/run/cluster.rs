@@ -36,7 +36,8 @@ pub struct Clients {
 pub struct ClusterThreads {
     inventory: Arc<ApiServer>,
     /// Asks reviews, and refreshes the trust.
-    pub reviewer: Reviewer,
+    reviewer: Reviewer,
+    reload: Arc<dyn Fn() + Send + Sync>,
     stop: Arc<watch::Stop>,
 }
 
@@ -90,6 +91,8 @@ impl Clients {
     ) -> Result<(ClusterThreads, Poller), String> {
         let Clients { inventory, tokens, permissions, kubelets } = self;
         let thread = |e: std::io::Error| format!("no thread: {e}");
+        let clients = [inventory.clone(), tokens.clone(), permissions.clone()];
+        let access = kubelets.clone();
         let reviewer = Reviewer::start(tokens, permissions, authentication).map_err(thread)?;
         let kubelet = move || Box::new(KubeletSource::new(kubelets.clone()));
         // A pod may run anywhere, and sees another machine's files or none.
@@ -125,7 +128,14 @@ impl Clients {
             watch::start(kind, inventory.clone(), shared.store.clone(), listeners, stop.clone())
                 .map_err(thread)?;
         }
-        Ok((ClusterThreads { inventory, reviewer, stop }, poller))
+        let (reviews, waits) = (reviewer.clone(), stop.clone());
+        let reload = Arc::new(move || {
+            clients.iter().for_each(|client| client.look_again());
+            access.fetcher.look_again();
+            reviews.look_again();
+            waits.wake();
+        });
+        Ok((ClusterThreads { inventory, reviewer, reload, stop }, poller))
     }
 }
 
@@ -133,6 +143,11 @@ impl ClusterThreads {
     /// The way to ask reviews.
     pub fn ask(&self) -> Arc<Ask> {
         self.reviewer.ask().into()
+    }
+
+    /// What reads credentials and trust again, and tries again what waits because of them.
+    pub fn reload(&self) -> Arc<dyn Fn() + Send + Sync> {
+        self.reload.clone()
     }
 
     /// Ends what is under way, for the end of the process.

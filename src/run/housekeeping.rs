@@ -4,7 +4,6 @@
 
 use super::state_file::StateFile;
 use crate::cluster::authentication::TrustSource;
-use crate::cluster::review::Reviewer;
 use crate::host::signals::{Signal, Signals};
 use crate::host::{allocator, clock, memory, systemd};
 use crate::limits;
@@ -30,8 +29,8 @@ pub struct Housekeeping {
     pub authentication: Option<Arc<TrustSource>>,
     /// Reloaded and renewed here: the serving thread reads no file.
     pub certificates: Arc<Certificates>,
-    /// Told when the trust has to be refreshed.
-    pub reviewer: Option<Reviewer>,
+    /// Reads credentials and trust of a cluster again.
+    pub reload: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Whether scraping moves on.
     pub poller: Poller,
     /// The API server has refused our credentials for a while.
@@ -65,7 +64,7 @@ impl Housekeeping {
                 // Files are looked at again by themselves; a reload only makes it sooner.
                 Ok(Some(Signal::Reload)) => {
                     refresh_at = clock::mono();
-                    self.reviewer.iter().for_each(Reviewer::look_again);
+                    self.reload.iter().for_each(|reload| reload());
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -115,3 +115,22 @@ fn our_own_certificate_is_warned_about_30_days_before_its_end_and_once() {
     assert!(!Credentials::none().warn_of_expiry(None, before(1)));
     std::fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn a_token_is_read_at_once_when_it_is_overdue() {
+    let path = file("overdue", "one");
+    let reader = TokenReader::new(Some(Material::File(path.clone())));
+    let now = clock::mono();
+    let token = || reader.current(now).map(|t| t.to_string());
+    assert_eq!(token().as_deref(), Some("one"));
+    std::fs::write(&path, "two").unwrap();
+    assert_eq!(token().as_deref(), Some("one"));
+    reader.look_again();
+    assert_eq!(token().as_deref(), Some("two"));
+    // What cannot be read leaves the last one, and is not tried at every request.
+    std::fs::remove_file(&path).unwrap();
+    reader.look_again();
+    assert_eq!(token().as_deref(), Some("two"));
+    std::fs::write(&path, "three").unwrap();
+    assert_eq!(token().as_deref(), Some("two"));
+}
