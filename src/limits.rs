@@ -210,6 +210,8 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 pub const LOGGED_LEN_MAX: usize = 200;
 /// Problems remembered so that each is logged once, for one part of the program; further ones are not logged. 40 bytes each.
 pub const LOGGED_STATES_MAX: usize = 1_024;
+/// Bytes of one pinned key, in its file (fingerprint and name of a node) and in memory.
+pub const PIN_LEN: u64 = 320;
 /// Bytes of one kubelet's answer: some ten thousand containers. Beyond it the scrape fails.
 pub const KUBELET_BODY_LEN_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes of a kubelet's answer decoded at a time.

@@ -100,7 +100,7 @@ impl Program {
         let signals = Signals::take().map_err(|e| format!("signals cannot be handled: {e}"))?;
         logger::start_writing().map_err(|e| format!("no thread for the log: {e}"))?;
         // Files first, then the port: a mistake in one of them must not leave a certificate behind.
-        let clients = Clients::open(&config)?;
+        let clients = Clients::open(&config, true)?;
         let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
         let authentication = Arc::new(TrustSource::new(config.trust.clone(), tokens)?);
         let listeners = ListenSockets::open(&config)?;

@@ -52,7 +52,6 @@ impl Ward {
         api.add_node(Node::new("n1", "127.0.0.1", kubelet.port()));
         api.world().credential = "abc".into();
         let ward = Ward { folder: Folder::new(), authority, api, kubelet, port: free_port() };
-        ward.document("/version", 200, r#"{"major":"1","minor":"34","gitVersion":"v1.34.1"}"#);
         ward.document(API_SERVICE, 200, &registration("True", "Passed", "all checks passed"));
         let served = r#"{"kind":"NodeMetricsList","items":[{"metadata":{"name":"n1"},"timestamp":"2026-01-01T00:00:00Z","window":"15s","usage":{}}]}"#;
         ward.document(THROUGH, 200, served);

@@ -9,7 +9,7 @@ pub mod cache;
 mod chain;
 mod check;
 pub mod denial;
-mod digest;
+pub mod digest;
 mod identity;
 mod policy;
 pub mod review;

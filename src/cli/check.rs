@@ -75,6 +75,12 @@ impl ConfigCheck {
         Ok(out)
     }
 
+    /// The node whose pinned key is to be forgotten.
+    #[must_use]
+    pub fn forget_pin(&self) -> Option<String> {
+        Some(self.settled.text("forget-pin")).filter(|node| !node.is_empty())
+    }
+
     /// What is measured, and why.
     #[must_use]
     pub fn mode(&self) -> String {

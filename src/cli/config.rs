@@ -177,7 +177,16 @@ fn kubelet_addresses(flags: &Settled) -> Result<address::Rules, StartError> {
 }
 
 fn kubelet_credentials(flags: &Settled) -> Result<KubeletFlags, StartError> {
+    let pins = match (flags.read("kubelet-pin", value::switch)?, flags.path("state-dir")) {
+        (false, _) => None,
+        (true, Some(directory)) => Some(directory.join("kubelet-pins")),
+        (true, None) => {
+            let problem = "needs a directory in which keys are remembered";
+            return Err(flags.error("kubelet-pin", problem, "give --state-dir as well"));
+        }
+    };
     Ok(KubeletFlags {
+        pins,
         certificate_authority: flags.path("kubelet-certificate-authority"),
         pair: flags.path("kubelet-client-certificate").zip(flags.path("kubelet-client-key")),
         insecure_tls: flags.read("kubelet-insecure-tls", value::switch)?,

@@ -207,6 +207,7 @@ pub static FLAGS: &[Flag] = &[
     count("max-connections", limits::CONNECTIONS_MAX as u64, Toplet, "Connections served at a time; one more is closed at once."),
     used("grace-period", Duration, "1m0s", Toplet, "Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
+    used("forget-pin", Text, "", Toplet, "With toplet doctor: forget the pinned key of this node (--kubelet-pin) instead of checking."),
     short('o', used("output", Text, "", Toplet, "Form of the report of toplet doctor: text or json (default: text).")),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 
@@ -239,6 +240,7 @@ pub static FLAGS: &[Flag] = &[
     used("kubelet-client-certificate", Text, "", Kubelet, "Client certificate file for kubelets."),
     used("kubelet-client-key", Text, "", Kubelet, "Its key file."),
     used("kubelet-insecure-tls", Switch, "false", Kubelet, "Do not verify kubelet certificates. For tests only."),
+    used("kubelet-pin", Switch, "false", Kubelet, "Trust the key that each kubelet shows first, remember it in --state-dir, and refuse another one; certificates are not verified."),
     used("kubelet-port", Port, "10250", Kubelet, "Port of the kubelets."),
     used("kubelet-preferred-address-types", List, "Hostname,InternalDNS,InternalIP,ExternalDNS,ExternalIP", Kubelet, "Order in which the addresses of a node are considered."),
     used("kubelet-request-timeout", Duration, "10s", Kubelet, "Longest time one scrape may take."),

@@ -11,6 +11,9 @@ use std::fmt::Write;
 fn holders(config: &Config) -> Vec<(&'static str, u64)> {
     let mut holders: Vec<_> = config.capacity.holders().to_vec();
     holders.push(("connections", u64::from(config.max_connections).saturating_mul(limits::CONNECTION_LEN)));
+    if config.kubelet_credentials.pins.is_some() {
+        holders.push(("pinned keys", u64::from(config.capacity.nodes).saturating_mul(limits::PIN_LEN)));
+    }
     holders.push(("large request heads", limits::HEAD_LEN_SHARED as u64));
     holders.push(("program, threads, caches", limits::PROGRAM_LEN));
     holders

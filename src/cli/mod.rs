@@ -81,8 +81,17 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
 
 fn report_form(settled: &Settled, command: Option<&str>) -> Result<ReportForm, StartError> {
     let text = settled.text("output");
-    if !text.is_empty() && command != Some("doctor") {
-        return Err(settled.error("output", "is of toplet doctor alone", "leave it out"));
+    for name in ["output", "forget-pin"] {
+        if !settled.text(name).is_empty() && command != Some("doctor") {
+            return Err(settled.error(name, "is of toplet doctor alone", "leave it out"));
+        }
+    }
+    if !settled.text("forget-pin").is_empty() && !settled.read("kubelet-pin", value::switch)? {
+        return Err(settled.error(
+            "forget-pin",
+            "needs --kubelet-pin",
+            "give the flags of the server as well",
+        ));
     }
     match text.as_str() {
         "" | "text" => Ok(ReportForm::Text),

@@ -21,9 +21,11 @@ pub(super) fn kubelet(flags: &Settled) -> Result<Vec<StartError>, StartError> {
     const CERTIFICATE: &str = "kubelet-client-certificate";
     const KEY: &str = "kubelet-client-key";
     const ANY: &str = "kubelet-insecure-tls";
+    const PIN: &str = "kubelet-pin";
     const PLAIN: &str = "deprecated-kubelet-completely-insecure";
     let [ca, certificate, key] = [CA, CERTIFICATE, KEY].map(|name| !flags.text(name).is_empty());
     let (any, plain) = (flags.read(ANY, value::switch)?, flags.read(PLAIN, value::switch)?);
+    let pin = flags.read(PIN, value::switch)?;
     let exclude = |both: bool, one: &str, other: &str| {
         let problem = || format!("cannot be used together with --{other}");
         both.then(|| flags.error(one, problem(), "leave one of them out"))
@@ -45,6 +47,9 @@ pub(super) fn kubelet(flags: &Settled) -> Result<Vec<StartError>, StartError> {
         exclude(certificate && plain, CERTIFICATE, PLAIN),
         exclude(any && plain, ANY, PLAIN),
         exclude(ca && plain, CA, PLAIN),
+        exclude(pin && any, PIN, ANY),
+        exclude(pin && plain, PIN, PLAIN),
+        exclude(pin && ca, PIN, CA),
         no_time,
     ];
     Ok(rules.into_iter().flatten().collect())

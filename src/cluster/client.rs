@@ -78,7 +78,8 @@ impl ApiServer {
         timeout: Option<Duration>,
         limit: u64,
     ) -> Result<Exchange, FetchError> {
-        self.fetcher.send(&self.peer, &Request { url, server_name: "", accept, body, timeout, limit })
+        self.fetcher
+            .send(&self.peer, &Request { url, server_name: "", pinned_as: "", accept, body, timeout, limit })
     }
 
     /// The end of our own certificate; `None` without one.
@@ -106,7 +107,7 @@ pub fn hint(reason: Reason, right: &str) -> String {
         Reason::Unauthorized => {
             "the token or client certificate is not accepted: has it expired, or is it another cluster's?"
         }
-        Reason::Untrusted => {
+        Reason::Untrusted | Reason::KeyChanged => {
             "certificate-authority(-data) of the kubeconfig is not the one that signed its certificate"
         }
         Reason::WrongName => {
@@ -135,6 +136,8 @@ pub struct KubeletFlags {
     pub certificate_authority: Option<PathBuf>,
     /// `--kubelet-client-certificate` and `--kubelet-client-key`.
     pub pair: Option<(PathBuf, PathBuf)>,
+    /// The file of `--kubelet-pin`, when that is given.
+    pub pins: Option<PathBuf>,
     /// `--kubelet-insecure-tls`.
     pub insecure_tls: bool,
     /// `--deprecated-kubelet-completely-insecure`: plain `http`, nothing presented.
@@ -150,7 +153,8 @@ pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Cr
     }
     let file = |path: &PathBuf| Material::File(path.clone());
     let roots = match &flags.certificate_authority {
-        _ if flags.insecure_tls => Roots::Any,
+        // With pins the key alone decides, after the handshake.
+        _ if flags.insecure_tls || flags.pins.is_some() => Roots::Any,
         Some(path) => Roots::Pem(file(path)),
         None => api_server.roots.clone(),
     };
@@ -166,6 +170,7 @@ pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Cr
 pub fn kubelet_terms(credentials: &Credentials, flags: &KubeletFlags) -> KubeletTerms {
     let verification = match (&credentials.roots, &flags.certificate_authority) {
         _ if flags.completely_insecure => KubeletVerification::PlainHttp,
+        _ if flags.pins.is_some() => KubeletVerification::Pinned,
         (Roots::Any, _) => KubeletVerification::Off,
         (_, Some(_)) => KubeletVerification::AuthorityFile,
         (_, None) => KubeletVerification::ClusterAuthority,

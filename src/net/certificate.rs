@@ -16,9 +16,7 @@ use crate::wire::x509::validity;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fs;
-use std::io::Write;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -400,21 +398,9 @@ fn authority_in(directory: &Path, now: UnixNanos) -> Option<SigningAuthority> {
     SigningAuthority::from_parts(der, pem, std::str::from_utf8(&key).ok()?).ok()
 }
 
-/// Writes beside the file and renames, so that nobody reads half a file.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
     let fault = |error: std::io::Error| format!("--cert-dir: writing {}: {error}", path.display());
-    let new = path.with_extension(format!("new-{}", std::process::id()));
-    let _ = fs::remove_file(&new);
-    let written =
-        fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-    let renamed = written.and_then(|()| fs::rename(&new, path));
-    if renamed.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    renamed.map_err(fault)
+    pem::replace(path, bytes, mode).map_err(fault)
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub enum Reason {
     WrongName,
     /// The server's certificate has expired, or our clock is wrong.
     Expired,
+    /// The key is not the one that is pinned.
+    KeyChanged,
     /// 401.
     Unauthorized,
     /// 403.
@@ -61,7 +63,9 @@ impl Reason {
             Reason::Dns => "dns",
             Reason::Refused => "refused",
             Reason::Timeout => "timeout",
-            Reason::Tls | Reason::Untrusted | Reason::WrongName | Reason::Expired => "tls",
+            Reason::Tls | Reason::Untrusted | Reason::WrongName | Reason::Expired | Reason::KeyChanged => {
+                "tls"
+            }
             Reason::Unauthorized => "unauthorized",
             Reason::Forbidden => "forbidden",
             Reason::NotFound => "not_found",

@@ -18,6 +18,7 @@ use super::dns;
 use super::failure::sort_io;
 pub use super::failure::{FetchError, Reason};
 use super::pem::Stamp;
+use super::pins::Pins;
 use crate::host::clock;
 use crate::limits;
 use crate::lock::lock;
@@ -40,6 +41,8 @@ pub struct Request<'a> {
     pub url: &'a str,
     /// The name that is verified; empty for the credentials' or the host.
     pub server_name: &'a str,
+    /// The node whose key must be shown; only where keys are pinned.
+    pub pinned_as: &'a str,
     /// `Accept`; empty for none.
     pub accept: &'a str,
     /// Content type and body of a POST.
@@ -55,6 +58,7 @@ pub struct Request<'a> {
 pub struct Fetcher {
     credentials: Credentials,
     server_name: Option<ServerName<'static>>,
+    pins: Option<Pins>,
     token: TokenReader,
     state: Mutex<FetcherState>,
 }
@@ -95,7 +99,19 @@ impl Fetcher {
             looked_at,
             overdue: false,
         });
-        Ok(Fetcher { credentials, server_name, token, state })
+        Ok(Fetcher { credentials, server_name, pins: None, token, state })
+    }
+
+    /// The same, with servers that must show the key that is pinned for their node.
+    #[must_use]
+    pub fn with_pins(self, pins: Pins) -> Fetcher {
+        Fetcher { pins: Some(pins), ..self }
+    }
+
+    /// The pinned keys.
+    #[must_use]
+    pub fn pins(&self) -> Option<&Pins> {
+        self.pins.as_ref()
     }
 
     /// The end of our own certificate; `None` without one.
@@ -141,7 +157,11 @@ impl Fetcher {
             Some(stream) => stream,
             None => {
                 let tls = if target.https { Some((tls, self.name(request, &target)?)) } else { None };
-                open(peer, &target, tls, deadlines, &mut buffers)?
+                let stream = open(peer, &target, tls, deadlines, &mut buffers)?;
+                if let Some(pins) = &self.pins {
+                    pins.check(request.pinned_as, stream.certificate())?;
+                }
+                stream
             }
         };
         let idle = Idle { stream, authority: target.authority, generation, since: clock::mono() };

@@ -7,6 +7,7 @@ mod dns;
 mod failure;
 pub mod fetch;
 pub mod pem;
+pub mod pins;
 pub mod probe;
 pub mod self_signed;
 pub(crate) mod server_verifier;

@@ -11,8 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -59,6 +59,31 @@ pub(super) type Stamp = (i64, i64, u64, u64);
 pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let m = std::fs::metadata(path).ok()?;
     Some((m.mtime(), m.mtime_nsec(), m.ino(), m.len()))
+}
+
+/// Writes beside the file and renames, so that nobody reads half a file. The new one belongs to the owner of the old one.
+/// # Errors
+/// It cannot be written; the old file is as it was.
+pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    // One that a crash left behind.
+    let _ = std::fs::remove_file(&new);
+    let mut options = File::options();
+    let written = options.write(true).create_new(true).mode(mode).open(&new).and_then(|mut file| {
+        if let Ok(old) = std::fs::metadata(path) {
+            let ours = file.metadata()?;
+            if (old.uid(), old.gid()) != (ours.uid(), ours.gid()) {
+                std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            }
+        }
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let renamed = written.and_then(|()| std::fs::rename(&new, path));
+    if renamed.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    renamed
 }
 
 /// The end of the first certificate of a file.

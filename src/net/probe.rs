@@ -27,7 +27,15 @@ pub fn ask(url: &str, timeout: Duration) -> Result<ServerFacts, FetchError> {
     let credentials = Credentials { roots: Roots::Any, ..Credentials::none() };
     let fetcher = Fetcher::new(credentials).map_err(|error| FetchError::new(Reason::Io, error))?;
     let limit = limits::REVIEW_LEN_MAX;
-    let request = Request { url, server_name: "", accept: "", body: None, timeout: Some(timeout), limit };
+    let request = Request {
+        url,
+        server_name: "",
+        pinned_as: "",
+        accept: "",
+        body: None,
+        timeout: Some(timeout),
+        limit,
+    };
     let answer = fetcher.send(&RemoteHost::default(), &request)?;
     let end = answer.certificate().and_then(validity).map(|(_, end)| end);
     let clock_ahead = answer.date.map(|date| date.seconds().saturating_sub(clock::wall().seconds()));

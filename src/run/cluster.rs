@@ -12,6 +12,7 @@ use crate::cluster::kubeconfig;
 use crate::cluster::review::Reviewer;
 use crate::cluster::watch;
 use crate::net::fetch::Fetcher;
+use crate::net::pins::Pins;
 use crate::poller::{MakeSource, Poller};
 use crate::source::kubelet::{KubeletAccess, KubeletSource};
 use crate::source::own_node::{KubeletOrOwn, OwnNode};
@@ -42,10 +43,10 @@ pub struct ClusterThreads {
 }
 
 impl Clients {
-    /// Reads what the configuration names; `None` in host-only mode.
+    /// Reads what the configuration names; `None` in host-only mode. `keeps_pins`: keys seen first are remembered.
     /// # Errors
     /// Which file cannot be used, and why.
-    pub fn open(config: &Config) -> Result<Option<Clients>, String> {
+    pub fn open(config: &Config, keeps_pins: bool) -> Result<Option<Clients>, String> {
         let access = match &config.mode {
             RunMode::HostOnly => return Ok(None),
             RunMode::Kubeconfig { path } => kubeconfig::load(path).map_err(of("--kubeconfig"))?,
@@ -70,7 +71,10 @@ impl Clients {
         };
         let credentials = client::kubelet_credentials(&access.credentials, flags);
         let terms = client::kubelet_terms(&credentials, flags);
-        let fetcher = Fetcher::new(credentials).map_err(of(flag))?;
+        let mut fetcher = Fetcher::new(credentials).map_err(of(flag))?;
+        if let Some(pins) = open_pins(config, keeps_pins)? {
+            fetcher = fetcher.with_pins(pins);
+        }
         let (rules, timeout) = (config.kubelet_addresses.clone(), config.kubelet_timeout);
         Ok(Some(Clients {
             tokens: reviews("--authentication-kubeconfig", &config.authentication_kubeconfig)?,
@@ -156,6 +160,15 @@ impl ClusterThreads {
         self.reviewer.stop();
         self.inventory.stop();
     }
+}
+
+/// The pinned keys, where the configuration wants them.
+/// # Errors
+/// Their file cannot be used, and how to mend that.
+pub fn open_pins(config: &Config, keeps: bool) -> Result<Option<Pins>, String> {
+    let count_max = usize::try_from(config.capacity.nodes).unwrap_or(usize::MAX);
+    let open = |path: &PathBuf| Pins::open(path.clone(), count_max, keeps).map_err(of("--kubelet-pin"));
+    config.kubelet_credentials.pins.as_ref().map(open).transpose()
 }
 
 /// Puts the flag before an error.

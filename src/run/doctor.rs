@@ -10,6 +10,7 @@ mod certificates;
 mod finding;
 mod machine;
 mod nodes;
+mod pins;
 mod running;
 
 use super::cluster::Clients;
@@ -21,6 +22,9 @@ pub use finding::{render, serves};
 /// Checks everything that the configuration asks for.
 pub fn examine(check: &ConfigCheck) -> Vec<Finding> {
     let config = check.config();
+    if let Some(node) = check.forget_pin() {
+        return vec![pins::forget(config, &node)];
+    }
     let (mut findings, opened) = configuration(check);
     let running = running::look(config, &mut findings);
     match opened {
@@ -50,7 +54,7 @@ fn configuration(check: &ConfigCheck) -> (Vec<Finding>, Option<Clients>) {
         };
         findings.push(Finding::failed(DoctorStep::Configuration, &error.subject, &error.problem, remedy));
     }
-    let clients = match Clients::open(config) {
+    let clients = match Clients::open(config, false) {
         Ok(clients) => clients,
         Err(problem) if findings.iter().all(|finding| !finding.is_failed()) => {
             let remedy = "name a file that can be used, or mend it";
@@ -78,6 +82,7 @@ fn cluster(check: &ConfigCheck, clients: &Clients) -> Vec<Finding> {
         let steps = [DoctorStep::Rights, DoctorStep::Nodes, DoctorStep::ApiService, DoctorStep::Aggregation];
         findings.extend(steps.map(|step| Finding::skipped(step, "", "it needs the API server")));
     }
+    findings.extend(clients.kubelets.fetcher.pins().iter().flat_map(|known| pins::shown(known)));
     findings.extend(certificates::presented(clients, clock::wall()));
     findings
 }

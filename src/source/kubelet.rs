@@ -66,7 +66,7 @@ impl KubeletSource {
             let known = good.as_ref().filter(|(good, _)| good == address).map(|(_, by_name)| *by_name);
             for by_name in [known.unwrap_or(false), !known.unwrap_or(false)] {
                 let name = if by_name { target.name.as_str() } else { "" };
-                match self.stream(&url, name, deadline, batch) {
+                match self.stream(&url, name, &target.name, deadline, batch) {
                     Ok(reading) => {
                         self.good = Some((address.to_owned(), by_name));
                         return Ok(reading);
@@ -97,13 +97,15 @@ impl KubeletSource {
         &mut self,
         url: &str,
         server_name: &str,
+        pinned_as: &str,
         deadline: Instant,
         batch: &mut Batch,
     ) -> Result<Reading, FetchError> {
         let requested_at = clock::wall();
         let left = deadline.saturating_duration_since(clock::mono());
         let limit = limits::KUBELET_BODY_LEN_MAX;
-        let request = Request { url, server_name, accept: "", body: None, timeout: Some(left), limit };
+        let request =
+            Request { url, server_name, pinned_as, accept: "", body: None, timeout: Some(left), limit };
         let mut answer = self.access.fetcher.send(&self.peer, &request)?;
         if let Some(mut refusal) = answer.refusal() {
             let line = body::first_line(&mut answer);

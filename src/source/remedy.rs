@@ -11,6 +11,8 @@ pub enum KubeletVerification {
     ClusterAuthority,
     /// Against the file of `--kubelet-certificate-authority`.
     AuthorityFile,
+    /// By the key that was seen first (`--kubelet-pin`).
+    Pinned,
     /// Not at all (`--kubelet-insecure-tls`).
     Off,
     /// There is none: plain HTTP.
@@ -43,6 +45,10 @@ pub fn remedy(reason: Reason, terms: KubeletTerms) -> Cow<'static, str> {
             "check that the node is up and that a firewall or network policy lets this machine reach the kubelet's port"
         }
         Reason::Untrusted => return untrusted(terms.verification).into(),
+        Reason::KeyChanged => {
+            "if the kubelet's key was renewed on purpose, forget the old one: toplet doctor --forget-pin NODE with the flags \
+             of the server; else find out what answers at the node's address"
+        }
         Reason::WrongName => return wrong_name(terms.verification).into(),
         Reason::Expired => "renew the kubelet's serving certificate, and compare the clocks of both machines",
         Reason::Tls => {
@@ -77,6 +83,9 @@ const fn untrusted(verification: KubeletVerification) -> &'static str {
             "add the authority that signed this kubelet's certificate to the file of --kubelet-certificate-authority, or \
              let kubelets request signed ones (serverTLSBootstrap: true)"
         }
+        KubeletVerification::Pinned => {
+            "see that the state directory can be written, and that --max-nodes is enough for every node that was ever pinned"
+        }
         KubeletVerification::Off | KubeletVerification::PlainHttp => {
             "renew the kubelet's serving certificate"
         }
@@ -89,7 +98,7 @@ const fn wrong_name(verification: KubeletVerification) -> &'static str {
             "let kubelets request certificates that name their addresses (serverTLSBootstrap: true), or prefer an address \
              that is named (--kubelet-preferred-address-types)"
         }
-        KubeletVerification::Off | KubeletVerification::PlainHttp => {
+        KubeletVerification::Pinned | KubeletVerification::Off | KubeletVerification::PlainHttp => {
             "renew the kubelet's serving certificate"
         }
     }

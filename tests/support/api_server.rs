@@ -241,6 +241,9 @@ fn failure(code: u16, reason: &str) -> String {
 /// Lists and watches.
 fn reply(world: &World, target: &str) -> Reply {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if path == "/version" {
+        return Reply::Json(200, r#"{"major":"1","minor":"34","gitVersion":"v1.34.1"}"#.into());
+    }
     let (kind, single) = match path.strip_prefix("/api/v1/") {
         Some("nodes") => (Kind::Nodes, false),
         Some("pods") => (Kind::Pods, false),

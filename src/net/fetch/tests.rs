@@ -31,6 +31,7 @@ fn request(url: &str) -> Request<'_> {
     Request {
         url,
         server_name: "",
+        pinned_as: "",
         accept: "",
         body: None,
         timeout: Some(Duration::from_secs(5)),

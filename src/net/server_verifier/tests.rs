@@ -41,6 +41,7 @@ fn ask(pair: (&[u8], &[u8]), credentials: Credentials) -> Result<u16, (Reason, S
     let request = Request {
         url: &url,
         server_name: "",
+        pinned_as: "",
         accept: "",
         body: None,
         timeout: Some(Duration::from_secs(10)),
@@ -91,6 +92,7 @@ fn without_verification_a_version_1_certificate_is_taken_and_its_key_still_prove
     let request = Request {
         url: &url,
         server_name: "",
+        pinned_as: "",
         accept: "",
         body: None,
         timeout: Some(Duration::from_secs(10)),

@@ -16,6 +16,8 @@ pub enum DoctorStep {
     Rights,
     /// Every node's kubelet, scraped once.
     Nodes,
+    /// Keys of kubelets that are pinned.
+    Pins,
     /// This machine's own figures, in host-only mode.
     Machine,
     /// The toplet that runs here, and whether what it has is fresh.
@@ -47,6 +49,7 @@ impl DoctorStep {
             DoctorStep::ApiServer => "api-server",
             DoctorStep::Rights => "rights",
             DoctorStep::Nodes => "nodes",
+            DoctorStep::Pins => "pins",
             DoctorStep::Machine => "machine",
             DoctorStep::Freshness => "freshness",
             DoctorStep::ApiService => "apiservice",
