@@ -1,17 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
-pub mod limits;
-pub mod lock;
-pub mod log_once;
-pub mod units;
-
-pub mod wire;
-
-pub mod store;
-
-pub mod counters;
-
-pub mod api;
+pub use toplet_table::{allocator, api, counters, limits, lock, log_once, store, units, wire};
 
 pub mod access;
 

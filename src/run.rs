@@ -11,11 +11,12 @@ mod shared;
 mod state_file;
 
 use crate::access::review::Ask;
+use crate::allocator;
 use crate::api::{self, Vitals};
 use crate::cli::{self, Command, Config, RunMode, Surroundings};
 use crate::cluster::authentication::TrustSource;
 use crate::host::signals::Signals;
-use crate::host::{allocator, clock, log as logger, memory, systemd, threads};
+use crate::host::{clock, log as logger, memory, systemd, threads};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::certificate::{CertificateSettings, Certificates, subject_names};

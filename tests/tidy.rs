@@ -21,7 +21,7 @@ use std::fs;
 
 /// Which directory may use which: its own row and every row above it.
 const LAYERS: &[&[&str]] = &[
-    &["units", "limits", "lock", "log_once"],
+    &["units", "limits", "lock", "log_once", "allocator"],
     &["wire"],
     &["store"],
     &["counters"],
@@ -40,11 +40,11 @@ const LAYERS: &[&[&str]] = &[
 /// The file that may name a borrowed crate; a directory where it is woven into all of it: the C library with the operating
 /// system, the executor with serving, TLS with the network.
 const BORROWED: &[(&str, &[&str])] = &[
-    ("dlmalloc", &["src/host/allocator.rs"]),
+    ("dlmalloc", &["src/allocator.rs"]),
     ("flate2", &["src/source/body.rs"]),
     ("futures_rustls", &["src/serve/connection.rs"]),
     ("httparse", &["src/serve/http1.rs"]),
-    ("libc", &["src/host/"]),
+    ("libc", &["src/host/", "src/allocator.rs"]),
     ("miniserde", &["src/cluster/"]),
     ("rcgen", &["src/net/self_signed.rs"]),
     ("rustls", &["src/net/", "src/access/chain.rs"]),
@@ -179,7 +179,9 @@ fn every_module_has_a_layer() {
     let files = tree();
     let lost: Vec<&String> = files
         .keys()
-        .filter(|path| is_source(path) && !["src/main.rs", "src/lib.rs"].contains(&path.as_str()))
+        .filter(|path| {
+            is_source(path) && !["src/main.rs", "src/lib.rs", "src/table.rs"].contains(&path.as_str())
+        })
         .filter(|path| {
             layer(path.trim_start_matches("src/").split('/').next().unwrap().trim_end_matches(".rs"))
                 .is_none()

@@ -1,6 +1,5 @@
 //! The operating system: clock, log, signals, systemd and memory settings.
 
-pub mod allocator;
 pub mod clock;
 pub mod files;
 pub mod listen;

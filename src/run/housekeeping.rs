@@ -3,9 +3,10 @@
 //! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
 
 use super::state_file::StateFile;
+use crate::allocator;
 use crate::cluster::authentication::TrustSource;
 use crate::host::signals::{Signal, Signals};
-use crate::host::{allocator, clock, memory, systemd};
+use crate::host::{clock, memory, systemd};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::certificate::Certificates;

@@ -141,25 +141,12 @@ fn skip_name(mut rest: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
+mod reply;
 
-    /// An answer to `query` with these records: type, seconds to live, bytes.
-    pub(crate) fn reply(query: &[u8], code: u8, records: &[(u16, u32, &[u8])]) -> Vec<u8> {
-        let mut reply = query.to_vec();
-        reply[2] |= RESPONSE;
-        reply[3] = 0x80 | code;
-        reply[7] = records.len() as u8;
-        for (kind, ttl, bytes) in records {
-            reply.extend([0xc0, 12]);
-            reply.extend(kind.to_be_bytes());
-            reply.extend([0, 1]);
-            reply.extend(ttl.to_be_bytes());
-            reply.extend((bytes.len() as u16).to_be_bytes());
-            reply.extend(*bytes);
-        }
-        reply
-    }
+#[cfg(test)]
+mod tests {
+    use super::reply::reply;
+    use super::*;
 
     fn v4() -> Vec<u8> {
         query("node-7.lan", 0x1234, AddressFamily::V4).unwrap()

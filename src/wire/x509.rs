@@ -7,38 +7,39 @@
 
 use crate::units::UnixNanos;
 
-/// DER tags that occur in the parts of a certificate we read.
-pub(crate) mod tag {
-    pub(crate) const BOOLEAN: u8 = 0x01;
-    pub(crate) const INTEGER: u8 = 0x02;
-    pub(crate) const BIT_STRING: u8 = 0x03;
-    pub(crate) const OCTET_STRING: u8 = 0x04;
-    pub(crate) const OID: u8 = 0x06;
-    pub(crate) const UTC_TIME: u8 = 0x17;
-    pub(crate) const GENERALIZED_TIME: u8 = 0x18;
-    pub(crate) const SEQUENCE: u8 = 0x30;
-    pub(crate) const SET: u8 = 0x31;
-    pub(crate) const VERSION: u8 = 0xa0;
-    pub(crate) const EXTENSIONS: u8 = 0xa3;
+/// DER tags that occur in the parts of a certificate we read, under the names X.680 gives them.
+#[allow(missing_docs)]
+pub mod tag {
+    pub const BOOLEAN: u8 = 0x01;
+    pub const INTEGER: u8 = 0x02;
+    pub const BIT_STRING: u8 = 0x03;
+    pub const OCTET_STRING: u8 = 0x04;
+    pub const OID: u8 = 0x06;
+    pub const UTC_TIME: u8 = 0x17;
+    pub const GENERALIZED_TIME: u8 = 0x18;
+    pub const SEQUENCE: u8 = 0x30;
+    pub const SET: u8 = 0x31;
+    pub const VERSION: u8 = 0xa0;
+    pub const EXTENSIONS: u8 = 0xa3;
 }
 
 /// Reads one element after the other.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
+pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// Nothing is left.
-    pub(crate) fn is_empty(self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
     /// The tag of the next element.
-    pub(crate) fn peek(self) -> Option<u8> {
+    pub fn peek(self) -> Option<u8> {
         self.0.first().copied()
     }
 
     /// The next element: its tag, its value, and the whole of it.
-    pub(crate) fn element(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
+    pub fn element(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let input = self.0;
         let (&tag, rest) = input.split_first()?;
         if tag & 0x1f == 0x1f {
@@ -67,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of the next element, which must have this tag.
-    pub(crate) fn value(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub fn value(&mut self, tag: u8) -> Option<&'a [u8]> {
         match self.element()? {
             (found, value, _) if found == tag => Some(value),
             _ => None,
@@ -82,35 +83,35 @@ impl<'a> Reader<'a> {
 
 /// What one certificate says of itself; nothing here is proven.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Certificate<'a> {
+pub struct Certificate<'a> {
     /// The signed part, with tag and length.
-    pub(crate) signed: &'a [u8],
+    pub signed: &'a [u8],
     /// Value of the signature's AlgorithmIdentifier (the outer one; the inner one is equal).
-    pub(crate) algorithm: &'a [u8],
+    pub algorithm: &'a [u8],
     /// The signature.
-    pub(crate) signature: &'a [u8],
+    pub signature: &'a [u8],
     /// Value of the issuer's name.
-    pub(crate) issuer: &'a [u8],
+    pub issuer: &'a [u8],
     /// Value of the subject's name.
-    pub(crate) subject: &'a [u8],
+    pub subject: &'a [u8],
     /// The certificate's own key (SubjectPublicKeyInfo), with tag and length: for the handshake, nothing here uses it.
-    pub(crate) public_key: &'a [u8],
+    pub public_key: &'a [u8],
     /// First instant of validity.
-    pub(crate) not_before: UnixNanos,
+    pub not_before: UnixNanos,
     /// Last instant of validity.
-    pub(crate) not_after: UnixNanos,
+    pub not_after: UnixNanos,
     /// X.509 version 3; older versions have no extensions.
-    pub(crate) is_v3: bool,
+    pub is_v3: bool,
     /// `cA` of the basic constraints; `None` without the extension.
-    pub(crate) is_ca: Option<bool>,
+    pub is_ca: Option<bool>,
     /// `pathLenConstraint`.
-    pub(crate) path_len: Option<usize>,
+    pub path_len: Option<usize>,
     /// The key usage allows signing certificates; `None` without the extension.
-    pub(crate) signs_certificates: Option<bool>,
+    pub signs_certificates: Option<bool>,
     /// Extended key usage is absent, or holds clientAuth or anyExtendedKeyUsage.
-    pub(crate) is_for_clients: bool,
+    pub is_for_clients: bool,
     /// A critical extension nobody here understands.
-    pub(crate) has_unknown_critical: bool,
+    pub has_unknown_critical: bool,
 }
 
 /// The key in a certificate.
@@ -138,19 +139,24 @@ impl<'a> PublicKey<'a> {
     }
 }
 
-pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
-pub(crate) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
-pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
-pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+/// Value of the OID keyUsage.
+pub const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+/// Value of the OID subjectAltName.
+pub const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+/// Value of the OID basicConstraints.
+pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+/// Value of the OID nameConstraints.
+pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+/// Value of the OID extKeyUsage.
+pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 /// Value of the OID clientAuth.
-pub(crate) const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+pub const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 /// Value of the OID anyExtendedKeyUsage.
-pub(crate) const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
+pub const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
 
 impl<'a> Certificate<'a> {
     /// Walks a certificate; `None` when it is none.
-    pub(crate) fn parse(der: &'a [u8]) -> Option<Certificate<'a>> {
+    pub fn parse(der: &'a [u8]) -> Option<Certificate<'a>> {
         let mut outer = Reader(der);
         let mut parts = Reader(outer.value(tag::SEQUENCE)?);
         let (signed_tag, tbs, signed) = parts.element()?;
@@ -233,7 +239,7 @@ impl<'a> Certificate<'a> {
 
     /// Whether this may have issued other certificates: a CA by its basic constraints (version 3; older versions
     /// cannot say) whose key usage, if there is one, includes signing certificates.
-    pub(crate) fn may_issue(&self) -> bool {
+    pub fn may_issue(&self) -> bool {
         let is_ca = if self.is_v3 { self.is_ca == Some(true) } else { true };
         is_ca && self.signs_certificates.unwrap_or(true)
     }
@@ -246,12 +252,12 @@ pub fn validity(der: &[u8]) -> Option<(UnixNanos, UnixNanos)> {
 }
 
 /// The bytes of a BIT STRING without unused bits.
-pub(crate) fn bits(value: &[u8]) -> Option<&[u8]> {
+pub fn bits(value: &[u8]) -> Option<&[u8]> {
     value.split_first().and_then(|(&unused, bytes)| (unused == 0).then_some(bytes))
 }
 
 /// A small non-negative INTEGER.
-pub(crate) fn small(value: &[u8]) -> Option<usize> {
+pub fn small(value: &[u8]) -> Option<usize> {
     match value {
         [byte] if *byte < 0x80 => Some(usize::from(*byte)),
         _ => None,
@@ -259,7 +265,7 @@ pub(crate) fn small(value: &[u8]) -> Option<usize> {
 }
 
 /// UTCTime or GeneralizedTime, in the one form certificates may use: to the second, in UTC.
-pub(crate) fn time((tag, value, _): (u8, &[u8], &[u8])) -> Option<UnixNanos> {
+pub fn time((tag, value, _): (u8, &[u8], &[u8])) -> Option<UnixNanos> {
     let text = value.strip_suffix(b"Z")?;
     if !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -284,7 +290,7 @@ pub(crate) fn time((tag, value, _): (u8, &[u8], &[u8])) -> Option<UnixNanos> {
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar: years begin in March, so that a leap day is the last of its year.
-pub(crate) fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+pub fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468

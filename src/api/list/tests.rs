@@ -1,9 +1,9 @@
 use super::*;
+use crate::allocator::allocation_count;
 use crate::api::answer::Pieces;
 use crate::api::negotiate::Rendition;
 use crate::api::tests::{NOW, commit, metrics, whole};
 use crate::api::view::{Include, Resource};
-use crate::host::allocator::allocation_count;
 use crate::limits::{LIST_WORK_MAX, SELECTOR_TERMS_MAX};
 use crate::store::{Capacity, NodeRecord, PodRecord};
 use crate::units::Window;
@@ -355,7 +355,7 @@ fn cost(
     media: Media,
     pretty: bool,
     is_table: bool,
-) -> (usize, usize, usize) {
+) -> (u64, u64, usize) {
     let metrics = metrics();
     let mut out = Vec::with_capacity(4 * CHUNK_LEN_MAX);
     let begin = allocation_count();

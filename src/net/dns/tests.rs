@@ -1,8 +1,11 @@
 use super::*;
-use crate::wire::dns::tests::reply;
+use reply::reply;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+
+#[path = "../../wire/dns/reply.rs"]
+mod reply;
 
 /// A name server on loopback that knows a few names; what it was asked, as `udp name` or `tcp name` for family A.
 struct NameServer {

@@ -25,25 +25,15 @@ impl Allocator {
     }
 }
 
-/// Counts the allocations of a thread, for tests that hold a path to none.
 #[cfg(test)]
-pub(crate) mod count {
-    use std::cell::Cell;
+thread_local! {
+    static ALLOCATIONS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
 
-    thread_local! {
-        static COUNT: Cell<u64> = const { Cell::new(0) };
-    }
-
-    pub(super) fn add() {
-        COUNT.with(|count| count.set(count.get() + 1));
-    }
-
-    /// Pieces that this thread took while `work` ran.
-    pub(crate) fn of(work: impl FnOnce()) -> u64 {
-        let before = COUNT.with(Cell::get);
-        work();
-        COUNT.with(Cell::get) - before
-    }
+/// Pieces that this thread took or resized so far: what steady paths must not do is counted, not timed.
+#[cfg(test)]
+pub(crate) fn allocation_count() -> u64 {
+    ALLOCATIONS.get()
 }
 
 fn is_small(len: usize) -> bool {
@@ -56,8 +46,6 @@ fn is_small(len: usize) -> bool {
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         #[cfg(test)]
-        count::add();
-        #[cfg(test)]
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
         unsafe {
@@ -69,8 +57,6 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        #[cfg(test)]
-        count::add();
         #[cfg(test)]
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
@@ -94,8 +80,6 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, len: usize) -> *mut u8 {
         #[cfg(test)]
-        count::add();
-        #[cfg(test)]
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above; between the two allocators the bytes that both lengths have are copied.
         unsafe {
@@ -113,17 +97,6 @@ unsafe impl GlobalAlloc for Allocator {
             }
         }
     }
-}
-
-#[cfg(test)]
-thread_local! {
-    static ALLOCATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-/// Pieces that this thread took or resized so far: what steady paths must not do is counted, not timed.
-#[cfg(test)]
-pub(crate) fn allocation_count() -> usize {
-    ALLOCATIONS.get()
 }
 
 /// Makes the C library map large pieces by themselves and keep no memory that is free. Call it before any thread starts.
