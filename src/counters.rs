@@ -14,6 +14,7 @@ use crate::store::{Capacity, Commit};
 use crate::units::UnixNanos;
 pub(crate) use histogram::Atomic;
 use histogram::{Bounds, Plain};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Counters {
     pub(crate) scrapes_bad: AtomicU64,
     pub(crate) own_cgroup_readings: AtomicU64,
     pub(crate) nodes: Mutex<Vec<NodeSeries>>,
+    /// Nodes whose last scrape failed: the reason, and a sentence while few nodes fail.
+    pub(crate) failing: Mutex<BTreeMap<Box<str>, Failing>>,
     pub(crate) dropped: [AtomicU64; DROPPED.len()],
     pub(crate) connections_opened: AtomicU64,
     pub(crate) connections_closed: AtomicU64,
@@ -47,6 +50,9 @@ pub(crate) const DROPPED: [&str; 8] = [
     "unlisted_pod",
 ];
 
+/// Why a scrape failed: the reason, and a sentence.
+pub(crate) type Failing = (&'static str, Option<Box<str>>);
+
 /// What is known of one node's scrapes.
 pub(crate) struct NodeSeries {
     pub(crate) name: Box<str>,
@@ -67,6 +73,7 @@ impl Counters {
             scrapes_bad: AtomicU64::new(0),
             own_cgroup_readings: AtomicU64::new(0),
             nodes: Mutex::new(Vec::new()),
+            failing: Mutex::new(BTreeMap::new()),
             dropped: [const { AtomicU64::new(0) }; DROPPED.len()],
             connections_opened: AtomicU64::new(0),
             connections_closed: AtomicU64::new(0),
@@ -117,6 +124,19 @@ impl Counters {
         }
     }
 
+    /// Keeps why the last scrape of a node failed: reason and sentence; `None` when it did not.
+    pub fn explain(&self, node: &str, failure: Option<(&'static str, String)>) {
+        let mut failing = lock(&self.failing);
+        failing.remove(node);
+        let Some((reason, sentence)) = failure else { return };
+        if failing.len() >= limits::SELF_METRICS_NODES_MAX || node.len() > limits::NODE_NAME_LEN_MAX {
+            return;
+        }
+        let explained = failing.values().filter(|(_, sentence)| sentence.is_some()).count();
+        let cut = || sentence.chars().take(limits::EXPLAINED_LEN_MAX).collect::<String>().into();
+        failing.insert(node.into(), (reason, (explained < limits::EXPLAINED_NODES_MAX).then(cut)));
+    }
+
     /// This machine's own cgroups were read in place of its kubelet.
     pub fn own_cgroup_reading(&self) {
         self.own_cgroup_readings.fetch_add(1, Relaxed);
@@ -152,6 +172,7 @@ impl Counters {
 
     /// Keeps node-labelled series to the nodes of the inventory (names sorted).
     pub fn retain_nodes(&self, nodes: &[&str]) {
+        lock(&self.failing).retain(|name, _| nodes.binary_search(&&**name).is_ok());
         let mut known = lock(&self.nodes);
         known.retain(|series| nodes.binary_search(&&*series.name).is_ok());
         if known.capacity() > 2 * known.len() + 16 {

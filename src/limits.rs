@@ -74,6 +74,10 @@ pub const CHUNK_LEN_MAX: usize = 16 * 1024;
 pub const SELF_METRICS_NODES_MAX: usize = 5_000;
 /// Different reasons (or outcomes) counted under one self metric; they are words of the source, so this is never met.
 pub const SELF_METRICS_REASONS_MAX: usize = 16;
+/// Failing nodes whose failure is explained under `/readyz/nodes`; of further ones the reason alone is kept.
+pub const EXPLAINED_NODES_MAX: usize = 32;
+/// Letters of such an explanation; with the names all of them stay near one piece of an answer.
+pub const EXPLAINED_LEN_MAX: usize = 600;
 /// Bytes of a node name, as Kubernetes limits it (RFC 1123 subdomain). Longer ones get no series.
 pub const NODE_NAME_LEN_MAX: usize = 253;
 /// Bytes of one part of a generated document or of the self-metrics page: parts are added to a piece while it has room.

@@ -252,3 +252,42 @@ fn sighup_reads_a_token_inside_the_kubeconfig_at_once() {
         lab.api.kubeconfig(lab.folder.path(), &format!("{{token: {token}}}"));
     });
 }
+
+#[test]
+fn why_nodes_fail_is_said_to_authorized_callers_alone() {
+    let lab = Lab::new();
+    let failing = [
+        ("unauthorized", "401", Behaviour::Status(401)),
+        ("forbidden", "403", Behaviour::Status(403)),
+        ("not_found", "404", Behaviour::Status(404)),
+        ("empty", "the answer is empty", Behaviour::Body(Vec::new())),
+        ("body", "<html>", Behaviour::Body(b"<html>".to_vec())),
+        ("timeout", "no complete answer", Behaviour::Silence),
+        ("refused", "connection refused", steady()),
+    ];
+    let mut kubelets = Vec::new();
+    for (reason, _, behaviour) in &failing {
+        let mut kubelet = Kubelet::start(behaviour.clone());
+        if *reason == "refused" {
+            kubelet.front.cut();
+        }
+        lab.node(&format!("node-{}", reason.replace('_', "-")), &kubelet, &[]);
+        kubelets.push(kubelet);
+    }
+    let toplet = lab.start(&[]);
+    let admin = lab.admin(&toplet);
+    let said = toplet.until(&admin, "/readyz/nodes", |body| body.ends_with("\n0 of 7 nodes scraped\n"));
+    for (reason, words, _) in &failing {
+        let begin = format!("[-]node-{} failed: {reason}: GET http://127.0.0.1:", reason.replace('_', "-"));
+        let line =
+            said.lines().find(|line| line.starts_with(&begin)).unwrap_or_else(|| panic!("{begin} in {said}"));
+        assert!(line.contains(words) && line.contains("; "), "{line}");
+    }
+    let anonymous = toplet.client();
+    for (path, status) in [("/readyz/nodes", 403), ("/readyz?verbose", 500), ("/livez?verbose", 200)] {
+        let answer = anonymous.get(path).unwrap();
+        let text = answer.text();
+        assert_eq!(answer.status, status, "{path}: {text}");
+        assert!(!text.contains("node-") && !text.contains("127.0.0.1"), "{path}: {text}");
+    }
+}

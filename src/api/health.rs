@@ -1,17 +1,19 @@
 //! `/healthz`, `/livez` and `/readyz`: the checks of metrics-server by name and in its order.
 //!
 //! Bodies are those of metrics-server, so they withhold reasons: probes come without credentials. The log says
-//! why, once each time the set of failing checks changes. Any method is answered. `metadata-informer-sync` always
+//! why, once each time the set of failing checks changes; `/readyz/nodes` says it of each node to who is authorized. Any method is answered. `metadata-informer-sync` always
 //! passes, as with metrics-server, where nothing ever fails it: it stands in liveness too, and a restart brings no API
 //! server back. What waits for the API server is `metric-informer-sync`, in readiness alone.
 
 use super::answer::{Answer, Body};
 use super::context::{Context, Vitals};
+use crate::counters::Counters;
+use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::store::Readiness;
 use crate::wire::request::{Head, RequestInfo, parameter, parameters};
 use crate::wire::text::quoted;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const TIMELY: &str = "metric-collection-timely";
@@ -63,6 +65,31 @@ pub(super) fn checks(path: &str) -> impl Iterator<Item = &'static str> {
         .copied()
 }
 
+/// Why nodes cannot be scraped. Not a check of its own: one dead node makes nobody unready. The path is not among those that
+/// are always allowed, so that names and addresses are shown to authorized callers alone (Kubernetes' ClusterRole
+/// `system:monitoring` allows what stands below `/readyz`).
+const NODES: &str = "readyz/nodes";
+
+/// A line for each node whose last scrape failed, as far as they are explained, and how many more there are of each reason.
+fn failing_nodes(counters: &Counters) -> Answer {
+    let count = lock(&counters.nodes).len();
+    let failing = lock(&counters.failing);
+    let (mut body, mut others) = (String::new(), BTreeMap::<&str, usize>::new());
+    for (node, (reason, sentence)) in failing.iter() {
+        let Some(sentence) = sentence else {
+            *others.entry(reason).or_default() += 1;
+            continue;
+        };
+        let sentence: String = sentence.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        body.extend(["[-]", node, " failed: ", reason, ": ", &sentence, "\n"]);
+    }
+    for (reason, count) in others {
+        body.push_str(&format!("[-]{count} more nodes failed: {reason}\n"));
+    }
+    body.push_str(&format!("{} of {count} nodes scraped\n", count.saturating_sub(failing.len())));
+    text(200, true, Body::Whole(body.into_bytes()))
+}
+
 /// What the checks look at.
 struct State {
     ready: Readiness,
@@ -88,6 +115,9 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
         resolution: context.settings.resolution,
     };
     let path = info.path.strip_prefix('/').unwrap_or(&info.path);
+    if path == NODES {
+        return Some(failing_nodes(context.metrics));
+    }
     for endpoint in &ENDPOINTS {
         if path == endpoint.name {
             let (answer, failing) = state.whole(endpoint, head.query);

@@ -283,6 +283,8 @@ impl Crew {
             Err(e) => (Outcome::Failed(e.reason), Some(e)),
         };
         self.metrics.scrape(&target.name, took, clock::wall(), error.as_ref().map(|e| e.reason));
+        self.metrics
+            .explain(&target.name, error.as_ref().map(|e| (e.reason, format!("{}; {}", e.message, e.hint))));
         self.log_outcome(target, error);
         Some(outcome)
     }

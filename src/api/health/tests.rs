@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits;
 use crate::units::UnixNanos;
 
 /// Everything is well, at a resolution of 60 s.
@@ -160,4 +161,32 @@ fn a_host_without_pods_does_not_wait_for_them() {
     let ready = Readiness { nodes: true, pods: false, nodes_synced: true, pods_synced: false };
     let vitals = Vitals { pods_optional: true, ..Vitals::default() };
     assert_eq!(ask(&State { ready, vitals, ..good() }, "readyz", ""), (200, "ok".to_owned()));
+}
+
+#[test]
+fn failing_nodes_are_explained_within_bounds() {
+    let counters = Counters::new(Duration::from_secs(15));
+    let fail = |node: &str, reason| {
+        counters.scrape(node, Duration::ZERO, UnixNanos(0), Some(reason));
+        counters.explain(node, Some((reason, format!("a\nb{}", "x".repeat(5_000)))));
+    };
+    let page = || body(&failing_nodes(&counters)).to_owned();
+    counters.scrape("good", Duration::ZERO, UnixNanos(0), None);
+    counters.explain("good", None);
+    assert_eq!(page(), "1 of 1 nodes scraped\n");
+    for at in 0..100 {
+        fail(&format!("n{at:03}"), if at % 2 == 0 { "refused" } else { "timeout" });
+    }
+    let text = page();
+    assert!(text.contains("[-]n000 failed: refused: a bxxx"), "{text}");
+    assert_eq!(text.matches(" failed: ").count(), limits::EXPLAINED_NODES_MAX + 2, "{text}");
+    assert!(text.contains("[-]34 more nodes failed: refused\n[-]34 more nodes failed: timeout\n"), "{text}");
+    assert!(text.ends_with("1 of 101 nodes scraped\n") && text.len() < 2 * limits::CHUNK_LEN_MAX);
+    // The same node again takes no second place, and one that is scraped again gives its place back.
+    fail("n000", "timeout");
+    assert!(page().contains("[-]n000 failed: timeout: a b"));
+    counters.explain("n000", None);
+    fail("n099", "timeout");
+    let text = page();
+    assert!(!text.contains("n000") && text.contains("[-]n099 failed: timeout: a b"), "{text}");
 }
