@@ -38,6 +38,8 @@ pub struct World {
     pub documents: Vec<(String, u16, String)>,
     /// Answers every list and watch with this status instead.
     pub failure: Option<u16>,
+    /// Lists break off in their middle.
+    pub cuts_lists: bool,
     /// Method and target of every request, in order.
     pub seen: Vec<String>,
     /// Bodies of the reviews, in order.
@@ -157,6 +159,13 @@ impl ApiServer {
         self.shared.1.notify_all();
     }
 
+    /// Goes back to this version, as after a restored backup; what happened before is forgotten.
+    pub fn restore(&self, version: u64) {
+        let mut world = self.world();
+        world.version = version;
+        world.log.clear();
+    }
+
     /// How many requests so far had this method and a target that contains the text.
     pub fn count(&self, text: &str) -> usize {
         self.world().seen.iter().filter(|line| line.contains(text)).count()
@@ -219,7 +228,7 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     } else {
         (reply(&world, &target), Duration::ZERO)
     };
-    let ahead = world.clock_ahead;
+    let (ahead, cuts_lists) = (world.clock_ahead, world.cuts_lists);
     drop(world);
     std::thread::sleep(delay);
     match reply {
@@ -227,6 +236,8 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
         Reply::Watch(from, kind) => follow(shared, request, from, kind),
         Reply::Protobuf(body) => {
             let kind = tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf");
+            let len = if cuts_lists { body.len() / 2 } else { body.len() };
+            let body = &body[..len];
             let _ = request.respond(tiny_http::Response::from_data(body).with_header(kind.unwrap()));
         }
     }

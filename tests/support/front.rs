@@ -9,7 +9,7 @@ use smol::future::FutureExt as _;
 use smol::net::{TcpListener, TcpStream};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Answers one request, on a thread of its own.
 pub type Handler = Arc<dyn Fn(tiny_http::Request) + Send + Sync>;
@@ -20,6 +20,8 @@ pub struct Front {
     pub address: SocketAddr,
     /// Connections accepted so far, over every restart.
     pub accepted: Arc<AtomicUsize>,
+    /// Connections are closed as soon as they are accepted.
+    pub resets: Arc<AtomicBool>,
     handler: Handler,
     tls: Option<Arc<rustls::ServerConfig>>,
     running: Option<(smol::channel::Sender<()>, std::thread::JoinHandle<()>)>,
@@ -32,6 +34,7 @@ impl Front {
         let mut front = Front {
             address: nowhere,
             accepted: Arc::default(),
+            resets: Arc::default(),
             handler,
             tls: tls.map(Arc::new),
             running: None,
@@ -48,12 +51,18 @@ impl Front {
         }
     }
 
+    /// Speaks TLS in another way after the next [`Front::resume`].
+    pub fn set_tls(&mut self, tls: rustls::ServerConfig) {
+        self.tls = Some(Arc::new(tls));
+    }
+
     /// Listens again where it listened before.
     pub fn resume(&mut self) {
         let listener = std::net::TcpListener::bind(self.address).unwrap();
         self.address = listener.local_addr().unwrap();
         let (stop, stopped) = smol::channel::bounded::<()>(1);
         let (handler, tls, accepted) = (self.handler.clone(), self.tls.clone(), self.accepted.clone());
+        let resets = self.resets.clone();
         let thread = std::thread::spawn(move || {
             let executor = smol::LocalExecutor::new();
             let listen = async {
@@ -61,7 +70,9 @@ impl Front {
                 loop {
                     if let Ok((client, _)) = listener.accept().await {
                         accepted.fetch_add(1, Ordering::SeqCst);
-                        executor.spawn(relay(client, handler.clone(), tls.clone())).detach();
+                        if !resets.load(Ordering::SeqCst) {
+                            executor.spawn(relay(client, handler.clone(), tls.clone())).detach();
+                        }
                     }
                 }
             };

@@ -33,6 +33,8 @@ pub enum Behaviour {
     Endless(u64),
     /// Takes the request and says nothing.
     Silence,
+    /// These bytes, head included, then nothing for a while, then the end of the connection.
+    Raw(Vec<u8>, Duration),
 }
 
 /// The running fake.
@@ -142,6 +144,12 @@ fn answer(request: tiny_http::Request, how: Behaviour, clock_ahead: i64) {
             while sent < len && out.write_all(&piece).is_ok() {
                 sent += piece.len() as u64;
             }
+            Ok(())
+        }
+        Behaviour::Raw(bytes, pause) => {
+            let mut out = request.into_writer();
+            let _ = out.write_all(&bytes).and_then(|()| out.flush());
+            std::thread::sleep(pause);
             Ok(())
         }
         Behaviour::Silence => {
