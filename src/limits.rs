@@ -12,6 +12,13 @@ use std::time::Duration;
 /// dropped and counted.
 pub const EXPOSITION_LINE_LEN_MAX: usize = 4 * 1024;
 
+/// Bytes of one text or number of a JSON document that is read as a stream: twice a Kubernetes name. A longer one counts as
+/// empty.
+pub const JSON_TEXT_LEN_MAX: usize = 512;
+
+/// Levels of objects and arrays of such a document, a bit each; the Summary API has eight. Beyond it it is refused.
+pub const JSON_DEPTH_MAX: u32 = 32;
+
 /// Bytes of one Kubernetes object: what etcd takes at most (1.5 MiB), with room. In a list a larger object is skipped
 /// and counted; in a watch it ends the stream.
 pub const OBJECT_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -28,6 +35,10 @@ pub const QUOTED_LEN_MAX: usize = 200;
 /// Containers one node may report: 16 times a kubelet's default of 110 pods with four containers each. A node with
 /// more is refused as a whole: its answer is not a kubelet's.
 pub const NODE_CONTAINERS_MAX: usize = 8 * 1024;
+
+/// Shortest time between two samples whose times are whole seconds, so that the rate between them is at most an eighth off.
+/// An earlier sample is left out.
+pub const WHOLE_SECONDS_WINDOW_MIN: Window = Window::from_secs(8);
 
 /// What the default of `--grace-period` adds to two resolutions: a kubelet restarts within that time.
 pub const GRACE_BEYOND_ROUNDS: Duration = Duration::from_secs(30);
@@ -220,6 +231,11 @@ pub const PIN_LEN: u64 = 320;
 pub const KUBELET_BODY_LEN_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes of a kubelet's answer decoded at a time.
 pub const KUBELET_PIECE_LEN: usize = 8 * 1024;
+/// Time after which a kubelet that is read through its Summary API is asked for its resource metrics again: it may have been
+/// replaced by a newer one. Costs one request that is answered 404.
+pub const RESOURCE_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// The same after the connection to it was lost, as by its restart.
+pub const RESOURCE_RETRY_AFTER_RECONNECT: Duration = Duration::from_secs(60);
 /// Threads that scrape at once, however slow the nodes are.
 pub const SCRAPERS_MAX: usize = 16;
 /// Time after which a scrape under way counts as hanging: another thread then goes on with the other nodes.

@@ -81,6 +81,30 @@ fn a_kubelet_that_recovers_is_served_again() {
     toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("web-1"));
 }
 
+#[test]
+fn a_kubelet_without_resource_metrics_is_read_through_its_summary_until_it_is_upgraded() {
+    let lab = Lab::new();
+    let web = vec![container("default", "web-1", "main", 100, 10)];
+    let kubelet = Kubelet::start(Behaviour::Summary(web.clone()));
+    lab.node("n1", &kubelet, &[("default", "web-1")]);
+    let toplet = lab.start(&[]);
+    let admin = lab.admin(&toplet);
+    let body = toplet.until(&admin, PODS, |body| body.contains("web-1"));
+    assert!(body.contains("\"memory\":\"10Mi\"") || body.contains("\"memory\":\"10240Ki\""), "{body}");
+    assert_eq!(toplet.logged("its Summary API is read instead"), 1, "{:?}", toplet.log());
+    let asked = kubelet.paths.lock().unwrap().clone();
+    let count = |path: &str| asked.iter().filter(|asked| asked.starts_with(path)).count();
+    assert_eq!(count("/metrics/resource"), 1, "asked for once, then remembered: {asked:?}");
+    assert!(count("/stats/summary?only_cpu_and_memory=true") >= 2, "{asked:?}");
+
+    kubelet.set(Behaviour::Steady(web));
+    eventually("the upgrade is noticed", PATIENCE, || {
+        (toplet.logged("it has resource metrics now") > 0).then_some(())
+    });
+    toplet.until(&admin, PODS, |body| body.contains("web-1"));
+    assert_eq!(kubelet.paths.lock().unwrap().last().unwrap(), "/metrics/resource");
+}
+
 /// A cluster whose kubelet speaks TLS under this authority, and toplet that believes `trusted`.
 fn over_tls(lab: &Lab, kubelet: &Kubelet, trusted: &Authority, more: &[&str]) -> Toplet {
     lab.api.add_node(Node::new("n1", "127.0.0.1", kubelet.port()));

@@ -21,8 +21,19 @@ pub struct Rules {
     pub preferred_types: Vec<String>,
 }
 
+/// Which of a kubelet's answers is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KubeletPath {
+    /// The exposition of its resource metrics.
+    Resource,
+    /// The Summary API of kubelets without resource metrics.
+    Summary,
+}
+
 /// The path of kubelets without the annotation.
 const PATH: &str = "/metrics/resource";
+/// The path and query of the Summary API.
+const SUMMARY_PATH: &str = "/stats/summary?only_cpu_and_memory=true";
 
 /// The addresses to try, in order; none when no address has a preferred type.
 #[must_use]
@@ -53,9 +64,12 @@ pub fn url(address: &str, path: &str, target: &Target, rules: &Rules) -> String 
     format!("{scheme}://{open}{address}{close}:{port}{path}")
 }
 
-/// The path of a node's resource metrics.
+/// The path of what is read of a node's kubelet.
 #[must_use]
-pub fn metrics_path(target: &Target) -> String {
+pub fn path(target: &Target, endpoint: KubeletPath) -> String {
+    if endpoint == KubeletPath::Summary {
+        return SUMMARY_PATH.to_owned();
+    }
     let path = if target.metrics_path.is_empty() { PATH } else { &target.metrics_path };
     let mut escaped = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
@@ -91,7 +105,9 @@ mod tests {
 
     /// The URL of the first candidate.
     fn first_url(node: &Target, rules: &Rules) -> Option<String> {
-        candidates(node, rules).first().map(|address| url(address, &metrics_path(node), node, rules))
+        candidates(node, rules)
+            .first()
+            .map(|address| url(address, &path(node, KubeletPath::Resource), node, rules))
     }
 
     #[test]

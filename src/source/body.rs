@@ -31,7 +31,7 @@ impl Sink<'_> {
         }
         let room = SHOWN_LEN.saturating_sub(self.begin.len()).min(piece.len());
         self.begin.extend_from_slice(&piece[..room]);
-        self.batch.feed(piece).map_err(too_much)
+        self.batch.feed(piece).map_err(unusable)
     }
 }
 
@@ -51,8 +51,13 @@ impl Write for Sink<'_> {
     }
 }
 
-fn too_much(error: BatchError) -> FetchError {
-    FetchError::new(Reason::TooLarge, format!("the answer holds {error}"))
+fn unusable(error: BatchError) -> FetchError {
+    match error {
+        BatchError::Malformed(_) => {
+            FetchError::new(Reason::Body, format!("the answer is not a valid Summary: {error}"))
+        }
+        _ => FetchError::new(Reason::TooLarge, format!("the answer holds {error}")),
+    }
 }
 
 /// Reads the body of an answer into `batch`, which was begun.
@@ -82,6 +87,9 @@ pub fn read(answer: &mut Exchange, batch: &mut Batch) -> Result<Reading, FetchEr
     }
     let (len, begin) = (sink.len, sink.begin);
     let dropped = batch.finish();
+    if let Some(error) = batch.error() {
+        return Err(unusable(error));
+    }
     let seen = batch.node().is_some()
         || batch.pods().next().is_some()
         || dropped.incomplete_node
@@ -128,11 +136,18 @@ pub fn shown(text: &str) -> String {
     text.chars().take(limits::LOGGED_LEN_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The first line of a refusal's body that says something, for its message; empty when there is none.
+/// The first line of a refusal's body that says something, for its message; empty when there is none. A short body is read
+/// to its end, so that the connection can be used again.
 pub fn first_line(answer: &mut Exchange) -> String {
     let mut piece = vec![0; limits::REFUSAL_LEN_MAX];
+    let mut len = 0;
     // A body that breaks off has no bearing on the refusal.
-    let len = answer.read(&mut piece).unwrap_or(0);
+    while let Some(read) = answer.read(&mut piece[len..]).ok().filter(|read| *read > 0) {
+        len += read;
+        if len == piece.len() {
+            break;
+        }
+    }
     let text = String::from_utf8_lossy(&piece[..len]).into_owned();
     shown(text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default())
 }

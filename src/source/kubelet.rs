@@ -1,11 +1,14 @@
-//! One kubelet's `/metrics/resource`, streamed into a batch.
+//! One kubelet's `/metrics/resource`, streamed into a batch, or its Summary API where it has no resource metrics.
 //!
 //! The body is never held: it passes through one piece buffer into the decoder and is cut at
 //! `limits::KUBELET_BODY_LEN_MAX`. Only 200 is accepted; redirects are refused, so that no token goes where the node's
 //! address does not point. A node with several addresses is asked at the one that worked last, then at the others, within
 //! one scrape; a certificate must name the address, else the node. Every failure says which URL was asked and what to do.
+//! A kubelet that answers 404 is asked for its Summary within the same scrape. That is remembered, and the resource metrics
+//! are asked for again after `limits::RESOURCE_RETRY_AFTER`, and when the connection was lost, as by an upgrade.
+//! Deviation: a 404 is a failed scrape for metrics-server; here kubelets older than 1.18 and virtual ones are served.
 
-use super::address::{self, Rules};
+use super::address::{self, KubeletPath, Rules};
 use super::body;
 use super::remedy::{KubeletTerms, remedy};
 use super::{Reading, Source, SourceError};
@@ -13,7 +16,7 @@ use crate::host::clock;
 use crate::limits;
 use crate::net::fetch::{FetchError, Fetcher, Reason, RemoteHost, Request};
 use crate::store::Target;
-use crate::store::batch::Batch;
+use crate::store::batch::{Batch, BatchSource};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,10 +38,21 @@ pub struct KubeletSource {
     peer: RemoteHost,
     /// The address that worked last, and whether its certificate names the node instead of the address.
     good: Option<(String, bool)>,
+    /// While the Summary API is read in place of resource metrics.
+    fallback: Option<Fallback>,
+}
+
+/// When to ask for resource metrics again.
+struct Fallback {
+    /// When that was last answered 404.
+    refused_at: Instant,
+    /// The connection was lost since.
+    reconnected: bool,
 }
 
 /// An address that did not work, and why.
 struct Attempt {
+    endpoint: KubeletPath,
     url: String,
     error: FetchError,
 }
@@ -47,26 +61,31 @@ impl KubeletSource {
     /// The source of one node.
     #[must_use]
     pub fn new(access: Arc<KubeletAccess>) -> KubeletSource {
-        KubeletSource { access, peer: RemoteHost::default(), good: None }
+        KubeletSource { access, peer: RemoteHost::default(), good: None, fallback: None }
     }
 
     /// Asks the addresses in turn, beginning with the one that worked last, until one gives an answer.
-    fn ask(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, Vec<Attempt>> {
+    fn ask(
+        &mut self,
+        target: &Target,
+        endpoint: KubeletPath,
+        deadline: Instant,
+        batch: &mut Batch,
+    ) -> Result<Reading, Vec<Attempt>> {
         let access = self.access.clone();
-        let deadline = clock::mono() + access.timeout;
         let mut addresses = address::candidates(target, &access.rules);
         let good = self.good.take();
         if let Some(at) = good.as_ref().and_then(|(good, _)| addresses.iter().position(|a| a == good)) {
             addresses.swap(0, at);
         }
-        let path = address::metrics_path(target);
+        let path = address::path(target, endpoint);
         let mut attempts = Vec::new();
         for address in addresses {
             let url = address::url(address, &path, target, &access.rules);
             let known = good.as_ref().filter(|(good, _)| good == address).map(|(_, by_name)| *by_name);
             for by_name in [known.unwrap_or(false), !known.unwrap_or(false)] {
                 let name = if by_name { target.name.as_str() } else { "" };
-                match self.stream(&url, name, &target.name, deadline, batch) {
+                match self.stream(&url, endpoint, name, &target.name, deadline, batch) {
                     Ok(reading) => {
                         self.good = Some((address.to_owned(), by_name));
                         return Ok(reading);
@@ -76,7 +95,7 @@ impl KubeletSource {
                         // The other name is tried only where this one was the trouble, and said only once.
                         let is_second = by_name != known.unwrap_or(false);
                         if !is_second || reason != Reason::WrongName {
-                            attempts.push(Attempt { url: url.clone(), error });
+                            attempts.push(Attempt { endpoint, url: url.clone(), error });
                         }
                         if connected || reason == Reason::Timeout && clock::mono() >= deadline {
                             // There is a kubelet, and this is its answer.
@@ -93,9 +112,52 @@ impl KubeletSource {
         Err(attempts)
     }
 
+    /// What to ask for, in order; the second after a 404 to the first. A path of the node's own has no second.
+    fn endpoints(&self, target: &Target) -> &'static [KubeletPath] {
+        const RESOURCE_FIRST: &[KubeletPath] = &[KubeletPath::Resource, KubeletPath::Summary];
+        if !target.metrics_path.is_empty() {
+            return &RESOURCE_FIRST[..1];
+        }
+        let Some(fallback) = &self.fallback else { return RESOURCE_FIRST };
+        let wait = if fallback.reconnected {
+            limits::RESOURCE_RETRY_AFTER_RECONNECT
+        } else {
+            limits::RESOURCE_RETRY_AFTER
+        };
+        if clock::mono().saturating_duration_since(fallback.refused_at) < wait {
+            return &[KubeletPath::Summary, KubeletPath::Resource];
+        }
+        RESOURCE_FIRST
+    }
+
+    /// Remembers which endpoint answered, and says so when it is another one.
+    fn answered(&mut self, target: &Target, endpoint: KubeletPath, was_refused: bool, reconnected: bool) {
+        let name = &target.name;
+        match (endpoint, &mut self.fallback) {
+            (KubeletPath::Resource, None) => {}
+            (KubeletPath::Resource, fallback) => {
+                *fallback = None;
+                log::info!(
+                    "node {name}: it has resource metrics now, which are read instead of its Summary API"
+                );
+            }
+            (KubeletPath::Summary, Some(fallback)) if !was_refused => fallback.reconnected |= reconnected,
+            (KubeletPath::Summary, fallback) => {
+                if fallback.is_none() {
+                    log::warn!(
+                        "node {name}: its kubelet answers 404 to /metrics/resource: its Summary API is read instead, whose \
+                         times are whole seconds; update the kubelet (1.18 or newer), it is noticed within an hour"
+                    );
+                }
+                *fallback = Some(Fallback { refused_at: clock::mono(), reconnected });
+            }
+        }
+    }
+
     fn stream(
         &mut self,
         url: &str,
+        endpoint: KubeletPath,
         server_name: &str,
         pinned_as: &str,
         deadline: Instant,
@@ -121,19 +183,38 @@ impl KubeletSource {
             ));
         }
         batch.begin(requested_at);
+        if endpoint == KubeletPath::Summary {
+            batch.set_source(BatchSource::Summary);
+        }
         body::read(&mut answer, batch)
     }
 }
 
 impl Source for KubeletSource {
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError> {
-        let attempts = match self.ask(target, batch) {
-            Ok(reading) => return Ok(reading),
-            Err(attempts) => attempts,
-        };
+        let deadline = clock::mono() + self.access.timeout;
+        let mut attempts = Vec::new();
+        for (asked, endpoint) in self.endpoints(target).iter().copied().enumerate() {
+            let opened = self.peer.opened_count();
+            match self.ask(target, endpoint, deadline, batch) {
+                Ok(reading) => {
+                    let reconnected = self.peer.opened_count() != opened;
+                    self.answered(target, endpoint, asked > 0, reconnected);
+                    return Ok(reading);
+                }
+                Err(failed) => attempts.extend(failed),
+            }
+            let is_absent = |last: &Attempt| last.error.connected && last.error.reason == Reason::NotFound;
+            if !attempts.last().is_some_and(is_absent) {
+                break;
+            }
+        }
+        if let Some(fallback) = &mut self.fallback {
+            fallback.reconnected = true;
+        }
         // The last one is the answer of a kubelet, if there was any; else the first address counts.
         let decisive = attempts.iter().rev().find(|attempt| attempt.error.connected).or(attempts.first());
-        let Some(Attempt { url, error }) = decisive else {
+        let Some(Attempt { endpoint, url, error }) = decisive else {
             let types = self.access.rules.preferred_types.join(" ");
             return Err(SourceError {
                 reason: "no_address",
@@ -152,7 +233,7 @@ impl Source for KubeletSource {
         let others = attempts.iter().filter(|attempt| attempt.url != *url);
         let message =
             others.fold(message, |text, other| format!("{text}; GET {}: {}", other.url, other.error));
-        let hint = remedy(error.reason, self.access.terms);
+        let hint = remedy(error.reason, *endpoint, self.access.terms);
         Err(SourceError { reason: error.reason.label(), message, hint })
     }
 }

@@ -1,6 +1,7 @@
 //! What an administrator can do about a scrape that failed. A remedy knows what is in force: it never names a flag that
 //! is set already, and says what was presented to the kubelet.
 
+use super::address::KubeletPath;
 use crate::net::fetch::Reason;
 use std::borrow::Cow;
 
@@ -30,9 +31,9 @@ pub struct KubeletTerms {
     pub verification: KubeletVerification,
 }
 
-/// The remedy for a failed scrape.
+/// The remedy for a failed scrape of an endpoint.
 #[must_use]
-pub fn remedy(reason: Reason, terms: KubeletTerms) -> Cow<'static, str> {
+pub fn remedy(reason: Reason, endpoint: KubeletPath, terms: KubeletTerms) -> Cow<'static, str> {
     let text = match reason {
         Reason::Dns => {
             "check the name and the name servers, or prefer addresses over names: \
@@ -55,11 +56,15 @@ pub fn remedy(reason: Reason, terms: KubeletTerms) -> Cow<'static, str> {
             "check that this is the kubelet's https port (--kubelet-port), and see the kubelet's log"
         }
         Reason::Unauthorized => return unauthorized(terms).into(),
+        Reason::Forbidden if endpoint == KubeletPath::Summary => {
+            "this kubelet has no /metrics/resource: allow \"get\" on \"nodes/stats\" to our user (ClusterRole), so that its \
+             Summary API can be read"
+        }
         Reason::Forbidden => {
             "allow \"get\" on \"nodes/metrics\" to our user (ClusterRole), and check that the kubelet can reach the API server"
         }
         Reason::NotFound => {
-            "this kubelet has no such path: set the annotation metrics.k8s.io/resource-metrics-path, or leave the node out \
+            "this kubelet has neither resource metrics nor a Summary at these paths: set the annotation metrics.k8s.io/resource-metrics-path, or leave the node out \
              with --node-selector"
         }
         Reason::Redirect => "redirects are not followed: check that the node's address points at its kubelet",
@@ -150,7 +155,11 @@ mod tests {
             (KubeletVerification::AuthorityFile, "with --kubelet-certificate-authority"),
         ] {
             for reason in REASONS {
-                let text = remedy(reason, KubeletTerms { token: true, certificate: true, verification });
+                let text = remedy(
+                    reason,
+                    KubeletPath::Resource,
+                    KubeletTerms { token: true, certificate: true, verification },
+                );
                 assert!(!text.contains(flag), "{text}");
             }
         }
@@ -160,7 +169,11 @@ mod tests {
     fn what_was_presented_is_named() {
         let text = |token, certificate| {
             let verification = KubeletVerification::ClusterAuthority;
-            remedy(Reason::Unauthorized, KubeletTerms { token, certificate, verification })
+            remedy(
+                Reason::Unauthorized,
+                KubeletPath::Resource,
+                KubeletTerms { token, certificate, verification },
+            )
         };
         assert!(text(true, false).starts_with("a token was presented"));
         assert!(text(false, true).starts_with("a client certificate was presented"));

@@ -14,6 +14,7 @@ use super::grouping::Points;
 use super::row::Point;
 use crate::units::UnixNanos;
 use crate::wire::exposition::{Decoder, Key, Sample};
+use crate::wire::summary::SummaryDecoder;
 
 /// What decoding dropped, for the log and the self metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,12 +31,16 @@ pub struct Dropped {
     pub first: Option<(u32, &'static str)>,
 }
 
-/// What a batch was read from. No rate has points of two of them: their counters and clocks differ.
+/// What a batch was read from. No rate has points of two of them: their counters and clocks differ. A kubelet takes both of
+/// its answers from the same counters, but a Summary's times are cut to seconds, and a kubelet that changes from one to the
+/// other has been replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BatchSource {
-    /// The node's kubelet.
+    /// The resource metrics of the node's kubelet.
     #[default]
     Kubelet,
+    /// The Summary API of the node's kubelet.
+    Summary,
     /// The cgroups of the machine that runs here.
     Machine,
 }
@@ -57,6 +62,7 @@ impl BatchSource {
         match self {
             BatchSource::Kubelet => 0,
             BatchSource::Machine => 1,
+            BatchSource::Summary => 2,
         }
     }
 
@@ -65,6 +71,7 @@ impl BatchSource {
         match number {
             0 => Some(BatchSource::Kubelet),
             1 => Some(BatchSource::Machine),
+            2 => Some(BatchSource::Summary),
             _ => None,
         }
     }
@@ -74,6 +81,7 @@ impl BatchSource {
 #[derive(Default)]
 pub struct Batch {
     decoder: Decoder,
+    summary: SummaryDecoder,
     points: Points,
     /// Containers of complete pods, by namespace, pod and name.
     order: Vec<u32>,
@@ -89,6 +97,8 @@ pub struct BatchPod<'a> {
     pub namespace: &'a str,
     /// Name.
     pub name: &'a str,
+    /// What the body is read from.
+    pub(super) source: BatchSource,
     points: &'a Points,
     containers: &'a [u32],
 }
@@ -112,6 +122,7 @@ impl Batch {
     /// Forgets the previous body; the source is a kubelet until said otherwise. `requested_at` stamps samples without a timestamp (truncated to milliseconds).
     pub fn begin(&mut self, requested_at: UnixNanos) {
         self.decoder.begin();
+        self.summary.begin();
         self.points.clear();
         self.points.requested_at = UnixNanos::from_millis(requested_at.0.div_euclid(1_000_000));
         self.order.clear();
@@ -119,7 +130,7 @@ impl Batch {
         (self.sample_count, self.error) = (0, None);
     }
 
-    /// Says what the body is read from.
+    /// Says what the body is read from, before its first piece: a Summary is JSON, all others are expositions.
     pub fn set_source(&mut self, source: BatchSource) {
         self.source = source;
     }
@@ -132,20 +143,28 @@ impl Batch {
 
     /// Decodes one piece of the body; pieces may end anywhere.
     /// # Errors
-    /// The body is too large for a node; reading on is useless.
+    /// The body is too large for a node, or not JSON; reading on is useless.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), BatchError> {
-        let Batch { decoder, points, error, sample_count, .. } = self;
-        if error.is_none() {
-            decoder.feed(piece, |sample| keep(points, error, sample_count, &sample));
+        let Batch { decoder, summary, points, error, sample_count, .. } = self;
+        match (&error, self.source) {
+            (Some(_), _) => {}
+            (None, BatchSource::Summary) => {
+                let fed = summary.feed(piece, |sample| keep(points, error, sample_count, &sample));
+                if let Err(malformed) = fed {
+                    error.get_or_insert(BatchError::Malformed(malformed));
+                }
+            }
+            (None, _) => decoder.feed(piece, |sample| keep(points, error, sample_count, &sample)),
         }
         self.check()
     }
 
-    /// Ends the body: decides completeness and says what was dropped.
+    /// Ends the body: decides completeness and says what was dropped. See [`Batch::error`] for a body that ended too early.
     pub fn finish(&mut self) -> Dropped {
-        let Batch { decoder, points, error, sample_count, .. } = self;
+        let Batch { decoder, summary, points, error, sample_count, .. } = self;
         if error.is_none() {
             decoder.finish(|sample| keep(points, error, sample_count, &sample));
+            *error = (*error).or(summary.finish().err().map(BatchError::Malformed));
         }
         let _ = self.check();
         self.points.finish();
@@ -155,9 +174,18 @@ impl Batch {
         if incomplete_node {
             points.node = Point::NONE;
         }
-        let (bad_lines, first) = (self.decoder.bad_line_count(), self.decoder.first_bad());
+        let (bad_lines, first) = match self.source {
+            BatchSource::Summary => (self.summary.bad_count(), self.summary.first_bad()),
+            _ => (self.decoder.bad_line_count(), self.decoder.first_bad()),
+        };
         let (repeated_containers, _) = self.points.repeated();
         Dropped { bad_lines, incomplete_pods, incomplete_node, repeated_containers, first }
+    }
+
+    /// Why the batch is empty, when its body could not be used as a whole.
+    #[must_use]
+    pub const fn error(&self) -> Option<BatchError> {
+        self.error
     }
 
     /// What the body holds. After [`Batch::finish`].
@@ -194,10 +222,10 @@ impl Batch {
 
     /// The complete pods, by namespace and name. After [`Batch::finish`].
     pub fn pods(&self) -> impl Iterator<Item = BatchPod<'_>> {
-        let points = &self.points;
+        let (points, source) = (&self.points, self.source);
         self.order.chunk_by(|a, b| points.is_same_pod(*a, *b)).filter_map(move |containers| {
             let Key { namespace, pod, .. } = points.key(*containers.first()?);
-            Some(BatchPod { namespace, name: pod, points, containers })
+            Some(BatchPod { namespace, name: pod, source, points, containers })
         })
     }
 

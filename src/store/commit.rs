@@ -4,7 +4,7 @@
 //! its points, as with an incomplete batch. A node that cannot be scraped keeps its points for the grace period, with
 //! their own times. Time is an argument: the monotonic clock at the end of a scrape.
 
-use super::batch::{Batch, BatchPod};
+use super::batch::{Batch, BatchPod, BatchSource};
 use super::rate::{self, KnownRow};
 use super::row::{Point, PrevPoint, Row};
 use super::rows::END;
@@ -93,7 +93,10 @@ impl Store {
         let old = KnownRow { row: node.row, seen_at: node.seen_at };
         (node.committed_at, node.is_failing) = (at, false);
         let Some(point) = batch.node() else { return self.set_node_row(slot, Row::NONE) };
-        let new = rate::advance_node(old, point, at, self.resolution);
+        let new = match old.kept(point, batch.source()) {
+            Some(kept) => kept,
+            None => rate::advance_node(old, point, at, self.resolution),
+        };
         node.seen_at = new.seen_at;
         done.node = true;
         done.node_advanced = new.row.last.taken_at > old.row.last.taken_at;
@@ -211,7 +214,7 @@ impl Store {
                 }
             }
             let instances = instances.get(..instance_count).unwrap_or_default();
-            let Some(advanced) = self.advance(index, known, instances, at) else {
+            let Some(advanced) = self.advance(index, known, instances, at, reported.source) else {
                 self.free_row(index);
                 self.free_rows(old);
                 self.free_rows(first);
@@ -240,11 +243,13 @@ impl Store {
         known: KnownRow,
         instances: &[Point],
         at: Uptime,
+        source: BatchSource,
     ) -> Option<rate::Advanced> {
         if let [point] = instances
             && self.rejected.is_empty_for(index)
         {
-            return Some(rate::advance_container(known, *point, at, self.resolution));
+            let kept = known.kept(*point, source);
+            return Some(kept.unwrap_or_else(|| rate::advance_container(known, *point, at, self.resolution)));
         }
         let last = Some(known.row.last).filter(|last| *last != Point::NONE);
         let taken = self.rejected.choose(index, last, instances)?;

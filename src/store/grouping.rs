@@ -11,6 +11,7 @@ use super::row::Point;
 use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos};
 use crate::wire::exposition::{Family, Key, Sample};
+use crate::wire::json::JsonError;
 use std::fmt;
 
 /// Why a body could not be used as a whole. The batch is then empty.
@@ -20,14 +21,17 @@ pub enum BatchError {
     TooManyContainers,
     /// More bytes of names than one node may have.
     TooMuchText,
+    /// The body of a Summary is not JSON, or ended too early.
+    Malformed(JsonError),
 }
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BatchError::TooManyContainers => "more containers than one node may have",
-            BatchError::TooMuchText => "more names than one node may have",
-        })
+        match self {
+            BatchError::TooManyContainers => f.write_str("more containers than one node may have"),
+            BatchError::TooMuchText => f.write_str("more names than one node may have"),
+            BatchError::Malformed(JsonError { line, reason }) => write!(f, "line {line}: {reason}"),
+        }
     }
 }
 

@@ -12,7 +12,9 @@
 //! fraction of the usage; here the window must agree with our own monotonic clock, or there is no rate until the next.
 
 use super::Usage;
+use super::batch::BatchSource;
 use super::row::{Point, PrevPoint, Row};
+use crate::limits;
 use crate::units::{CoreNanos, Nanocores, UnixNanos, Uptime, Window};
 
 /// A container younger than this is not rated from its start: too short a window for a rate.
@@ -38,6 +40,18 @@ pub(super) struct KnownRow {
 impl KnownRow {
     /// Nothing.
     pub(super) const NONE: KnownRow = KnownRow { row: Row::NONE, seen_at: Uptime(0) };
+
+    /// The row as it is, where `point` comes too soon after its last one: times of a Summary are cut to seconds, so that a
+    /// short window between two of them would be a wrong rate. The next scrape's window is longer.
+    pub(super) fn kept(&self, point: Point, source: BatchSource) -> Option<Advanced> {
+        let last = self.row.last;
+        let passed = point.taken_at.0.saturating_sub(last.taken_at.0);
+        let is_kept = source == BatchSource::Summary
+            && (0..limits::WHOLE_SECONDS_WINDOW_MIN.0).contains(&passed)
+            && point.started_at == last.started_at
+            && point.cpu >= last.cpu;
+        is_kept.then_some(Advanced { row: self.row, seen_at: self.seen_at, stepped: false })
+    }
 
     /// Whether the time of `point` disagrees with our own clock by more than a resolution. A sample may be a resolution
     /// old when it is seen first, and repeated for any time, but it cannot overtake the clock or fall behind it.

@@ -43,6 +43,23 @@ pub struct Key<'a> {
     pub container: &'a str,
 }
 
+impl Key<'_> {
+    /// Whether all three are names that Kubernetes allows by their length; else what is wrong.
+    pub(super) fn check(&self) -> Result<(), DropReason> {
+        if self.namespace.is_empty() || self.pod.is_empty() || self.container.is_empty() {
+            return Err("the name of the container, namespace or pod is missing");
+        }
+        let fits = self.namespace.len() <= LABEL_LEN_MAX
+            && self.container.len() <= LABEL_LEN_MAX
+            && self.pod.len() <= limits::NODE_NAME_LEN_MAX;
+        if fits {
+            Ok(())
+        } else {
+            Err("the name of the container, namespace or pod is longer than Kubernetes allows")
+        }
+    }
+}
+
 /// One line of a family in use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample<'a> {
@@ -57,7 +74,7 @@ pub struct Sample<'a> {
 }
 
 /// Why a line was dropped.
-type DropReason = &'static str;
+pub(super) type DropReason = &'static str;
 
 /// Decodes one body, piece by piece.
 #[derive(Default)]
@@ -230,14 +247,8 @@ fn decode_line(
         Some(labels) => plain_labels(labels).map_or_else(|| parse_labels(labels, escaped), Ok)?,
         None => (Key::default(), rest),
     };
-    if !is_node && (key.namespace.is_empty() || key.pod.is_empty() || key.container.is_empty()) {
-        return Err("label container, namespace or pod is missing");
-    }
-    if key.namespace.len() > LABEL_LEN_MAX
-        || key.container.len() > LABEL_LEN_MAX
-        || key.pod.len() > limits::NODE_NAME_LEN_MAX
-    {
-        return Err("label container, namespace or pod is longer than a name of Kubernetes");
+    if !is_node {
+        key.check()?;
     }
     let (value, at_millis) = value_and_time(rest)?;
     each(Sample { family, key: if is_node { Key::default() } else { key }, value, at_millis });
@@ -247,7 +258,7 @@ fn decode_line(
 /// Bytes of a namespace's and a container's name (RFC 1123 label); a pod's is as long as a node's.
 const LABEL_LEN_MAX: usize = 63;
 /// The largest value that is taken: quantities of Kubernetes have 63 bits.
-const VALUE_MAX: f64 = 9_223_372_036_854_775_807.0;
+pub(super) const VALUE_MAX: f64 = 9_223_372_036_854_775_807.0;
 
 /// The family a line belongs to, and what follows its name: `{`, a blank, or nothing.
 #[inline]

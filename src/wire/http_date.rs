@@ -1,6 +1,6 @@
 //! The time in a `Date` header: `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that servers may send (RFC 9110, 5.6.7).
 
-use super::x509::days_since_epoch;
+use super::time::days_since_epoch;
 use crate::units::UnixNanos;
 
 const MONTHS: [&str; 12] =

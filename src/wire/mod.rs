@@ -5,6 +5,7 @@
 pub mod dns;
 pub mod exposition;
 pub mod http_date;
+pub mod json;
 pub mod kube_objects;
 pub mod kube_stream;
 pub mod percent;
@@ -12,6 +13,7 @@ pub mod protobuf;
 pub mod quantity;
 pub mod request;
 pub mod selector;
+pub mod summary;
 pub mod text;
 pub mod time;
 pub mod x509;

@@ -1,6 +1,6 @@
 //! RFC 3339 times and Go durations, as Kubernetes prints and reads them.
 //!
-//! Times are UTC in whole seconds, truncated; every instant of 64-bit nanoseconds has a four-digit year, so a time is
+//! Times are written in UTC in whole seconds, truncated; every instant of 64-bit nanoseconds has a four-digit year, so a time is
 //! always 20 bytes. Durations are written as Go's `Duration.String` and read as its `ParseDuration`. Only an error's text
 //! is allocated.
 
@@ -46,6 +46,64 @@ fn date_of(day: i64) -> (u64, u64, u64) {
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + from_year_0.div_euclid(146_097) * 400 + i64::from(month <= 2);
     (year.unsigned_abs(), month.unsigned_abs(), day.unsigned_abs())
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar: years begin in March, so that a leap day is the last of its year.
+pub fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+}
+
+/// Reads a time such as `2026-08-04T09:26:35Z`, with or without a fraction, in any zone; `None` for anything else.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<UnixNanos> {
+    let (head, zone) = text.split_at_checked(19)?;
+    let (mut numbers, mut digits) = ([0_i64; 6], head.bytes());
+    for (at, (width, end)) in
+        [(4, b'-'), (2, b'-'), (2, b'T'), (2, b':'), (2, b':'), (2, 0)].into_iter().enumerate()
+    {
+        let number = numbers.get_mut(at)?;
+        for _ in 0..width {
+            *number = *number * 10 + i64::from(digits.next().filter(u8::is_ascii_digit)? - b'0');
+        }
+        if end != 0 && digits.next()? != end {
+            return None;
+        }
+    }
+    let [year, month, day, hour, minute, second] = numbers;
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let (mut nanos, mut zone) = (0, zone);
+    if let Some(fraction) = zone.strip_prefix('.') {
+        let len = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        let (fraction, rest) = fraction.split_at_checked(len).filter(|_| (1..=9).contains(&len))?;
+        nanos = fraction.parse::<i64>().ok()? * 10_i64.checked_pow(u32::try_from(9 - len).ok()?)?;
+        zone = rest;
+    }
+    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    let seconds = seconds.checked_sub(zone_offset(zone)?)?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanos).map(UnixNanos)
+}
+
+/// Seconds that `Z`, `+hh:mm` or `-hh:mm` is before UTC.
+fn zone_offset(zone: &str) -> Option<i64> {
+    if zone == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = zone.split_at_checked(1)?;
+    let sign = match sign {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |text: &str, max: i64| {
+        let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i64>().ok().filter(|number| is_number && *number <= max)
+    };
+    Some(sign * (number(hours, 23)? * 3600 + number(minutes, 59)? * 60))
 }
 
 /// A duration as Go prints it: `0s`, `500µs`, `15.05s`, `1m0.5s`, `1h0m0s`.
@@ -255,6 +313,39 @@ mod tests {
             if month > 12 {
                 (month, year) = (1, year + 1);
             }
+        }
+    }
+
+    #[test]
+    fn times_are_read_back_and_nothing_else_is() {
+        for seconds in [0, 1, 951_782_400, 1_795_514_230, -1, 4_102_444_799] {
+            assert_eq!(parse_rfc3339(&time_of(seconds)), Some(UnixNanos(seconds * 1_000_000_000)));
+        }
+        let whole = parse_rfc3339("2026-11-24T10:37:10Z").unwrap();
+        assert_eq!(parse_rfc3339("2026-11-24T10:37:10.25Z"), Some(UnixNanos(whole.0 + 250_000_000)));
+        assert_eq!(parse_rfc3339("2026-11-24T12:07:10+01:30"), parse_rfc3339("2026-11-24T10:37:10Z"));
+        assert_eq!(parse_rfc3339("2026-11-24T08:37:10-02:00"), parse_rfc3339("2026-11-24T10:37:10Z"));
+        for text in [
+            "",
+            "null",
+            "2026-11-24",
+            "2026-11-24T10:37:10",
+            "2026-11-24 10:37:10Z",
+            "2026-13-24T10:37:10Z",
+            "2026-00-24T10:37:10Z",
+            "2026-11-32T10:37:10Z",
+            "2026-11-24T24:37:10Z",
+            "2026-11-24T10:60:10Z",
+            "2026-11-24T10:37:10.Z",
+            "2026-11-24T10:37:10.1234567890Z",
+            "2026-11-24T10:37:10z",
+            "2026-11-24T10:37:10+1:00",
+            "2026-11-24T10:37:10Zx",
+            "9999-11-24T10:37:10Z",
+            "2026-11-24T10:37:1\u{e4}Z",
+            "+026-11-24T10:37:10Z",
+        ] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
 

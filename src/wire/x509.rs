@@ -285,15 +285,9 @@ pub fn time((tag, value, _): (u8, &[u8], &[u8])) -> Option<UnixNanos> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    let seconds =
+        super::time::days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
     Some(UnixNanos(seconds.saturating_mul(1_000_000_000)))
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar: years begin in March, so that a leap day is the last of its year.
-pub fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ WORDS = {
     "request": ["serve/http1.rs"],
     "review": ["cluster/review.rs", "cluster/authentication.rs"],
     "exposition": ["wire/exposition.rs"],
+    "summary": ["wire/summary.rs"],
     "kube_list": ["wire/kube_objects.rs"],
     "kube_watch": ["wire/kube_objects.rs"],
 }
@@ -107,6 +108,9 @@ def main():
         seed("exposition", read(path) + b"\x40")
         for at, line in enumerate(read(path).splitlines(keepends=True)):
             seed("exposition", line + b"\x05" if at % 8 == 0 else b"\n")
+    summary = read(GOLDEN, "kubelet", "summary.json")
+    seed("summary", summary + b"\x40")
+    seed("summary", b"".join(summary.split()) + b"\x05")
     for target, name in [("kube_list", "nodes-list.pb"), ("kube_list", "pods-list.pb"), ("kube_watch", "pods-watch.pb")]:
         seed(target, read(GOLDEN, "kube-api", name) + b"\x40")
     stream = read(GOLDEN, "kube-api", "pods-watch.pb")

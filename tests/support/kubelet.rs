@@ -23,6 +23,8 @@ pub struct Container {
 pub enum Behaviour {
     /// The node and its containers.
     Steady(Vec<Container>),
+    /// The same from a kubelet that has only the Summary API.
+    Summary(Vec<Container>),
     /// A body of these bytes.
     Body(Vec<u8>),
     /// A status without a useful body.
@@ -120,7 +122,17 @@ fn answer(request: tiny_http::Request, how: Behaviour, clock_ahead: i64) {
     use tiny_http::{Header, Response};
     let date = super::date_header(clock_ahead);
     let text = Header::from_bytes("Content-Type", "text/plain; version=0.0.4; charset=utf-8").unwrap();
+    let is_summary = request.url().starts_with("/stats/summary?");
     let _ = match how {
+        Behaviour::Summary(containers) if is_summary => {
+            request.respond(Response::from_string(summary(&containers)))
+        }
+        Behaviour::Summary(_) => {
+            request.respond(Response::from_string("404 page not found").with_status_code(404))
+        }
+        Behaviour::Steady(_) if is_summary => {
+            request.respond(Response::from_string("no").with_status_code(404))
+        }
         Behaviour::Steady(containers) => request
             .respond(Response::from_string(exposition(&containers)).with_header(text).with_header(date)),
         Behaviour::Body(bytes) => {
@@ -192,6 +204,35 @@ pub fn exposition(containers: &[Container]) -> String {
         bytes as f64
     );
     out
+}
+
+/// The Summary of now, with the same counters; its times are whole seconds.
+fn summary(containers: &[Container]) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let start = *STARTED.get_or_init(|| now.as_secs_f64() - 86_400.0);
+    let nanos = toplet::units::UnixNanos(i64::try_from(now.as_nanos()).unwrap());
+    let time = toplet::wire::time::rfc3339_text(nanos).as_str().to_owned();
+    let counter = |millicores: u64| (millicores as f64 * 1e6 * (now.as_secs_f64() - start)) as u64;
+    let usage = |millicores: u64, bytes: u64| {
+        format!(
+            "\"cpu\": {{\"time\": \"{time}\", \"usageCoreNanoSeconds\": {}}},\n\"memory\": {{\"time\": \"{time}\", \
+             \"workingSetBytes\": {bytes}}}",
+            counter(millicores)
+        )
+    };
+    let pods: Vec<String> = containers
+        .iter()
+        .map(|c| {
+            format!(
+                "{{\"podRef\": {{\"name\": \"{}\", \"namespace\": \"{}\"}},\n\"containers\": [{{\"name\": \"{}\", {}}}]}}",
+                c.pod,
+                c.namespace,
+                c.name,
+                usage(c.millicores, c.bytes)
+            )
+        })
+        .collect();
+    format!("{{\"node\": {{{}}},\n\"pods\": [{}]}}\n", usage(250, 512 << 20), pods.join(",\n"))
 }
 
 /// A port on which every connection is answered with these bytes and then left alone.

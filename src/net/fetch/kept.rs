@@ -6,7 +6,7 @@ use crate::lock::lock;
 use crate::net::dial::Stream;
 use std::io;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ struct Connections {
     /// Sockets of requests under way, for [`RemoteHost::stop`]; those that are closed leave at the next connect.
     live: Mutex<Vec<Weak<TcpStream>>>,
     stopped: AtomicBool,
+    opened_count: AtomicU32,
 }
 
 /// A connection that waits for the next request.
@@ -55,7 +56,14 @@ impl RemoteHost {
         }
     }
 
+    /// Connections opened so far, wrapping: two equal readings mean that the same one is used still.
+    #[must_use]
+    pub fn opened_count(&self) -> u32 {
+        self.0.opened_count.load(Ordering::Acquire)
+    }
+
     pub(super) fn opened(&self, socket: &Arc<TcpStream>) -> io::Result<()> {
+        self.0.opened_count.fetch_add(1, Ordering::AcqRel);
         let mut live = lock(&self.0.live);
         live.retain(|socket| socket.strong_count() > 0);
         live.push(Arc::downgrade(socket));

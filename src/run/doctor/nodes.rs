@@ -129,7 +129,7 @@ fn visit(access: &std::sync::Arc<KubeletAccess>, target: Target) -> Visit {
 /// What the first of the node's addresses that answers shows.
 fn facts(access: &KubeletAccess, target: &Target) -> ServerFacts {
     let timeout: Duration = limits::DOCTOR_STEP_TIME_MAX.min(access.timeout);
-    let path = address::metrics_path(target);
+    let path = address::path(target, address::KubeletPath::Resource);
     let mut candidates = address::candidates(target, &access.rules).into_iter();
     candidates
         .find_map(|address| probe::ask(&address::url(address, &path, target, &access.rules), timeout).ok())

@@ -64,6 +64,107 @@ fn any_chunks_give_the_same_batch_over_one_connection() {
     assert_eq!(*fake.connections.lock().unwrap(), 1);
 }
 
+const SUMMARY: &str = include_str!("../../../tests/golden/kubelet/summary.json");
+
+/// A kubelet without resource metrics until `is_new` is set; the paths that it is asked for.
+fn old_kubelet(is_new: &Arc<std::sync::atomic::AtomicBool>, close: bool) -> Fake {
+    let is_new = is_new.clone();
+    Fake::start(move |_, head| {
+        let is_new = is_new.load(std::sync::atomic::Ordering::SeqCst);
+        let (status, body) = match head.split(' ').nth(1).unwrap_or_default() {
+            "/metrics/resource" if is_new => ("200 OK", SAMPLE),
+            "/stats/summary?only_cpu_and_memory=true" if !is_new => ("200 OK", SUMMARY),
+            _ => ("404 Not Found", "404 page not found\n"),
+        };
+        let bytes = answer(status, body);
+        if close { Reply::Close(bytes) } else { Reply::Keep(bytes) }
+    })
+}
+
+fn paths(fake: &Fake) -> Vec<String> {
+    let short = |head: &String| head.split([' ', '?']).nth(1).unwrap_or_default().to_owned();
+    fake.heads().iter().map(short).collect()
+}
+
+#[test]
+fn a_404_falls_back_to_the_summary_which_is_remembered() {
+    let fake = old_kubelet(&Arc::default(), false);
+    let (mut source, mut batch) = (source(false, Credentials::none(), 5_000), Batch::new());
+    for _ in 0..3 {
+        let reading = source.read(&target(&fake), &mut batch).unwrap();
+        assert_eq!((reading.len, reading.dropped.bad_lines), (SUMMARY.len() as u64, 0));
+        assert_eq!((batch.source(), batch.pods().count()), (BatchSource::Summary, 2));
+        assert!(batch.node().is_some());
+    }
+    assert_eq!(paths(&fake), ["/metrics/resource", "/stats/summary", "/stats/summary", "/stats/summary"]);
+    assert_eq!(*fake.connections.lock().unwrap(), 1, "the connection is kept over the 404");
+}
+
+#[test]
+fn resource_metrics_are_tried_again_after_a_time_and_after_a_reconnect() {
+    let is_new = Arc::default();
+    let fake = old_kubelet(&is_new, true);
+    let (mut source, mut batch) = (source(false, Credentials::none(), 5_000), Batch::new());
+    let mut read = |source: &mut KubeletSource| {
+        let before = paths(&fake).len();
+        source.read(&target(&fake), &mut batch).unwrap();
+        (paths(&fake).len() - before, batch.source())
+    };
+    assert_eq!(read(&mut source), (2, BatchSource::Summary));
+    let earlier =
+        |source: &mut KubeletSource, by: Duration| source.fallback.as_mut().unwrap().refused_at -= by;
+    // Every answer comes over a connection of its own here: still not more than a try a minute.
+    assert_eq!(read(&mut source), (1, BatchSource::Summary));
+    earlier(&mut source, limits::RESOURCE_RETRY_AFTER_RECONNECT);
+    assert_eq!(read(&mut source), (2, BatchSource::Summary));
+    assert_eq!(read(&mut source), (1, BatchSource::Summary));
+    source.fallback.as_mut().unwrap().reconnected = false;
+    earlier(&mut source, limits::RESOURCE_RETRY_AFTER);
+    assert_eq!(read(&mut source), (2, BatchSource::Summary));
+    // An upgrade that drops the Summary is noticed within the same scrape.
+    is_new.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(read(&mut source), (2, BatchSource::Kubelet));
+    assert_eq!(read(&mut source), (1, BatchSource::Kubelet));
+    assert!(source.fallback.is_none());
+}
+
+#[test]
+fn a_path_of_the_nodes_own_has_no_fallback() {
+    let fake = old_kubelet(&Arc::default(), false);
+    let node = Target { metrics_path: "/own".to_owned(), ..target(&fake) };
+    let error = source(false, Credentials::none(), 5_000).read(&node, &mut Batch::new()).unwrap_err();
+    assert_eq!((error.reason, paths(&fake)), ("not_found", vec!["/own".to_owned()]));
+}
+
+#[test]
+fn a_summary_that_is_refused_or_broken_says_so() {
+    let summary = |status: &'static str, body: String| {
+        read(move |n, _| {
+            let bytes = if n == 0 { answer("404 Not Found", "no") } else { answer(status, &body) };
+            Reply::Keep(bytes)
+        })
+        .map(|_| ())
+    };
+    let forbidden = summary("403 Forbidden", String::new()).unwrap_err();
+    assert!(forbidden.hint.contains("nodes/stats"), "{}", forbidden.hint);
+    for url in [
+        "/stats/summary?only_cpu_and_memory=true: request failed, status: \"403",
+        "/metrics/resource: request",
+    ] {
+        assert!(forbidden.message.contains(url), "{}", forbidden.message);
+    }
+    let cut = summary("200 OK", SUMMARY[..SUMMARY.len() / 2].to_owned()).unwrap_err();
+    assert_eq!(cut.reason, "body");
+    assert!(cut.message.contains("not a valid Summary: line "), "{}", cut.message);
+    assert!(cut.message.contains("the document ends too early"), "{}", cut.message);
+    let page = summary("200 OK", "<html>".to_owned()).unwrap_err();
+    assert!(page.message.contains("line 1: not a JSON object or array"), "{}", page.message);
+    let empty = summary("200 OK", "{\"node\":{},\"pods\":[]}".to_owned()).unwrap_err();
+    assert!(empty.message.contains("no sample of a node or container"), "{}", empty.message);
+    let huge = format!("{{\"x\":[{}0]}}", "0,".repeat(5_000_000));
+    assert_eq!(summary("200 OK", huge).unwrap_err().reason, "too_large");
+}
+
 /// The message of a scrape whose answer is this body with these header lines.
 fn refused(headers: &'static str, body: &[u8]) -> SourceError {
     let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());

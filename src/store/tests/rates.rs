@@ -550,3 +550,50 @@ fn instances_that_nothing_tells_apart_leave_the_pod_out() {
         assert_eq!(store.occupancy().containers, 0);
     }
 }
+
+/// A batch with one node and one container, both of this point, from a source.
+fn from(source: crate::store::batch::BatchSource, at: i64, cpu: u64) -> Batch {
+    let mut batch = Batch::new();
+    batch.begin(UnixNanos(0));
+    batch.set_source(source);
+    batch.set_node(point(None, at, cpu, 3));
+    batch
+        .set_container(Key { namespace: "ns1", pod: "pod1", container: "c" }, point(None, at, cpu, 3))
+        .unwrap();
+    batch.finish();
+    batch
+}
+
+#[test]
+fn times_of_whole_seconds_give_no_rate_over_a_short_window() {
+    use crate::store::batch::BatchSource::Summary;
+    let mut store = store();
+    for at in [100, 102, 107] {
+        commit(&mut store, "node1", &from(Summary, at, at.unsigned_abs()));
+        assert_eq!(node_text(&store, "node1"), None, "{at}");
+        assert_eq!(store.occupancy().container_points, 0, "{at}");
+    }
+    commit(&mut store, "node1", &from(Summary, 110, 110));
+    assert_eq!(node_text(&store, "node1").unwrap(), "at 1m50s over 10s: 1 3Mi");
+    assert_eq!(store.occupancy().container_points, 1);
+    commit(&mut store, "node1", &from(Summary, 112, 112));
+    assert_eq!(node_text(&store, "node1").unwrap(), "at 1m50s over 10s: 1 3Mi");
+    // A counter that went back is a restart, however short the window.
+    commit(&mut store, "node1", &from(Summary, 114, 1));
+    assert_eq!(node_text(&store, "node1"), None);
+}
+
+#[test]
+fn resource_metrics_and_summary_never_make_one_rate() {
+    use crate::store::batch::BatchSource::{Kubelet, Summary};
+    for (before, after) in [(Kubelet, Summary), (Summary, Kubelet)] {
+        let mut store = store();
+        for (at, source, served) in
+            [(100, before, false), (115, before, true), (130, after, false), (145, after, true)]
+        {
+            commit(&mut store, "node1", &from(source, at, at.unsigned_abs()));
+            assert_eq!(node_text(&store, "node1").is_some(), served, "{at} {source:?}");
+            assert_eq!(store.occupancy().container_points, u32::from(served), "{at} {source:?}");
+        }
+    }
+}

@@ -92,7 +92,7 @@ fn k7_a_sample_without_its_labels_is_dropped_and_counted() {
         "container_cpu_usage_seconds_total{container=\"c\",namespace=\"n\",pod=\"\"} 5",
         "container_cpu_usage_seconds_total",
     ] {
-        let reason = "label container, namespace or pod is missing";
+        let reason = "the name of the container, namespace or pod is missing";
         assert_eq!(text(line), (vec![], 1, Some((1, reason))), "{line}");
     }
 }
