@@ -12,6 +12,9 @@ use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
+/// What the lines logged here name as their module.
+pub const MODULE: &str = module_path!();
+
 /// The problems that were logged and have not ended.
 #[derive(Debug, Default)]
 pub struct LogOnce(Mutex<Logged>);

@@ -111,10 +111,15 @@ fn under_journal() -> bool {
     metadata.is_ok_and(|metadata| stream == format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
+/// Whether a line comes from a crate of this program rather than from a borrowed one.
+fn is_ours(target: &str) -> bool {
+    let of = |path: &'static str| path.split("::").next();
+    [of(module_path!()), of(crate::log_once::MODULE)].contains(&target.split("::").next())
+}
+
 impl log::Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let target = metadata.target();
-        target == "toplet" || target.starts_with("toplet::")
+        is_ours(metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -296,6 +301,7 @@ mod tests {
         let logger = Logger { form: LogForm::Text, line: Mutex::default(), queue: LogQueue::default() };
         let enabled = |target| log::Log::enabled(&logger, &Metadata::builder().target(target).build());
         assert!(enabled("toplet::poller::scrape") && enabled("toplet"));
+        assert!(enabled(crate::log_once::MODULE), "all that is said once for each change");
         assert!(!enabled("ureq::run") && !enabled("toplets"));
     }
 }
