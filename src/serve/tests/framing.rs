@@ -169,3 +169,21 @@ fn a_half_closed_connection_gets_its_answer() {
     assert_eq!(client.response().text(), "GET /a");
     assert!(client.ends());
 }
+
+#[test]
+fn a_large_answer_is_503_while_another_holds_what_they_share() {
+    let server = Running::start(8);
+    let (held, asked) = (limits::HEAD_LEN_SHARED, limits::CHUNK_LEN_MAX * 3);
+    let mut slow = server.connect();
+    // More than both kernels hold, so that an answer waits here for its reader.
+    slow.send(format!("GET /whole/{held} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(64));
+    assert!(slow.more(), "the first answer has begun");
+    let mut other = server.connect();
+    let refused = (0..200).map(|_| other.get(&format!("/whole/{asked}"))).find(|answer| answer.status == 503);
+    let refused = refused.expect("refused while the slow reader holds the rest");
+    assert_eq!(refused.header("Retry-After"), Some("1"));
+    assert_eq!(other.get("/small").status, 200, "what fits one piece needs no share");
+    drop(slow);
+    let served = (0..200).any(|_| other.get(&format!("/whole/{asked}")).status == 200);
+    assert!(served, "given back with the connection");
+}
