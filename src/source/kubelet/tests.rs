@@ -23,7 +23,7 @@ fn source(https: bool, credentials: Credentials, timeout_ms: u64) -> KubeletSour
     let terms = KubeletTerms { token: true, certificate: false, verification };
     let timeout = Duration::from_millis(timeout_ms);
     let fetcher = Fetcher::new(credentials).unwrap();
-    KubeletSource::new(Arc::new(KubeletAccess { fetcher, rules, terms, timeout }))
+    KubeletSource::new(Arc::new(KubeletAccess { fetcher, rules, terms, gzip: false, timeout }))
 }
 
 fn read(script: impl FnMut(usize, &str) -> Reply + Send + 'static) -> Result<(Reading, usize), SourceError> {
@@ -161,7 +161,7 @@ fn a_summary_that_is_refused_or_broken_says_so() {
     assert!(page.message.contains("line 1: not a JSON object or array"), "{}", page.message);
     let empty = summary("200 OK", "{\"node\":{},\"pods\":[]}".to_owned()).unwrap_err();
     assert!(empty.message.contains("no sample of a node or container"), "{}", empty.message);
-    let huge = format!("{{\"x\":[{}0]}}", "0,".repeat(5_000_000));
+    let huge = format!("{{\"x\":\"{}\"}}", "x".repeat(9_000_000));
     assert_eq!(summary("200 OK", huge).unwrap_err().reason, "too_large");
 }
 
@@ -231,6 +231,26 @@ fn a_gzip_body_that_was_not_asked_for_is_inflated_within_the_limit() {
     assert!(error.message.contains("the gzip body cannot be inflated"), "{}", error.message);
     let other = refused("Content-Encoding: br\r\n", b"xyz");
     assert!(other.message.contains("encoded as \"br\", which was not asked for"), "{}", other.message);
+}
+
+#[test]
+fn gzip_is_asked_for_by_the_flag_alone_and_what_comes_is_inflated() {
+    let fake = Fake::start(|n, head| {
+        assert!(head.to_lowercase().contains("\r\naccept-encoding: gzip\r\n"), "{head}");
+        // A kubelet may answer without compression all the same, and a body may be cut.
+        match n {
+            0 => Reply::Keep(gzip_answer(&gzip(SAMPLE.as_bytes()))),
+            1 => Reply::Keep(answer("200 OK", SAMPLE)),
+            _ => Reply::Keep(gzip_answer(&gzip(SAMPLE.as_bytes())[..500])),
+        }
+    });
+    let mut source = source(false, Credentials::none(), 5_000);
+    Arc::get_mut(&mut source.access).unwrap().gzip = true;
+    for _ in 0..2 {
+        assert_eq!(source.read(&target(&fake), &mut Batch::new()).unwrap().len, SAMPLE.len() as u64);
+    }
+    let error = source.read(&target(&fake), &mut Batch::new()).unwrap_err();
+    assert!(error.message.contains("cannot be inflated"), "{}", error.message);
 }
 
 #[test]
