@@ -54,6 +54,8 @@ pub struct Config {
     pub kubelet_addresses: address::Rules,
     /// What kubelets are shown, and how they are verified.
     pub kubelet_credentials: KubeletFlags,
+    /// `--kubelet-gzip`.
+    pub kubelet_gzip: bool,
     /// Longest time of one scrape.
     pub kubelet_timeout: Duration,
     /// Certificates of the listener; the names of one made here are filled in at the start.
@@ -126,6 +128,7 @@ pub fn build(flags: &mut Settled, around: &Surroundings) -> Result<Config, Start
         node_selector,
         kubelet_addresses: kubelet_addresses(flags)?,
         kubelet_credentials: kubelet_credentials(flags)?,
+        kubelet_gzip: flags.read("kubelet-gzip", value::switch)?,
         kubelet_timeout: time("kubelet-request-timeout")?,
         certificates: certificates(flags)?,
         tls: rules::tls(flags)?,

@@ -239,6 +239,7 @@ pub static FLAGS: &[Flag] = &[
     used("kubelet-certificate-authority", Text, "", Kubelet, "CA file that signs kubelet serving certificates (default: the API server's)."),
     used("kubelet-client-certificate", Text, "", Kubelet, "Client certificate file for kubelets."),
     used("kubelet-client-key", Text, "", Kubelet, "Its key file."),
+    used("kubelet-gzip", Switch, "false", Kubelet, "Ask kubelets for compressed answers: a tenth of the bytes, for CPU time of both machines. For slow links."),
     used("kubelet-insecure-tls", Switch, "false", Kubelet, "Do not verify kubelet certificates. For tests only."),
     used("kubelet-pin", Switch, "false", Kubelet, "Trust the key that each kubelet shows first, remember it in --state-dir, and refuse another one; certificates are not verified."),
     used("kubelet-port", Port, "10250", Kubelet, "Port of the kubelets."),

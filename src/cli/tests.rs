@@ -66,6 +66,7 @@ fn h1_defaults() {
     assert_eq!(addresses.preferred_types, types);
     assert_eq!(config.kubelet_credentials, KubeletFlags::default());
     assert_eq!(config.kubelet_timeout, Duration::from_secs(10));
+    assert!(!config.kubelet_gzip);
     assert_eq!(config.resolution, Duration::from_secs(15));
     assert_eq!(config.listen.to_string(), "0.0.0.0:443");
     assert_eq!(config.policy.always_allow_paths, ["/healthz", "/readyz", "/livez"]);

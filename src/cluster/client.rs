@@ -78,8 +78,10 @@ impl ApiServer {
         timeout: Option<Duration>,
         limit: u64,
     ) -> Result<Exchange, FetchError> {
-        self.fetcher
-            .send(&self.peer, &Request { url, server_name: "", pinned_as: "", accept, body, timeout, limit })
+        self.fetcher.send(
+            &self.peer,
+            &Request { url, server_name: "", pinned_as: "", accept, gzip: false, body, timeout, limit },
+        )
     }
 
     /// The end of our own certificate; `None` without one.

@@ -45,6 +45,8 @@ pub struct Request<'a> {
     pub pinned_as: &'a str,
     /// `Accept`; empty for none.
     pub accept: &'a str,
+    /// Asks for a body that is compressed with gzip; the caller inflates it.
+    pub gzip: bool,
     /// Content type and body of a POST.
     pub body: Option<(&'a str, &'a [u8])>,
     /// From the lookup to the last byte of the body. `None` only for watches: their head must come within
@@ -177,6 +179,9 @@ impl Fetcher {
             .header(header::USER_AGENT, concat!("toplet/", env!("CARGO_PKG_VERSION")));
         if !request.accept.is_empty() {
             head = head.header(header::ACCEPT, request.accept);
+        }
+        if request.gzip {
+            head = head.header(header::ACCEPT_ENCODING, "gzip");
         }
         if let Some((content_type, body)) = request.body {
             head = head.header(header::CONTENT_TYPE, content_type).header(header::CONTENT_LENGTH, body.len());

@@ -32,6 +32,7 @@ pub fn ask(url: &str, timeout: Duration) -> Result<ServerFacts, FetchError> {
         server_name: "",
         pinned_as: "",
         accept: "",
+        gzip: false,
         body: None,
         timeout: Some(timeout),
         limit,

@@ -80,7 +80,7 @@ impl Clients {
             tokens: reviews("--authentication-kubeconfig", &config.authentication_kubeconfig)?,
             permissions: reviews("--authorization-kubeconfig", &config.authorization_kubeconfig)?,
             inventory,
-            kubelets: Arc::new(KubeletAccess { fetcher, rules, terms, timeout }),
+            kubelets: Arc::new(KubeletAccess { fetcher, rules, terms, gzip: config.kubelet_gzip, timeout }),
         }))
     }
 

@@ -1,7 +1,7 @@
 //! The body of a kubelet's answer on its way into a batch: inflated where it is compressed, counted, and cut at its limit.
 //!
-//! A kubelet compresses only for clients that ask for it, but a proxy in front of one may do so unasked. It is inflated as a
-//! stream, within the limit of a body. Memory: while a compressed body is read, some 48 KiB.
+//! A kubelet compresses only for clients that ask for it (`--kubelet-gzip`), but a proxy in front of one may do so unasked. It
+//! is inflated as a stream, within the limit of a body. Memory: while a compressed body is read, some 48 KiB.
 //! Deviation: a 200 without a sample of a node or container is a failed scrape; for metrics-server it is a success.
 
 use crate::limits;

@@ -28,6 +28,8 @@ pub struct KubeletAccess {
     pub rules: Rules,
     /// What is presented and verified, for remedies.
     pub terms: KubeletTerms,
+    /// `--kubelet-gzip`.
+    pub gzip: bool,
     /// `--kubelet-request-timeout`, for a whole scrape.
     pub timeout: Duration,
 }
@@ -166,8 +168,16 @@ impl KubeletSource {
         let requested_at = clock::wall();
         let left = deadline.saturating_duration_since(clock::mono());
         let limit = limits::KUBELET_BODY_LEN_MAX;
-        let request =
-            Request { url, server_name, pinned_as, accept: "", body: None, timeout: Some(left), limit };
+        let request = Request {
+            url,
+            server_name,
+            pinned_as,
+            accept: "",
+            gzip: self.access.gzip,
+            body: None,
+            timeout: Some(left),
+            limit,
+        };
         let mut answer = self.access.fetcher.send(&self.peer, &request)?;
         if let Some(mut refusal) = answer.refusal() {
             let line = body::first_line(&mut answer);

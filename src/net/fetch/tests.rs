@@ -33,6 +33,7 @@ fn request(url: &str) -> Request<'_> {
         server_name: "",
         pinned_as: "",
         accept: "",
+        gzip: false,
         body: None,
         timeout: Some(Duration::from_secs(5)),
         limit: 1_000_000,

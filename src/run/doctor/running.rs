@@ -73,7 +73,8 @@ fn ask(url: &str) -> Result<(u16, String), FetchError> {
     let fetcher = Fetcher::new(credentials).map_err(|error| FetchError::new(Reason::Io, error))?;
     let timeout = Some(limits::DOCTOR_STEP_TIME_MAX);
     let limit = limits::REVIEW_LEN_MAX;
-    let request = Request { url, server_name: "", pinned_as: "", accept: "", body: None, timeout, limit };
+    let request =
+        Request { url, server_name: "", pinned_as: "", accept: "", gzip: false, body: None, timeout, limit };
     let mut answer = fetcher.send(&RemoteHost::default(), &request)?;
     Ok((answer.status, String::from_utf8_lossy(&answer.read_all()?).into_owned()))
 }
