@@ -265,12 +265,16 @@ fn reviews(from: &Sources<'_>, text: &mut PageText<'_>) {
 }
 
 fn store(from: &Sources<'_>, text: &mut PageText<'_>) {
-    let Occupancy { nodes, pods, containers, text_len, refused_pods, .. } = from.occupancy;
+    let Occupancy { nodes, pods, containers, text_len, refused_nodes, refused_pods, .. } = from.occupancy;
     if let Some(capacity) = from.metrics.capacity.get() {
         let name = "toplet_store_capacity";
         text.head([name, "gauge", "How much the store may hold, by kind."]);
         text.by_kind(name, [capacity.containers, capacity.nodes, capacity.pods, capacity.text_len]);
     }
+    text.single(
+        ["toplet_store_refused_nodes_total", "counter", "Nodes refused since the store was full."],
+        refused_nodes as f64,
+    );
     text.single(
         ["toplet_store_refused_pods_total", "counter", "Pods refused since the store was full."],
         refused_pods as f64,

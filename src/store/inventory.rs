@@ -151,7 +151,6 @@ impl Store {
         self.change();
         let kept = self.list_pod(record);
         if kept.is_err() {
-            self.refused_pods += 1;
             self.note_refusal(Inventory::Pods);
         }
         kept

@@ -171,6 +171,8 @@ pub struct Occupancy {
     pub node_points: u32,
     /// Containers with two points.
     pub container_points: u32,
+    /// Nodes of lists and watches refused since the start.
+    pub refused_nodes: u64,
     /// Pods refused since the start.
     pub refused_pods: u64,
 }
@@ -271,6 +273,7 @@ pub struct Store {
     rejected: Rejected,
     /// Points of an earlier run.
     restored: Option<snapshot::Snapshot>,
+    refused_nodes: u64,
     refused_pods: u64,
     /// Where label sets and addresses are put together before they are interned.
     scratch: String,
@@ -297,6 +300,7 @@ impl Store {
             evict_from: 0,
             rejected: Rejected::default(),
             restored: None,
+            refused_nodes: 0,
             refused_pods: 0,
             scratch: String::new(),
         }

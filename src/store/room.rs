@@ -42,6 +42,10 @@ impl Store {
 
     /// Notes that an object of a list or a watch found no room.
     pub(super) fn note_refusal(&mut self, kind: Inventory) {
+        match kind {
+            Inventory::Nodes => self.refused_nodes += 1,
+            Inventory::Pods => self.refused_pods += 1,
+        }
         let listing = self.listing(kind);
         listing.refused_count = listing.refused_count.saturating_add(1);
     }

@@ -76,6 +76,7 @@ impl Store {
             text_len: count_of(self.names.live_len()),
             node_points: self.rated_nodes,
             container_points: self.rows.rated_count(),
+            refused_nodes: self.refused_nodes,
             refused_pods: self.refused_pods,
         }
     }

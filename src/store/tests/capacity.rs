@@ -104,3 +104,17 @@ fn the_steady_path_of_decode_and_commit_allocates_nothing() {
     assert_eq!(counts[2..], [0; 4], "{counts:?}");
     assert!(store.pod("ns1", "pod-123").unwrap().usage.is_some());
 }
+
+#[test]
+fn refused_nodes_are_counted_apart_from_pods() {
+    let capacity = Capacity { nodes: 1, pods: 2, containers: 2, text_len: 4096 };
+    let mut store = Store::new(capacity, Window::from_secs(60));
+    store.upsert_node(&node_record("node1")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(store.upsert_node(&node_record("node2")), Err(Refused::Nodes));
+    }
+    assert_eq!((store.occupancy().refused_nodes, store.occupancy().refused_pods), (2, 0));
+    store.remove_node("node1");
+    store.upsert_node(&node_record("node2")).unwrap();
+    assert_eq!(store.occupancy().refused_nodes, 2);
+}
