@@ -288,3 +288,55 @@ fn api_fault(&(name, begin, end): &ApiFault) {
     );
     assert!(growth < GROWTH_KIB_MAX && asked < 60, "{name}: {growth} KiB, {asked} requests");
 }
+
+/// Starts toplet with this directory for its state, and waits for figures; gives the scrapes that it took.
+fn served_from(lab: &Lab, kubelet: &Kubelet, state: &std::path::Path) -> (Toplet, usize) {
+    let before = kubelet.scrapes();
+    let toplet = lab.start(&[&format!("--state-dir={}", state.display())]);
+    toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("pod-n1"));
+    (toplet, kubelet.scrapes() - before)
+}
+
+#[test]
+fn faults_of_our_own_process() {
+    let (lab, kubelet) = (Lab::new(), Kubelet::start(steady("n1")));
+    lab.node("n1", &kubelet, &[("default", "pod-n1")]);
+    let state = lab.folder.path().join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    let (mut toplet, scrapes) = served_from(&lab, &kubelet, &state);
+    assert!(scrapes >= 2, "without a state two samples make a rate");
+    toplet.signal("TERM");
+    assert!(toplet.wait().success());
+    for (name, signal) in [("restart", "KILL"), ("restart after SIGKILL", "TERM")] {
+        let (mut toplet, scrapes) = served_from(&lab, &kubelet, &state);
+        assert_eq!(scrapes, 1, "{name}: the first scrape has its rate");
+        row(name, "the process ends", "rates with the first scrape", &format!("{scrapes} scrape"));
+        toplet.signal(signal);
+        toplet.wait();
+    }
+    full_disk(&lab, &kubelet);
+}
+
+/// A state directory without room costs a line and nothing else.
+fn full_disk(lab: &Lab, kubelet: &Kubelet) {
+    let disk = lab.folder.path().join("disk");
+    std::fs::create_dir_all(&disk).unwrap();
+    let mount = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=16k", "none"])
+        .arg(&disk)
+        .stderr(std::process::Stdio::null())
+        .status();
+    if !mount.is_ok_and(|status| status.success()) {
+        println!("SKIPPED: a full disk, since no tmpfs can be mounted here (not root)");
+        return;
+    }
+    let _ = std::fs::write(disk.join("filler"), vec![0; 64 * 1024]);
+    let (mut toplet, _) = served_from(lab, kubelet, &disk);
+    toplet.signal("TERM");
+    let ended = toplet.wait();
+    let said = toplet.log().into_iter().find(|line| line.contains("No space left"));
+    let unmounted = std::process::Command::new("umount").arg(&disk).status();
+    assert!(ended.success() && unmounted.unwrap().success());
+    let said = said.unwrap_or_else(|| panic!("the full disk is not said: {:?}", toplet.log()));
+    row("full disk", "state directory", "served; one line", &said);
+}
