@@ -87,7 +87,17 @@ impl KubeletSource {
             let known = good.as_ref().filter(|(good, _)| good == address).map(|(_, by_name)| *by_name);
             for by_name in [known.unwrap_or(false), !known.unwrap_or(false)] {
                 let name = if by_name { target.name.as_str() } else { "" };
-                match self.stream(&url, endpoint, name, &target.name, deadline, batch) {
+                let request = Request {
+                    url: &url,
+                    server_name: name,
+                    pinned_as: &target.name,
+                    accept: "",
+                    gzip: self.access.gzip,
+                    body: None,
+                    timeout: Some(deadline.saturating_duration_since(clock::mono())),
+                    limit: limits::KUBELET_BODY_LEN_MAX,
+                };
+                match self.stream(&request, endpoint, batch) {
                     Ok(reading) => {
                         self.good = Some((address.to_owned(), by_name));
                         return Ok(reading);
@@ -158,27 +168,12 @@ impl KubeletSource {
 
     fn stream(
         &mut self,
-        url: &str,
+        request: &Request<'_>,
         endpoint: KubeletPath,
-        server_name: &str,
-        pinned_as: &str,
-        deadline: Instant,
         batch: &mut Batch,
     ) -> Result<Reading, FetchError> {
         let requested_at = clock::wall();
-        let left = deadline.saturating_duration_since(clock::mono());
-        let limit = limits::KUBELET_BODY_LEN_MAX;
-        let request = Request {
-            url,
-            server_name,
-            pinned_as,
-            accept: "",
-            gzip: self.access.gzip,
-            body: None,
-            timeout: Some(left),
-            limit,
-        };
-        let mut answer = self.access.fetcher.send(&self.peer, &request)?;
+        let mut answer = self.access.fetcher.send(&self.peer, request)?;
         if let Some(mut refusal) = answer.refusal() {
             let line = body::first_line(&mut answer);
             if !line.is_empty() && refusal.reason != Reason::Redirect {
