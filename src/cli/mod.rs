@@ -20,7 +20,7 @@ pub mod value;
 pub use check::{ConfigCheck, Named, Validate, validate_file};
 pub use config::Config;
 pub use error::{StartError, ValueOrigin};
-pub use mode::{Presence, RunMode, Surroundings, TOKEN_PATH};
+pub use mode::{Presence, RunMode, Surroundings};
 
 use argv::Settled;
 use flags::SUBCOMMANDS;

@@ -1,11 +1,8 @@
 //! What to serve: the nodes of a cluster, or this machine. A pure decision over flags and what is around the process.
 
 use super::error::{StartError, ValueOrigin};
-use crate::cluster::kubeconfig::K3S;
+use crate::cluster::kubeconfig::{K3S, SERVICE_ACCOUNT};
 use std::path::{Path, PathBuf};
-
-/// Where a pod finds its service-account token.
-pub const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// What is measured, and who authorizes requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +68,7 @@ impl Surroundings {
         Surroundings {
             service_host: variable("KUBERNETES_SERVICE_HOST"),
             service_port: variable("KUBERNETES_SERVICE_PORT"),
-            token: Presence::of(Path::new(TOKEN_PATH)),
+            token: Presence::of(&Path::new(SERVICE_ACCOUNT).join("token")),
             k3s: Presence::of(Path::new(K3S)),
             state_directory: variable("STATE_DIRECTORY"),
         }
@@ -114,7 +111,7 @@ pub fn decide(host_only: bool, kubeconfig: &str, around: &Surroundings) -> Resul
             return Err(StartError::new(
                 "",
                 ValueOrigin::Chosen("environment"),
-                format!("KUBERNETES_SERVICE_HOST is set but {TOKEN_PATH} cannot be read"),
+                format!("KUBERNETES_SERVICE_HOST is set but {SERVICE_ACCOUNT}/token cannot be read"),
                 "give the pod a service account token, or use --kubeconfig or --host-only",
             ));
         }
