@@ -82,6 +82,21 @@ fn a_kubelet_that_recovers_is_served_again() {
 }
 
 #[test]
+fn two_nodes_with_one_address_are_named_once() {
+    let (lab, kubelet) = (Lab::new(), Kubelet::start(good("web")));
+    lab.node("old", &kubelet, &[]);
+    lab.node("new", &kubelet, &[("default", "web")]);
+    let toplet = lab.start(&[]);
+    let both = "nodes new and old both have the address 127.0.0.1";
+    eventually("they are named", PATIENCE, || (toplet.logged(both) > 0).then_some(()));
+    lab.api.remove_node("old");
+    eventually("that it ended is said", PATIENCE, || {
+        (toplet.logged("every node has an address of its own again") > 0).then_some(())
+    });
+    assert_eq!(toplet.logged(both), 1);
+}
+
+#[test]
 fn a_kubelet_without_resource_metrics_is_read_through_its_summary_until_it_is_upgraded() {
     let lab = Lab::new();
     let web = vec![container("default", "web-1", "main", 100, 10)];

@@ -1,9 +1,9 @@
 //! What a scrape that succeeded has to report: one line when something odd begins, and one when it ends.
 
 use crate::log_once::LogOnce;
-use crate::source::SourceError;
-use crate::store::Commit;
+use crate::source::{SourceError, address};
 use crate::store::batch::Batch;
+use crate::store::{Commit, Target};
 use log::Level::Warn;
 
 /// An answer without samples whose kubelet says that it could not collect them is a failed scrape.
@@ -17,6 +17,19 @@ pub fn check(batch: &Batch) -> Result<(), SourceError> {
         message: "the kubelet could not collect its statistics (scrape_error 1)".to_owned(),
         hint: "see the kubelet's log about cgroups and the container runtime".into(),
     })
+}
+
+/// Logs that two nodes have one address, once for each pair.
+pub(super) fn log_shared_address(log: &LogOnce, targets: &[Target]) {
+    let Some((one, other, address)) = address::shared(targets) else {
+        log.recovered("shared address", "every node has an address of its own again");
+        return;
+    };
+    let message = format_args!(
+        "nodes {one} and {other} both have the address {address}: the kubelet there is read for both, so one of them shows \
+         the other's figures; delete the Node object of the one that is gone, or give each an address of its own"
+    );
+    log.problem(Warn, "shared address", (one, other, address), message);
 }
 
 /// Logs what a commit and its body have that is not as it should be, once for each change.

@@ -80,6 +80,23 @@ pub fn path(target: &Target, endpoint: KubeletPath) -> String {
     escaped
 }
 
+/// Two nodes whose kubelets have one internal address and port, and that address: the first such pair by address. Both would
+/// show the figures of the one kubelet that listens there.
+#[must_use]
+pub fn shared(targets: &[Target]) -> Option<(&str, &str, &str)> {
+    let mut places: Vec<(&str, u16, &str)> = Vec::with_capacity(targets.len());
+    for target in targets {
+        let internal = target.addresses.iter().filter(|(kind, _)| kind == "InternalIP");
+        places.extend(internal.map(|(_, address)| (&**address, target.kubelet_port, &*target.name)));
+    }
+    places.sort_unstable();
+    // A node that lists an address twice is no pair.
+    places.dedup();
+    places
+        .array_windows()
+        .find_map(|[one, other]| ((one.0, one.1) == (other.0, other.1)).then_some((one.2, other.2, one.0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +182,19 @@ mod tests {
         let plain = Rules { https: false, port: 10255, ..rules() };
         let node = target(&[("InternalIP", "10.0.0.7")]);
         assert_eq!(first_url(&node, &plain).unwrap(), "http://10.0.0.7:10255/metrics/resource");
+    }
+
+    #[test]
+    fn nodes_that_share_an_internal_address_and_port_are_found() {
+        let named =
+            |name: &str, addresses: &[(&str, &str)]| Target { name: name.to_owned(), ..target(addresses) };
+        let a = named("a", &[("InternalIP", "10.0.0.7"), ("InternalIP", "10.0.0.7"), ("Hostname", "one")]);
+        let b = named("b", &[("InternalIP", "10.0.0.8"), ("InternalIP", "fd00::7"), ("Hostname", "one")]);
+        let mut c = named("c", &[("InternalIP", "10.0.0.9"), ("InternalIP", "fd00::7")]);
+        assert_eq!(shared(&[]), None);
+        assert_eq!(shared(&[a.clone(), b.clone()]), None);
+        assert_eq!(shared(&[a.clone(), c.clone(), b.clone()]), Some(("b", "c", "fd00::7")));
+        c.kubelet_port = 10_251;
+        assert_eq!(shared(&[a, b, c]), None);
     }
 }
