@@ -97,6 +97,35 @@ fn two_nodes_with_one_address_are_named_once() {
 }
 
 #[test]
+fn kubelets_are_read_through_the_api_server_where_only_it_reaches_them() {
+    let lab = Lab::new();
+    lab.api.world().credential = "abc".into();
+    // Nothing listens at the nodes' own address.
+    for name in ["near", "closed"] {
+        lab.api.add_node(Node::new(name, "127.0.0.1", 1));
+    }
+    lab.api.add_pod(Pod::new("default", "web-1"));
+    lab.api.world().proxied = vec![("near".into(), vec![container("default", "web-1", "main", 100, 10)])];
+    let kubeconfig = lab.api.kubeconfig(lab.folder.path(), "{token: abc}");
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+    let toplet = Toplet::start(
+        &lab.folder,
+        &[&kubeconfig, "--kubelet-via-apiserver", "--metric-resolution=10s", "--kubelet-request-timeout=2s"],
+    );
+    toplet.until(&lab.admin(&toplet), PODS, |body| body.contains("web-1"));
+    let nodes = toplet.body_with(&lab.admin(&toplet), NODES);
+    assert!(nodes.contains("near") && !nodes.contains("closed"), "{nodes}");
+    let refused = "allow \"get\" on \"nodes/proxy\" to our user";
+    eventually("the missing right is named", PATIENCE, || (toplet.logged(refused) > 0).then_some(()));
+    assert_eq!(toplet.logged(refused), 1);
+    for other in ["--kubelet-pin", "--kubelet-insecure-tls", "--kubelet-certificate-authority=ca.crt"] {
+        let more = [&*kubeconfig, "--kubelet-via-apiserver", "--state-dir=.", other];
+        let (code, _, error) = support::toplet::run(&[&["check"], &more[..]].concat());
+        assert!(code == Some(2) && error.contains("cannot be used together"), "{other}: {error}");
+    }
+}
+
+#[test]
 fn a_kubelet_without_resource_metrics_is_read_through_its_summary_until_it_is_upgraded() {
     let lab = Lab::new();
     let web = vec![container("default", "web-1", "main", 100, 10)];

@@ -246,6 +246,7 @@ pub static FLAGS: &[Flag] = &[
     used("kubelet-preferred-address-types", List, "Hostname,InternalDNS,InternalIP,ExternalDNS,ExternalIP", Kubelet, "Order in which the addresses of a node are considered."),
     used("kubelet-request-timeout", Duration, "10s", Kubelet, "Longest time one scrape may take."),
     used("kubelet-use-node-status-port", Switch, "false", Kubelet, "Use the port of the node's status; --kubelet-port where it has none."),
+    used("kubelet-via-apiserver", Switch, "false", Kubelet, "Ask kubelets through the API server's node proxy, where only the API server reaches them; needs get on nodes/proxy."),
     short('l', used("node-selector", Text, "", Kubelet, "Label selector: only nodes that match are scraped and served.")),
 
     used("bind-address", Ip, "0.0.0.0", Serving, "Address to listen on; 0.0.0.0 and :: mean every address of both families (host-only default: 127.0.0.1)."),

@@ -22,10 +22,11 @@ pub(super) fn kubelet(flags: &Settled) -> Result<Vec<StartError>, StartError> {
     const KEY: &str = "kubelet-client-key";
     const ANY: &str = "kubelet-insecure-tls";
     const PIN: &str = "kubelet-pin";
+    const VIA: &str = "kubelet-via-apiserver";
     const PLAIN: &str = "deprecated-kubelet-completely-insecure";
     let [ca, certificate, key] = [CA, CERTIFICATE, KEY].map(|name| !flags.text(name).is_empty());
     let (any, plain) = (flags.read(ANY, value::switch)?, flags.read(PLAIN, value::switch)?);
-    let pin = flags.read(PIN, value::switch)?;
+    let (pin, via) = (flags.read(PIN, value::switch)?, flags.read(VIA, value::switch)?);
     let exclude = |both: bool, one: &str, other: &str| {
         let problem = || format!("cannot be used together with --{other}");
         both.then(|| flags.error(one, problem(), "leave one of them out"))
@@ -50,6 +51,12 @@ pub(super) fn kubelet(flags: &Settled) -> Result<Vec<StartError>, StartError> {
         exclude(pin && any, PIN, ANY),
         exclude(pin && plain, PIN, PLAIN),
         exclude(pin && ca, PIN, CA),
+        // What is presented to kubelets and verified of them is then the API server's to decide.
+        exclude(via && any, VIA, ANY),
+        exclude(via && plain, VIA, PLAIN),
+        exclude(via && ca, VIA, CA),
+        exclude(via && certificate, VIA, CERTIFICATE),
+        exclude(via && pin, VIA, PIN),
         no_time,
     ];
     Ok(rules.into_iter().flatten().collect())

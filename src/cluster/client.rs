@@ -134,6 +134,8 @@ pub fn hint(reason: Reason, right: &str) -> String {
 /// The kubelet flags that change what kubelets are shown and asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubeletFlags {
+    /// `--kubelet-via-apiserver`: kubelets are asked through the API server, with its credentials.
+    pub via_apiserver: bool,
     /// `--kubelet-certificate-authority`.
     pub certificate_authority: Option<PathBuf>,
     /// `--kubelet-client-certificate` and `--kubelet-client-key`.
@@ -171,6 +173,7 @@ pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Cr
 #[must_use]
 pub fn kubelet_terms(credentials: &Credentials, flags: &KubeletFlags) -> KubeletTerms {
     let verification = match (&credentials.roots, &flags.certificate_authority) {
+        _ if flags.via_apiserver => KubeletVerification::Proxied,
         _ if flags.completely_insecure => KubeletVerification::PlainHttp,
         _ if flags.pins.is_some() => KubeletVerification::Pinned,
         (Roots::Any, _) => KubeletVerification::Off,

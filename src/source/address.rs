@@ -19,6 +19,8 @@ pub struct Rules {
     pub use_status_port: bool,
     /// `--kubelet-preferred-address-types`, in order.
     pub preferred_types: Vec<String>,
+    /// Base URL of the API server, when kubelets are asked through its node proxy (`--kubelet-via-apiserver`).
+    pub proxy: Option<String>,
 }
 
 /// Which of a kubelet's answers is read.
@@ -35,9 +37,13 @@ const PATH: &str = "/metrics/resource";
 /// The path and query of the Summary API.
 const SUMMARY_PATH: &str = "/stats/summary?only_cpu_and_memory=true";
 
-/// The addresses to try, in order; none when no address has a preferred type.
+/// The addresses to try, in order; none when no address has a preferred type. Behind the node proxy the API server's base URL
+/// is the only one, as the API server knows where the kubelet is.
 #[must_use]
-pub fn candidates<'a>(target: &'a Target, rules: &Rules) -> Vec<&'a str> {
+pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
+    if let Some(base) = &rules.proxy {
+        return vec![base];
+    }
     let mut found: Vec<&str> = Vec::new();
     for wanted in &rules.preferred_types {
         let of_type = target.addresses.iter().filter(|(kind, _)| kind == wanted);
@@ -54,6 +60,9 @@ pub fn candidates<'a>(target: &'a Target, rules: &Rules) -> Vec<&'a str> {
 /// The URL of the kubelet's `path` at one of its addresses.
 #[must_use]
 pub fn url(address: &str, path: &str, target: &Target, rules: &Rules) -> String {
+    if rules.proxy.is_some() {
+        return proxied(address, path, &target.name);
+    }
     let port = match target.kubelet_port {
         0 => rules.port,
         port if rules.use_status_port => port,
@@ -62,6 +71,19 @@ pub fn url(address: &str, path: &str, target: &Target, rules: &Rules) -> String 
     let scheme = if rules.https { "https" } else { "http" };
     let (open, close) = if address.contains(':') { ("[", "]") } else { ("", "") };
     format!("{scheme}://{open}{address}{close}:{port}{path}")
+}
+
+/// The URL of a kubelet's path at the API server. The path may be an annotation of the node: without its dot segments it
+/// cannot leave the proxy of this node for another part of the API.
+fn proxied(base: &str, path: &str, node: &str) -> String {
+    let mut url = format!("{base}/api/v1/nodes/");
+    percent::push(&mut url, node, b"-.");
+    url.push_str("/proxy");
+    for segment in path.split('/').filter(|segment| !["", ".", ".."].contains(segment)) {
+        url.push('/');
+        url.push_str(segment);
+    }
+    url
 }
 
 /// The path of what is read of a node's kubelet.
@@ -117,6 +139,7 @@ mod tests {
             port: 10250,
             use_status_port: true,
             preferred_types: ["InternalIP", "ExternalIP", "Hostname"].map(str::to_owned).to_vec(),
+            proxy: None,
         }
     }
 
@@ -196,5 +219,31 @@ mod tests {
         assert_eq!(shared(&[a.clone(), c.clone(), b.clone()]), Some(("b", "c", "fd00::7")));
         c.kubelet_port = 10_251;
         assert_eq!(shared(&[a, b, c]), None);
+    }
+
+    #[test]
+    fn the_node_proxy_stands_for_every_address_and_is_never_left() {
+        let proxy = Rules { proxy: Some("https://k8s:6443/base".to_owned()), ..rules() };
+        let mut node = target(&[]);
+        let wanted = "https://k8s:6443/base/api/v1/nodes/edge-1/proxy/metrics/resource";
+        assert_eq!(first_url(&node, &proxy).unwrap(), wanted);
+        let summary = url("https://k8s:6443", &path(&node, KubeletPath::Summary), &node, &proxy);
+        assert_eq!(
+            summary,
+            "https://k8s:6443/api/v1/nodes/edge-1/proxy/stats/summary?only_cpu_and_memory=true"
+        );
+        for (annotation, end) in [
+            ("/../../../../v1/namespaces/kube-system/secrets", "/v1/namespaces/kube-system/secrets"),
+            ("..", ""),
+            ("/a/./b//../c?x#y", "/a/b/c%3Fx%23y"),
+            ("/%2e%2e/x", "/%252e%252e/x"),
+        ] {
+            annotation.clone_into(&mut node.metrics_path);
+            let url = first_url(&node, &proxy).unwrap();
+            assert_eq!(url, format!("https://k8s:6443/base/api/v1/nodes/edge-1/proxy{end}"), "{annotation}");
+        }
+        node.name = "a/../b?c".to_owned();
+        node.metrics_path.clear();
+        assert!(first_url(&node, &proxy).unwrap().ends_with("/nodes/a%2F..%2Fb%3Fc/proxy/metrics/resource"));
     }
 }

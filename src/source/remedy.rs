@@ -18,6 +18,8 @@ pub enum KubeletVerification {
     Off,
     /// There is none: plain HTTP.
     PlainHttp,
+    /// By the API server, whose node proxy is asked (`--kubelet-via-apiserver`).
+    Proxied,
 }
 
 /// What requests to kubelets present and verify.
@@ -34,6 +36,9 @@ pub struct KubeletTerms {
 /// The remedy for a failed scrape of an endpoint.
 #[must_use]
 pub fn remedy(reason: Reason, endpoint: KubeletPath, terms: KubeletTerms) -> Cow<'static, str> {
+    if terms.verification == KubeletVerification::Proxied {
+        return proxied(reason).into();
+    }
     let text = match reason {
         Reason::Dns => {
             "check the name and the name servers, or prefer addresses over names: \
@@ -78,6 +83,29 @@ pub fn remedy(reason: Reason, endpoint: KubeletPath, terms: KubeletTerms) -> Cow
     text.into()
 }
 
+/// What helps behind the node proxy, where the API server answers for kubelets it cannot reach.
+const fn proxied(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Forbidden => "allow \"get\" on \"nodes/proxy\" to our user (ClusterRole)",
+        Reason::Unauthorized => {
+            "the API server does not accept our credential, or the kubelet the API server's (--kubelet-client-certificate of \
+             kube-apiserver)"
+        }
+        Reason::NotFound => {
+            "this node is unknown to the API server, or its kubelet has neither resource metrics nor a Summary: see the \
+             annotation metrics.k8s.io/resource-metrics-path"
+        }
+        Reason::Busy | Reason::ServerTimeout | Reason::Status => {
+            "the API server cannot reach the kubelet: kubectl logs of a pod there should fail too; see the node's address in \
+             kubectl get node -o wide, and the API server's log"
+        }
+        Reason::Empty => "the kubelet has no samples: see its log (runtime statistics, cgroups)",
+        _ => {
+            "the API server's node proxy was asked: check that the API server is up, and its address and certificate"
+        }
+    }
+}
+
 const fn untrusted(verification: KubeletVerification) -> &'static str {
     match verification {
         KubeletVerification::ClusterAuthority => {
@@ -91,7 +119,7 @@ const fn untrusted(verification: KubeletVerification) -> &'static str {
         KubeletVerification::Pinned => {
             "see that the state directory can be written, and that --max-nodes is enough for every node that was ever pinned"
         }
-        KubeletVerification::Off | KubeletVerification::PlainHttp => {
+        KubeletVerification::Off | KubeletVerification::PlainHttp | KubeletVerification::Proxied => {
             "renew the kubelet's serving certificate"
         }
     }
@@ -103,9 +131,10 @@ const fn wrong_name(verification: KubeletVerification) -> &'static str {
             "let kubelets request certificates that name their addresses (serverTLSBootstrap: true), or prefer an address \
              that is named (--kubelet-preferred-address-types)"
         }
-        KubeletVerification::Pinned | KubeletVerification::Off | KubeletVerification::PlainHttp => {
-            "renew the kubelet's serving certificate"
-        }
+        KubeletVerification::Pinned
+        | KubeletVerification::Off
+        | KubeletVerification::PlainHttp
+        | KubeletVerification::Proxied => "renew the kubelet's serving certificate",
     }
 }
 

@@ -36,6 +36,8 @@ pub struct World {
     pub denied: Vec<String>,
     /// Further documents: path, status and JSON.
     pub documents: Vec<(String, u16, String)>,
+    /// What the node proxy gives: a node's name, and the containers of its kubelet.
+    pub proxied: Vec<(String, Vec<super::kubelet::Container>)>,
     /// Answers every list and watch with this status instead.
     pub failure: Option<u16>,
     /// Lists break off in their middle.
@@ -204,6 +206,7 @@ type Shared = Arc<(Mutex<World>, Condvar)>;
 enum Reply {
     Json(u16, String),
     Protobuf(Vec<u8>),
+    Text(String),
     Watch(u64, Kind),
 }
 
@@ -233,6 +236,9 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     std::thread::sleep(delay);
     match reply {
         Reply::Json(code, text) => json(request, code, &text, ahead),
+        Reply::Text(text) => {
+            let _ = request.respond(tiny_http::Response::from_string(text));
+        }
         Reply::Watch(from, kind) => follow(shared, request, from, kind),
         Reply::Protobuf(body) => {
             let kind = tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf");
@@ -254,6 +260,13 @@ fn reply(world: &World, target: &str) -> Reply {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if path == "/version" {
         return Reply::Json(200, r#"{"major":"1","minor":"34","gitVersion":"v1.34.1"}"#.into());
+    }
+    let proxied = |(name, _): &&(String, _)| path == format!("/api/v1/nodes/{name}/proxy/metrics/resource");
+    if let Some((_, containers)) = world.proxied.iter().find(proxied) {
+        return Reply::Text(super::kubelet::exposition(containers));
+    }
+    if path.contains("/proxy/") {
+        return Reply::Json(403, failure(403, "Forbidden"));
     }
     let (kind, single) = match path.strip_prefix("/api/v1/") {
         Some("nodes") => (Kind::Nodes, false),

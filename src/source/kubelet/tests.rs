@@ -18,7 +18,7 @@ fn target(fake: &Fake) -> Target {
 
 fn source(https: bool, credentials: Credentials, timeout_ms: u64) -> KubeletSource {
     let preferred_types = vec!["InternalIP".to_owned(), "Hostname".to_owned()];
-    let rules = Rules { https, port: 10250, use_status_port: true, preferred_types };
+    let rules = Rules { https, port: 10250, use_status_port: true, preferred_types, proxy: None };
     let verification = KubeletVerification::ClusterAuthority;
     let terms = KubeletTerms { token: true, certificate: false, verification };
     let timeout = Duration::from_millis(timeout_ms);
