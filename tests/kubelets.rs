@@ -175,6 +175,33 @@ fn a_kubelet_of_the_right_authority_gets_the_token() {
 }
 
 #[test]
+fn annotations_move_a_kubelet_but_never_weaken_its_verification() {
+    let (lab, authority) = (Lab::new(), Authority::new("kubelets"));
+    let kubelet = || Kubelet::start_tls(good("web-1"), server_config(&authority.server()));
+    let (moved, misnamed) = (kubelet(), kubelet());
+    // In the status of each stands a port at which nothing listens.
+    let add = |name: &str, annotations: &[(&str, &str)]| {
+        let mut node = Node::new(name, "127.0.0.1", 1);
+        node.annotations =
+            annotations.iter().map(|(k, v)| (format!("toplet.io/kubelet-{k}"), (*v).into())).collect();
+        lab.api.add_node(node);
+    };
+    let ports = [moved.port(), misnamed.port()].map(|port| port.to_string());
+    add("moved", &[("address", "127.0.0.1"), ("port", &ports[0]), ("server-name", "localhost")]);
+    add("misnamed", &[("port", &ports[1]), ("server-name", "another.example")]);
+    add("bad", &[("address", "127.0.0.1/elsewhere?")]);
+    let toplet = over_tls(&lab, &kubelet(), &authority, &["--kubelet-use-node-status-port"]);
+    toplet.until(&lab.admin(&toplet), NODES, |body| body.contains("moved"));
+    let bad = "node bad: annotation toplet.io/kubelet-address: \"127.0.0.1/elsewhere?\" is not IP addresses";
+    for line in ["node misnamed: scrape failed", bad] {
+        eventually(line, PATIENCE, || (toplet.logged(line) > 0).then_some(()));
+        assert_eq!(toplet.logged(line), 1);
+    }
+    assert_eq!((misnamed.scrapes(), &**misnamed.authorization.lock().unwrap()), (0, ""));
+    assert!(moved.scrapes() > 0);
+}
+
+#[test]
 fn a_kubelet_of_another_authority_gets_no_request_at_all() {
     let lab = Lab::new();
     let kubelet =

@@ -243,6 +243,7 @@ impl Crew {
         };
         targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         report::log_shared_address(&self.log, &targets);
+        report::log_invalid_annotations(&self.log, &targets);
         self.metrics.retain_nodes(&targets.iter().map(|t| t.name.as_str()).collect::<Vec<_>>());
         Some(targets)
     }

@@ -19,6 +19,24 @@ pub fn check(batch: &Batch) -> Result<(), SourceError> {
     })
 }
 
+/// Logs annotations about kubelets that cannot be used, once for each node and value.
+pub(super) fn log_invalid_annotations(log: &LogOnce, targets: &[Target]) {
+    for target in targets {
+        let (subject, name) = (("annotation", &target.name), &target.name);
+        match address::invalid(target) {
+            None => {
+                log.recovered(subject, format_args!("node {name}: its annotations can be used again"));
+            }
+            Some((key, problem)) => {
+                let message = format_args!(
+                    "node {name}: annotation {key}: {problem}; the node's status counts instead until it is mended"
+                );
+                log.problem(Warn, subject, &problem, message);
+            }
+        }
+    }
+}
+
 /// Logs that two nodes have one address, once for each pair.
 pub(super) fn log_shared_address(log: &LogOnce, targets: &[Target]) {
     let Some((one, other, address)) = address::shared(targets) else {

@@ -1,4 +1,4 @@
-//! Where a node's kubelet may be reached: its addresses by preferred type, port, path annotation.
+//! Where a node's kubelet may be reached: its addresses by preferred type, port, and the node's annotations.
 //!
 //! All addresses of the most preferred type come first, in the order of the node's status, then those of the next type.
 //! Pure. Deviation: metrics-server tries the first address of the first preferred type alone; here every address of the
@@ -6,7 +6,9 @@
 
 use crate::limits;
 use crate::store::Target;
+use crate::wire::kube_objects::{ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION};
 use crate::wire::percent;
+use std::net::IpAddr;
 
 /// Where kubelets listen, from flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,9 @@ pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
         return vec![base];
     }
     let mut found: Vec<&str> = Vec::new();
-    for wanted in &rules.preferred_types {
+    found.extend(valid(target, ADDRESS_ANNOTATION).into_iter().flat_map(|all| all.split(',').map(str::trim)));
+    let by_status = if found.is_empty() { &*rules.preferred_types } else { &[] };
+    for wanted in by_status {
         let of_type = target.addresses.iter().filter(|(kind, _)| kind == wanted);
         for (_, address) in of_type {
             if !address.is_empty() && !found.contains(&address.as_str()) {
@@ -57,15 +61,64 @@ pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
     found
 }
 
+/// The name that the certificate of the node's kubelet must have, from its annotation; `None`: the address, else the node.
+#[must_use]
+pub fn server_name(target: &Target) -> Option<&str> {
+    valid(target, SERVER_NAME_ANNOTATION)
+}
+
+/// The first annotation of a node that cannot be used, and what is wrong with it; the node's status counts instead.
+#[must_use]
+pub fn invalid(target: &Target) -> Option<(&str, String)> {
+    [ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION].into_iter().find_map(|key| {
+        let (_, value) = target.addresses.iter().find(|(kind, _)| kind == key)?;
+        let wanted = problem(key, value)?;
+        let shown: String = value.chars().take(limits::LOGGED_LEN_MAX).collect();
+        Some((key, format!("{shown:?} is not {wanted}")))
+    })
+}
+
+/// The value of an annotation, where it can be used.
+fn valid<'a>(target: &'a Target, key: &str) -> Option<&'a str> {
+    let (_, value) = target.addresses.iter().find(|(kind, _)| kind == key)?;
+    problem(key, value).is_none().then_some(value)
+}
+
+/// What the value of an annotation should have been; `None` when it is that.
+fn problem(key: &str, value: &str) -> Option<&'static str> {
+    let is_name = |name: &str| {
+        let is_label = |label: &str| {
+            !label.is_empty()
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        name.len() <= limits::NODE_NAME_LEN_MAX && name.split('.').all(is_label)
+    };
+    let is_host = |text: &str| text.parse::<IpAddr>().is_ok() || is_name(text);
+    let (is_valid, wanted) = match key {
+        PORT_ANNOTATION => (value.parse::<u16>().is_ok_and(|port| port > 0), "a port from 1 to 65535"),
+        ADDRESS_ANNOTATION => (
+            value.split(',').all(|address| is_host(address.trim())),
+            "IP addresses or host names separated by commas",
+        ),
+        _ => (is_host(value), "a host name or an IP address"),
+    };
+    (!is_valid).then_some(wanted)
+}
+
+/// The kubelet's port in an annotation.
+fn annotated_port(target: &Target) -> Option<u16> {
+    valid(target, PORT_ANNOTATION)?.parse().ok()
+}
+
 /// The URL of the kubelet's `path` at one of its addresses.
 #[must_use]
 pub fn url(address: &str, path: &str, target: &Target, rules: &Rules) -> String {
     if rules.proxy.is_some() {
         return proxied(address, path, &target.name);
     }
-    let port = match target.kubelet_port {
-        0 => rules.port,
-        port if rules.use_status_port => port,
+    let port = match (annotated_port(target), target.kubelet_port) {
+        (Some(port), _) => port,
+        (None, port) if rules.use_status_port && port > 0 => port,
         _ => rules.port,
     };
     let scheme = if rules.https { "https" } else { "http" };
@@ -102,14 +155,17 @@ pub fn path(target: &Target, endpoint: KubeletPath) -> String {
     escaped
 }
 
-/// Two nodes whose kubelets have one internal address and port, and that address: the first such pair by address. Both would
+/// Two nodes whose kubelets have one address (annotated or internal) and port, and that address: the first such pair by address. Both would
 /// show the figures of the one kubelet that listens there.
 #[must_use]
 pub fn shared(targets: &[Target]) -> Option<(&str, &str, &str)> {
     let mut places: Vec<(&str, u16, &str)> = Vec::with_capacity(targets.len());
     for target in targets {
-        let internal = target.addresses.iter().filter(|(kind, _)| kind == "InternalIP");
-        places.extend(internal.map(|(_, address)| (&**address, target.kubelet_port, &*target.name)));
+        let kind =
+            if valid(target, ADDRESS_ANNOTATION).is_some() { ADDRESS_ANNOTATION } else { "InternalIP" };
+        let port = annotated_port(target).unwrap_or(target.kubelet_port);
+        let own = target.addresses.iter().filter(|(of, _)| of == kind);
+        places.extend(own.map(|(_, address)| (&**address, port, &*target.name)));
     }
     places.sort_unstable();
     // A node that lists an address twice is no pair.
@@ -245,5 +301,44 @@ mod tests {
         node.name = "a/../b?c".to_owned();
         node.metrics_path.clear();
         assert!(first_url(&node, &proxy).unwrap().ends_with("/nodes/a%2F..%2Fb%3Fc/proxy/metrics/resource"));
+    }
+
+    #[test]
+    fn annotations_override_addresses_port_and_name_alone() {
+        let mut node = target(&[
+            ("InternalIP", "10.0.0.7"),
+            (ADDRESS_ANNOTATION, "edge-1.vpn.example, fd00::9"),
+            (PORT_ANNOTATION, "20250"),
+            (SERVER_NAME_ANNOTATION, "edge-1"),
+        ]);
+        node.kubelet_port = 10_350;
+        assert_eq!(candidates(&node, &rules()), ["edge-1.vpn.example", "fd00::9"]);
+        assert_eq!(first_url(&node, &rules()).unwrap(), "https://edge-1.vpn.example:20250/metrics/resource");
+        assert_eq!((server_name(&node), invalid(&node)), (Some("edge-1"), None));
+    }
+
+    #[test]
+    fn annotations_that_are_no_address_port_or_name_are_left_out_and_named() {
+        for (key, value) in [
+            (ADDRESS_ANNOTATION, "10.0.0.9/x"),
+            (ADDRESS_ANNOTATION, "user@10.0.0.9"),
+            (ADDRESS_ANNOTATION, "10.0.0.9:80"),
+            (ADDRESS_ANNOTATION, "10.0.0.9,"),
+            (ADDRESS_ANNOTATION, "a b"),
+            (ADDRESS_ANNOTATION, "a?b#c"),
+            (ADDRESS_ANNOTATION, "[fd00::9]"),
+            (PORT_ANNOTATION, "0"),
+            (PORT_ANNOTATION, "65536"),
+            (PORT_ANNOTATION, "1x"),
+            (SERVER_NAME_ANNOTATION, "*.example"),
+            (SERVER_NAME_ANNOTATION, ""),
+        ] {
+            let node = target(&[("InternalIP", "10.0.0.7"), (key, value)]);
+            let url = first_url(&node, &rules()).unwrap();
+            assert_eq!(url, "https://10.0.0.7:10250/metrics/resource", "{key}={value}");
+            assert_eq!(server_name(&node), None);
+            let (named, problem) = invalid(&node).unwrap();
+            assert!(named == key && problem.contains(" is not "), "{problem}");
+        }
     }
 }

@@ -90,7 +90,11 @@ impl KubeletSource {
                 if by_name && access.rules.proxy.is_some() {
                     break;
                 }
-                let name = if by_name { target.name.as_str() } else { "" };
+                let name = match address::server_name(target).filter(|_| access.rules.proxy.is_none()) {
+                    Some(name) => name,
+                    None if by_name => target.name.as_str(),
+                    None => "",
+                };
                 let request = Request {
                     url: &url,
                     server_name: name,

@@ -240,7 +240,7 @@ pub struct PodUsage<'a> {
 pub struct Target {
     /// Node name.
     pub name: String,
-    /// `status.addresses` in order: type and address.
+    /// `status.addresses` in order: type and address; after them the annotations that override them, under their own names.
     pub addresses: Vec<(String, String)>,
     /// Kubelet port of the node's status; 0 when absent.
     pub kubelet_port: u16,

@@ -10,6 +10,13 @@ use std::fmt;
 
 /// Annotation of a node that replaces the path of its kubelet's metrics.
 const PATH_ANNOTATION: &str = "metrics.k8s.io/resource-metrics-path";
+/// Annotation of a node: the addresses of its kubelet, separated by commas, instead of those of its status.
+pub const ADDRESS_ANNOTATION: &str = "toplet.io/kubelet-address";
+/// Annotation of a node: the port of its kubelet.
+pub const PORT_ANNOTATION: &str = "toplet.io/kubelet-port";
+/// Annotation of a node: the name that its kubelet's certificate must have.
+pub const SERVER_NAME_ANNOTATION: &str = "toplet.io/kubelet-server-name";
+const OVERRIDES: [&str; 3] = [ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION];
 /// Annotation of the bookmark that ends the initial events of a streamed list.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
@@ -20,7 +27,7 @@ pub struct NodeObject<'a> {
     pub name: &'a str,
     /// `metadata.labels`, any order.
     pub labels: Vec<(&'a str, &'a str)>,
-    /// `status.addresses` in order: type and address.
+    /// `status.addresses` in order: type and address; after them the annotations that override them, under their own names.
     pub addresses: Vec<(&'a str, &'a str)>,
     /// `status.daemonEndpoints.kubeletEndpoint.Port`; 0 when absent.
     pub kubelet_port: u16,
@@ -234,6 +241,8 @@ struct Metadata<'a> {
     resource_version: &'a str,
     labels: Vec<(&'a str, &'a str)>,
     metrics_path: &'a str,
+    /// Of each annotation in `OVERRIDES` the first, with its name.
+    overrides: Vec<(&'a str, &'a str)>,
     initial_events_end: bool,
 }
 
@@ -248,6 +257,13 @@ impl<'a> Metadata<'a> {
                 (11, value) => meta.labels.push(pair(value)?),
                 (12, value) => match pair(value)? {
                     (PATH_ANNOTATION, path) => meta.metrics_path = path,
+                    (name, value)
+                        if OVERRIDES.contains(&name)
+                            && !value.is_empty()
+                            && meta.overrides.iter().all(|(known, _)| *known != name) =>
+                    {
+                        meta.overrides.push((name, value));
+                    }
                     (INITIAL_EVENTS_END, end) => meta.initial_events_end = end == "true",
                     _ => {}
                 },
@@ -285,13 +301,14 @@ fn pod(message: &[u8]) -> Result<Versioned<'_>, Malformed> {
 }
 
 fn node(message: &[u8]) -> Result<Versioned<'_>, Malformed> {
-    let Metadata { name, resource_version, labels, metrics_path, .. } = metadata_of(message)?;
+    let Metadata { name, resource_version, labels, metrics_path, overrides, .. } = metadata_of(message)?;
     let mut node = NodeObject { name, labels, metrics_path, ..NodeObject::default() };
     for field in Fields::new(message) {
         if let (3, value) = field? {
             node_status(value.bytes()?, &mut node)?;
         }
     }
+    node.addresses.extend(overrides);
     Ok(Versioned { object: Object::Node(node), resource_version })
 }
 

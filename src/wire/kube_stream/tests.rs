@@ -363,6 +363,10 @@ fn a_nodes_path_port_and_readiness_are_read() {
     let meta = message(|out| {
         put_bytes(out, 1, b"n");
         put_pair(out, 12, "metrics.k8s.io/resource-metrics-path", "/fake");
+        put_pair(out, 12, "toplet.io/kubelet-port", "20250");
+        put_pair(out, 12, "toplet.io/kubelet-port", "1");
+        put_pair(out, 12, "toplet.io/kubelet-address", "");
+        put_pair(out, 12, "toplet.io/other", "x");
     });
     let status = message(|out| {
         put_pair(out, 4, "MemoryPressure", "True");
@@ -383,7 +387,12 @@ fn a_nodes_path_port_and_readiness_are_read() {
     decoder
         .feed(&enveloped("NodeList", &raw), |versioned| {
             seen += 1;
-            let expected = NodeObject { name: "n", metrics_path: "/fake", ..NodeObject::default() };
+            let expected = NodeObject {
+                name: "n",
+                addresses: vec![("toplet.io/kubelet-port", "20250")],
+                metrics_path: "/fake",
+                ..NodeObject::default()
+            };
             assert_eq!(versioned.object, Object::Node(expected));
         })
         .unwrap();
