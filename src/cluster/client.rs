@@ -78,10 +78,7 @@ impl ApiServer {
         timeout: Option<Duration>,
         limit: u64,
     ) -> Result<Exchange, FetchError> {
-        self.fetcher.send(
-            &self.peer,
-            &Request { url, server_name: "", pinned_as: "", accept, gzip: false, body, timeout, limit },
-        )
+        self.fetcher.send(&self.peer, &Request { accept, body, ..Request::get(url, timeout, limit) })
     }
 
     /// The end of our own certificate; `None` without one.

@@ -56,6 +56,14 @@ pub struct Request<'a> {
     pub limit: u64,
 }
 
+impl<'a> Request<'a> {
+    /// A GET of `url` that asks for nothing in particular, over a connection without pins.
+    #[must_use]
+    pub fn get(url: &'a str, timeout: Option<Duration>, limit: u64) -> Request<'a> {
+        Request { url, server_name: "", pinned_as: "", accept: "", gzip: false, body: None, timeout, limit }
+    }
+}
+
 /// Sends requests with one set of credentials. Shared by reference between threads.
 pub struct Fetcher {
     credentials: Credentials,

@@ -3,7 +3,7 @@
 //! Nothing of ours is presented, so any server may be asked; a refusal is an answer. For diagnosis alone.
 
 use super::credentials::{Credentials, Roots};
-use super::fetch::{FetchError, Fetcher, Reason, RemoteHost, Request};
+use super::fetch::{Exchange, FetchError, Fetcher, Reason, RemoteHost, Request};
 use crate::host::clock;
 use crate::limits;
 use crate::units::UnixNanos;
@@ -20,25 +20,15 @@ pub struct ServerFacts {
     pub clock_ahead: Option<i64>,
 }
 
-/// Asks for `url` without credentials.
+/// Asks for `url` without credentials: the answer, of which a few KiB may be read, and what the server shows.
 /// # Errors
 /// There is no answer; any status is one.
-pub fn ask(url: &str, timeout: Duration) -> Result<ServerFacts, FetchError> {
+pub fn ask(url: &str, timeout: Duration) -> Result<(Exchange, ServerFacts), FetchError> {
     let credentials = Credentials { roots: Roots::Any, ..Credentials::none() };
     let fetcher = Fetcher::new(credentials).map_err(|error| FetchError::new(Reason::Io, error))?;
-    let limit = limits::REVIEW_LEN_MAX;
-    let request = Request {
-        url,
-        server_name: "",
-        pinned_as: "",
-        accept: "",
-        gzip: false,
-        body: None,
-        timeout: Some(timeout),
-        limit,
-    };
+    let request = Request::get(url, Some(timeout), limits::REVIEW_LEN_MAX);
     let answer = fetcher.send(&RemoteHost::default(), &request)?;
     let end = answer.certificate().and_then(validity).map(|(_, end)| end);
     let clock_ahead = answer.date.map(|date| date.seconds().saturating_sub(clock::wall().seconds()));
-    Ok(ServerFacts { certificate_end: end, clock_ahead })
+    Ok((answer, ServerFacts { certificate_end: end, clock_ahead }))
 }

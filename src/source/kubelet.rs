@@ -95,15 +95,12 @@ impl KubeletSource {
                     None if by_name => target.name.as_str(),
                     None => "",
                 };
+                let left = deadline.saturating_duration_since(clock::mono());
                 let request = Request {
-                    url: &url,
                     server_name: name,
                     pinned_as: &target.name,
-                    accept: "",
                     gzip: self.access.gzip,
-                    body: None,
-                    timeout: Some(deadline.saturating_duration_since(clock::mono())),
-                    limit: limits::KUBELET_BODY_LEN_MAX,
+                    ..Request::get(&url, Some(left), limits::KUBELET_BODY_LEN_MAX)
                 };
                 match self.stream(&request, endpoint, batch) {
                     Ok(reading) => {

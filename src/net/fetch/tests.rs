@@ -28,16 +28,7 @@ fn believing(authority: &Authority) -> Credentials {
 }
 
 fn request(url: &str) -> Request<'_> {
-    Request {
-        url,
-        server_name: "",
-        pinned_as: "",
-        accept: "",
-        gzip: false,
-        body: None,
-        timeout: Some(Duration::from_secs(5)),
-        limit: 1_000_000,
-    }
+    Request::get(url, Some(Duration::from_secs(5)), 1_000_000)
 }
 
 fn failed(fetcher: &Client, url: &str) -> FetchError {

@@ -38,16 +38,7 @@ fn ask(pair: (&[u8], &[u8]), credentials: Credentials) -> Result<u16, (Reason, S
     let server = tls::server_config(&tls::TlsSettings::default(), resolver).unwrap();
     let fake = Fake::tls(ServerConfig::clone(&server), |_, _| Reply::Close(answer("200 OK", "ok")));
     let url = format!("https://localhost:{}/", fake.address.port());
-    let request = Request {
-        url: &url,
-        server_name: "",
-        pinned_as: "",
-        accept: "",
-        gzip: false,
-        body: None,
-        timeout: Some(Duration::from_secs(10)),
-        limit: 1000,
-    };
+    let request = Request::get(&url, Some(Duration::from_secs(10)), 1000);
     let sent = Fetcher::new(credentials).unwrap().send(&RemoteHost::default(), &request);
     sent.map(|answer| answer.status).map_err(|e| (e.reason, e.message))
 }
@@ -90,16 +81,7 @@ fn without_verification_a_version_1_certificate_is_taken_and_its_key_still_prove
     let server = tls::server_config(&tls::TlsSettings::default(), Arc::new(SingleCertAndKey::from(pair)));
     let fake = Fake::tls(ServerConfig::clone(&server.unwrap()), |_, _| Reply::Close(answer("200 OK", "ok")));
     let url = format!("https://localhost:{}/", fake.address.port());
-    let request = Request {
-        url: &url,
-        server_name: "",
-        pinned_as: "",
-        accept: "",
-        gzip: false,
-        body: None,
-        timeout: Some(Duration::from_secs(10)),
-        limit: 1000,
-    };
+    let request = Request::get(&url, Some(Duration::from_secs(10)), 1000);
     assert!(Fetcher::new(any()).unwrap().send(&RemoteHost::default(), &request).is_err());
 }
 

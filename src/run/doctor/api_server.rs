@@ -38,7 +38,7 @@ pub fn reachable(clients: &Clients, findings: &mut Vec<Finding>) -> bool {
     let unverified =
         answer.is_err_and(|e| matches!(e.reason, Reason::Expired | Reason::Untrusted | Reason::WrongName));
     if (connected || unverified)
-        && let Ok(facts) = probe::ask(&format!("{base}/version"), TIME)
+        && let Ok((_, facts)) = probe::ask(&format!("{base}/version"), TIME)
     {
         let whose = "of the API server";
         let renew = "renew the API server's serving certificate";

@@ -135,7 +135,7 @@ fn facts(access: &KubeletAccess, target: &Target) -> ServerFacts {
     let mut candidates = address::candidates(target, &access.rules).into_iter();
     candidates
         .find_map(|address| probe::ask(&address::url(address, &path, target, &access.rules), timeout).ok())
-        .unwrap_or_default()
+        .map_or_else(ServerFacts::default, |(_, facts)| facts)
 }
 
 fn report_scrapes(visits: &[Visit], count: usize, findings: &mut Vec<Finding>) {

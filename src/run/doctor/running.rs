@@ -3,8 +3,7 @@
 use super::finding::{DoctorStep, Finding};
 use crate::cli::Config;
 use crate::limits;
-use crate::net::credentials::{Credentials, Roots};
-use crate::net::fetch::{FetchError, Fetcher, Reason, RemoteHost, Request};
+use crate::net::fetch::FetchError;
 use crate::net::probe::{self, ServerFacts};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -19,7 +18,7 @@ pub fn look(config: &Config, findings: &mut Vec<Finding>) -> Option<ServerFacts>
     };
     let at = SocketAddr::new(address, config.listen.port());
     let url = format!("https://{at}/readyz?verbose");
-    let (status, body) = match ask(&url) {
+    let (status, body, facts) = match ask(&url) {
         Ok(answer) => answer,
         Err(error) => {
             let message = format!("no toplet answers here: {error}");
@@ -48,7 +47,7 @@ pub fn look(config: &Config, findings: &mut Vec<Finding>) -> Option<ServerFacts>
             Finding::failed(DoctorStep::Freshness, at, message, remedy(&failing))
         }
     });
-    body.contains(OUR_CHECK).then(|| probe::ask(&url, limits::DOCTOR_STEP_TIME_MAX).unwrap_or_default())
+    body.contains(OUR_CHECK).then_some(facts)
 }
 
 /// What to look at for the first check that fails.
@@ -68,13 +67,7 @@ fn remedy(failing: &[&str]) -> &'static str {
     }
 }
 
-fn ask(url: &str) -> Result<(u16, String), FetchError> {
-    let credentials = Credentials { roots: Roots::Any, ..Credentials::none() };
-    let fetcher = Fetcher::new(credentials).map_err(|error| FetchError::new(Reason::Io, error))?;
-    let timeout = Some(limits::DOCTOR_STEP_TIME_MAX);
-    let limit = limits::REVIEW_LEN_MAX;
-    let request =
-        Request { url, server_name: "", pinned_as: "", accept: "", gzip: false, body: None, timeout, limit };
-    let mut answer = fetcher.send(&RemoteHost::default(), &request)?;
-    Ok((answer.status, String::from_utf8_lossy(&answer.read_all()?).into_owned()))
+fn ask(url: &str) -> Result<(u16, String, ServerFacts), FetchError> {
+    let (mut answer, facts) = probe::ask(url, limits::DOCTOR_STEP_TIME_MAX)?;
+    Ok((answer.status, String::from_utf8_lossy(&answer.read_all()?).into_owned(), facts))
 }
