@@ -61,10 +61,16 @@ pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
     found
 }
 
-/// The name that the certificate of the node's kubelet must have, from its annotation; `None`: the address, else the node.
+/// The names that the certificate may have, in the order to try them, empty for the address: the annotated one alone, else
+/// the address and the node. An API server is verified by its own alone: a kubelet's certificate must not stand for it.
 #[must_use]
-pub fn server_name(target: &Target) -> Option<&str> {
-    valid(target, SERVER_NAME_ANNOTATION)
+pub fn server_names<'a>(target: &'a Target, rules: &Rules, node_first: bool) -> Vec<&'a str> {
+    match (&rules.proxy, valid(target, SERVER_NAME_ANNOTATION)) {
+        (Some(_), _) => vec![""],
+        (None, Some(annotated)) => vec![annotated],
+        (None, None) if node_first => vec![&target.name, ""],
+        (None, None) => vec!["", &target.name],
+    }
 }
 
 /// The first annotation of a node that cannot be used, and what is wrong with it; the node's status counts instead.
@@ -298,6 +304,8 @@ mod tests {
             let url = first_url(&node, &proxy).unwrap();
             assert_eq!(url, format!("https://k8s:6443/base/api/v1/nodes/edge-1/proxy{end}"), "{annotation}");
         }
+        node.addresses.push((SERVER_NAME_ANNOTATION.to_owned(), "edge-1".to_owned()));
+        assert_eq!(server_names(&node, &proxy, true), [""]);
         node.name = "a/../b?c".to_owned();
         node.metrics_path.clear();
         assert!(first_url(&node, &proxy).unwrap().ends_with("/nodes/a%2F..%2Fb%3Fc/proxy/metrics/resource"));
@@ -314,7 +322,10 @@ mod tests {
         node.kubelet_port = 10_350;
         assert_eq!(candidates(&node, &rules()), ["edge-1.vpn.example", "fd00::9"]);
         assert_eq!(first_url(&node, &rules()).unwrap(), "https://edge-1.vpn.example:20250/metrics/resource");
-        assert_eq!((server_name(&node), invalid(&node)), (Some("edge-1"), None));
+        assert_eq!(invalid(&node), None);
+        for node_first in [false, true] {
+            assert_eq!(server_names(&node, &rules(), node_first), ["edge-1"]);
+        }
     }
 
     #[test]
@@ -336,7 +347,8 @@ mod tests {
             let node = target(&[("InternalIP", "10.0.0.7"), (key, value)]);
             let url = first_url(&node, &rules()).unwrap();
             assert_eq!(url, "https://10.0.0.7:10250/metrics/resource", "{key}={value}");
-            assert_eq!(server_name(&node), None);
+            assert_eq!(server_names(&node, &rules(), false), ["", "edge-1"]);
+            assert_eq!(server_names(&node, &rules(), true), ["edge-1", ""]);
             let (named, problem) = invalid(&node).unwrap();
             assert!(named == key && problem.contains(" is not "), "{problem}");
         }

@@ -84,17 +84,11 @@ impl KubeletSource {
         let mut attempts = Vec::new();
         for address in addresses {
             let url = address::url(address, &path, target, &access.rules);
-            let known = good.as_ref().filter(|(good, _)| good == address).map(|(_, by_name)| *by_name);
-            for by_name in [known.unwrap_or(false), !known.unwrap_or(false)] {
-                // An API server is verified by its own name alone: a kubelet's certificate must not stand for it.
-                if by_name && access.rules.proxy.is_some() {
-                    break;
-                }
-                let name = match address::server_name(target).filter(|_| access.rules.proxy.is_none()) {
-                    Some(name) => name,
-                    None if by_name => target.name.as_str(),
-                    None => "",
-                };
+            let node_first = good.as_ref().is_some_and(|(good, by_node)| good == address && *by_node);
+            for (nth, name) in
+                address::server_names(target, &access.rules, node_first).into_iter().enumerate()
+            {
+                let by_node = name == target.name;
                 let left = deadline.saturating_duration_since(clock::mono());
                 let request = Request {
                     server_name: name,
@@ -104,19 +98,18 @@ impl KubeletSource {
                 };
                 match self.stream(&request, endpoint, batch) {
                     Ok(reading) => {
-                        self.good = Some((address.to_owned(), by_name));
+                        self.good = Some((address.to_owned(), by_node));
                         return Ok(reading);
                     }
                     Err(error) => {
                         let (connected, reason) = (error.connected, error.reason);
                         // The other name is tried only where this one was the trouble, and said only once.
-                        let is_second = by_name != known.unwrap_or(false);
-                        if !is_second || reason != Reason::WrongName {
+                        if nth == 0 || reason != Reason::WrongName {
                             attempts.push(Attempt { endpoint, url: url.clone(), error });
                         }
                         if connected || reason == Reason::Timeout && clock::mono() >= deadline {
                             // There is a kubelet, and this is its answer.
-                            self.good = connected.then(|| (address.to_owned(), by_name));
+                            self.good = connected.then(|| (address.to_owned(), by_node));
                             return Err(attempts);
                         }
                         if reason != Reason::WrongName {
