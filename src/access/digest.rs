@@ -3,6 +3,8 @@
 //! The key is random for each process, so nobody outside can find two questions of the same name, and a dump of the
 //! cache names no token. This is the one file that names ring, which rustls compiles in anyway.
 
+use std::fmt::Write;
+
 /// SHA-256.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -11,6 +13,17 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
         *to = *from;
     }
     sum
+}
+
+/// Lower-case hexadecimal digits, two for each byte.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// Names byte strings by HMAC-SHA256, cut to 128 bits.
@@ -47,5 +60,6 @@ mod tests {
     #[test]
     fn sha256_is_the_one_of_the_standard() {
         assert_eq!(sha256(b"abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
+        assert_eq!(hex(&[0x00, 0x0f, 0xba]), "000fba");
     }
 }

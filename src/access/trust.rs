@@ -6,13 +6,12 @@
 //! rotation. Memory: the chain as the peer sent it, and one identity.
 
 use super::chain::Pool;
-use super::digest::sha256;
+use super::digest::{hex, sha256};
 use super::subject::Subject;
 use super::{FrontProxySettings, Identity};
 use crate::limits::PEER_MEMO_SECS_MAX;
 use crate::units::UnixNanos;
 use crate::wire::x509::Certificate;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Whom to trust; built once for each change of configuration and shared.
@@ -162,10 +161,7 @@ fn identity_of(leaf: &[u8]) -> Opinion<Identity> {
         [_] => return Opinion::Error("the UID in the subject of the certificate is empty".to_owned()),
         _ => return Opinion::Error("the subject of the certificate has more than one UID".to_owned()),
     };
-    let mut credential = "X509SHA256=".to_owned();
-    for byte in sha256(leaf) {
-        let _ = write!(credential, "{byte:02x}");
-    }
+    let credential = format!("X509SHA256={}", hex(&sha256(leaf)));
     Opinion::Is(Identity {
         user: subject.common_name,
         uid,

@@ -8,7 +8,7 @@
 
 use super::failure::{FetchError, Reason};
 use super::pem::{self, Stamp};
-use crate::access::digest::sha256;
+use crate::access::digest::{hex, sha256};
 use crate::limits;
 use crate::lock::lock;
 use crate::wire::x509::PublicKey;
@@ -211,10 +211,6 @@ fn parse(bytes: &[u8]) -> Option<BTreeMap<String, Fingerprint>> {
 
 fn fingerprint(key: &Fingerprint) -> String {
     format!("sha256:{}", hex(key))
-}
-
-fn hex(bytes: &Fingerprint) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn unhex(text: &str) -> Option<Fingerprint> {
