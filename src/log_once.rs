@@ -77,6 +77,10 @@ impl LogOnce {
     /// The problem of `subject` ended without a line of its own, for instance because the subject is gone.
     pub fn forget(&self, subject: impl Hash) -> bool {
         let mut logged = lock(&self.0);
+        if logged.states.is_empty() {
+            // The usual case of every scrape: nothing to look up.
+            return false;
+        }
         let known = logged.states.remove(&hash(subject)).is_some();
         logged.overflow &= !known;
         known
