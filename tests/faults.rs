@@ -22,7 +22,7 @@ use support::kubelet::{Behaviour, Kubelet, container, exposition};
 use support::lab::{Lab, NODES, PODS};
 use support::protobuf::Pod;
 use support::toplet::Toplet;
-use support::{PATIENCE, eventually};
+use support::{PATIENCE, eventually, timestamp};
 
 /// What one run may add to the peak of resident memory.
 const GROWTH_KIB_MAX: u64 = 3 * 1024;
@@ -36,10 +36,6 @@ fn steady(node: &str) -> Behaviour {
 fn figures(client: &Client, node: &str) -> Option<String> {
     let answer = client.get(&format!("{NODES}/{node}")).unwrap();
     (answer.status == 200).then(|| answer.text())
-}
-
-fn timestamp(body: &str) -> String {
-    body.split_once("\"timestamp\":\"").map(|(_, rest)| rest[..20].to_string()).unwrap_or_default()
 }
 
 /// The node is served with a sample younger than `seen`, and its memory is what its kubelet says.

@@ -9,14 +9,10 @@ use support::kubelet::{Behaviour, Kubelet, babbler, container};
 use support::lab::{Lab, NODES, PODS};
 use support::protobuf::{Node, Pod};
 use support::toplet::Toplet;
-use support::{PATIENCE, eventually};
+use support::{PATIENCE, eventually, timestamp};
 
 fn good(pod: &str) -> Behaviour {
     Behaviour::Steady(vec![container("default", pod, "main", 100, 10)])
-}
-
-fn timestamp(body: &str) -> String {
-    body.split_once("\"timestamp\":\"").map(|(_, rest)| rest[..20].to_string()).unwrap_or_default()
 }
 
 #[test]

@@ -32,6 +32,11 @@ pub fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Opt
     }
 }
 
+/// The first timestamp of an answer in JSON; empty without one.
+pub fn timestamp(body: &str) -> String {
+    body.split_once("\"timestamp\":\"").map(|(_, rest)| rest[..20].to_string()).unwrap_or_default()
+}
+
 /// Long enough for a loaded machine, short enough for a test that hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
