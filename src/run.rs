@@ -7,6 +7,7 @@ mod cluster;
 mod doctor;
 mod housekeeping;
 mod listeners;
+mod manifest;
 mod shared;
 mod state_file;
 
@@ -30,6 +31,7 @@ use crate::store::{Store, Target};
 use cluster::{Clients, ClusterThreads};
 use housekeeping::Housekeeping;
 use listeners::{ListenSockets, connection_limits};
+use manifest::HostFacts;
 use shared::{SharedState, poll};
 use state_file::StateFile;
 use std::ffi::OsString;
@@ -47,6 +49,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     match command {
         Command::Say(text) => print(&text),
+        Command::Manifest(kind, address) => {
+            let example = manifest::HostFacts::EXAMPLE;
+            let facts = HostFacts { address: address.unwrap_or(example.address), ..example };
+            print(&manifest::text(kind, &facts))
+        }
         Command::Check(check) => match check.report(&cli::validate_file) {
             Ok(report) => print(&report),
             Err(error) => fail(&error.to_string(), cli::FLAGS_ERROR_CODE),

@@ -497,6 +497,43 @@ fn the_page_of_flags_is_the_programs_table() {
     );
 }
 
+/// The files of `configs/` that `toplet manifest` prints.
+const MANIFESTS: [(&str, &str); 5] = [
+    ("deployment", "deployment.yaml"),
+    ("static-pod", "static-pod.yaml"),
+    ("host", "host-service.yaml"),
+    ("rbac", "rbac.yaml"),
+    ("doctor-rbac", "doctor-rbac.yaml"),
+];
+
+#[test]
+fn every_manifest_that_ships_is_what_the_program_prints() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/configs");
+    let mut shipped: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".yaml"))
+        .collect();
+    shipped.sort();
+    for (kind, file) in MANIFESTS {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_toplet")).args(["manifest", kind]).output();
+        let wanted = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert!(wanted.contains("\nkind: "), "{kind}");
+        let path = format!("{folder}/{file}");
+        if std::env::var_os("TIDY_WRITE").is_some() {
+            fs::write(&path, &wanted).unwrap();
+        }
+        let is_same = fs::read_to_string(&path).unwrap_or_default() == wanted;
+        assert!(
+            is_same,
+            "configs/{file} is not `toplet manifest {kind}`: TIDY_WRITE=1 cargo test --test tidy"
+        );
+        shipped.retain(|name| name != file);
+    }
+    assert_eq!(shipped, Vec::<String>::new(), "no manifest prints these");
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = tree()["README.md"].lines().count();

@@ -188,11 +188,15 @@ const NO_BUFFER: &str = "Each line is written at once, to stderr.";
 const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
 
 /// Every subcommand and what it does.
-pub const SUBCOMMANDS: [(&str, &str); 2] = [
+pub const SUBCOMMANDS: [(&str, &str); 3] = [
     ("check", "Print the settings in force and the memory they reserve, or the first mistake."),
     (
         "doctor",
         "Check the whole path with these flags: API server, rights, kubelets, APIService, certificates, clocks.",
+    ),
+    (
+        "manifest",
+        "Print the Kubernetes objects of a way to run toplet: deployment, static-pod, host, rbac or doctor-rbac.",
     ),
 ];
 
@@ -215,7 +219,7 @@ pub static FLAGS: &[Flag] = &[
     used("metric-resolution", Duration, "15s", Metrics, "Time between two scrapes of a node, at least 10s (1m0s if --kubelet-request-timeout alone asks for more)."),
     immediate("version", Switch, Metrics, "Print the version."),
 
-    ignored("advertise-address", Ip, "", Generic, "Nothing is advertised."),
+    used("advertise-address", Ip, "", Generic, "With toplet setup and toplet manifest host: the address of this node that the API server reaches."),
     ignored("cors-allowed-origins", List, "", Generic, "No browser asks this API."),
     ignored("emulated-version", List, "", Generic, NO_FEATURES),
     ignored("emulation-forward-compatible", Switch, "false", Generic, NO_FEATURES),

@@ -25,6 +25,7 @@ pub use mode::{Presence, RunMode, Surroundings};
 use argv::Settled;
 use flags::SUBCOMMANDS;
 use std::ffi::OsString;
+use std::net::IpAddr;
 
 /// Exit code when the flags cannot be used: a restart cannot help.
 pub const FLAGS_ERROR_CODE: u8 = 2;
@@ -40,6 +41,8 @@ pub enum Command {
     Check(Box<ConfigCheck>),
     /// Check the whole path from kubelets to clients with this configuration, and print what was found.
     Doctor(Box<ConfigCheck>, ReportForm),
+    /// Print the objects of a way to run toplet, with the node's address where one was given.
+    Manifest(ManifestKind, Option<IpAddr>),
     /// Print this text on standard output and end well (`--help`, `--version`).
     Say(String),
 }
@@ -51,6 +54,32 @@ pub enum ReportForm {
     Text,
     /// One JSON document.
     Json,
+}
+
+/// A way to run toplet, by the Kubernetes objects that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManifestKind {
+    /// In a pod, as metrics-server.
+    Deployment,
+    /// In a pod of one kubelet.
+    StaticPod,
+    /// As a service of a node.
+    Host,
+    /// The rights alone.
+    Rbac,
+    /// What `toplet doctor` reads beyond them.
+    DoctorRbac,
+}
+
+impl ManifestKind {
+    /// Every kind with its name on the command line.
+    pub const ALL: [(&'static str, ManifestKind); 5] = [
+        ("deployment", ManifestKind::Deployment),
+        ("static-pod", ManifestKind::StaticPod),
+        ("host", ManifestKind::Host),
+        ("rbac", ManifestKind::Rbac),
+        ("doctor-rbac", ManifestKind::DoctorRbac),
+    ];
 }
 
 /// Reads the command line, the program's name first.
@@ -68,9 +97,17 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
     if settled.version {
         return Ok(Command::Say(help::version()));
     }
-    let (command, stray) = subcommand(&settled.words)?;
+    let (command, argument, stray) = subcommand(&settled.words)?;
+    if command == Some("manifest") {
+        return manifest(&settled, argument);
+    }
     let mut config = config::build(&mut settled, around)?;
     config.warnings.splice(0..0, stray);
+    if settled.given("advertise-address") {
+        config
+            .warnings
+            .push("--advertise-address has no effect on a server: nothing is advertised".to_owned());
+    }
     let form = report_form(&settled, command)?;
     Ok(match command {
         None => Command::Run(Box::new(config)),
@@ -100,9 +137,12 @@ fn report_form(settled: &Settled, command: Option<&str>) -> Result<ReportForm, S
     }
 }
 
-/// The subcommand, and a warning about words that are none: a container's `command` repeated among its `args`, or the
-/// value of a switch that was written as a word of its own. metrics-server passes over them.
-fn subcommand(words: &[String]) -> Result<(Option<&'static str>, Option<String>), StartError> {
+/// The subcommand, its argument, and a warning.
+type Words = (Option<&'static str>, Option<String>, Option<String>);
+
+/// The subcommand and its argument, and a warning about words that are neither: a container's `command` repeated among its
+/// `args`, or the value of a switch that was written as a word of its own. metrics-server passes over them.
+fn subcommand(words: &[String]) -> Result<Words, StartError> {
     let is_stray = |word: &&String| {
         let program =
             word.rsplit('/').next().is_some_and(|name| ["metrics-server", "toplet"].contains(&name));
@@ -119,17 +159,60 @@ fn subcommand(words: &[String]) -> Result<(Option<&'static str>, Option<String>)
         let remedy = format!("the commands are: {}", known.join(", "));
         StartError::new(word.clone(), ValueOrigin::CommandLine, problem, remedy)
     };
-    match words.as_slice() {
-        [] => Ok((None, warning)),
+    let (command, rest) = match words.as_slice() {
+        [] => (None, None),
         [word, rest @ ..] => {
             let known = SUBCOMMANDS.iter().find(|(name, _)| name == word);
             let (name, _) = known.ok_or_else(|| error(word, "unknown command"))?;
-            match rest.first() {
-                None => Ok((Some(name), warning)),
-                Some(word) => Err(error(word, "unexpected argument")),
-            }
+            (Some(*name), Some(rest))
         }
+    };
+    match (command, rest.unwrap_or_default()) {
+        (_, []) => Ok((command, None, warning)),
+        (Some("manifest"), [kind]) => Ok((command, Some((*kind).clone()), warning)),
+        (Some("manifest"), [_, word, ..]) | (_, [word, ..]) => Err(error(word, "unexpected argument")),
     }
+}
+
+/// `toplet manifest KIND`.
+fn manifest(settled: &Settled, argument: Option<String>) -> Result<Command, StartError> {
+    let argument = argument.unwrap_or_default();
+    let Some((_, kind)) = ManifestKind::ALL.into_iter().find(|(name, _)| *name == argument) else {
+        let names = ManifestKind::ALL.map(|(name, _)| name).join(", ");
+        let problem =
+            if argument.is_empty() { "names no kind of manifest" } else { "unknown kind of manifest" };
+        let subject = format!("manifest {argument}");
+        return Err(StartError::new(
+            subject.trim_end(),
+            ValueOrigin::CommandLine,
+            problem,
+            format!("give one of {names}"),
+        ));
+    };
+    let address = node_address(settled)?;
+    if address.is_some() && kind != ManifestKind::Host {
+        let problem = "is of toplet manifest host and toplet setup alone";
+        return Err(settled.error("advertise-address", problem, "leave it out"));
+    }
+    Ok(Command::Manifest(kind, address))
+}
+
+/// The node's address, where one was given. EndpointSlices refuse loopback, and nothing reaches the others.
+fn node_address(settled: &Settled) -> Result<Option<IpAddr>, StartError> {
+    const NAME: &str = "advertise-address";
+    if settled.text(NAME).is_empty() {
+        return Ok(None);
+    }
+    let address = settled.read(NAME, value::ip)?;
+    if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
+        let problem = format!("{address} is not an address of a node");
+        return Err(settled.error(
+            NAME,
+            problem,
+            "give the address at which the API server reaches this node",
+        ));
+    }
+    Ok(Some(address))
 }
 
 #[cfg(test)]

@@ -296,6 +296,38 @@ fn an_unknown_command_is_an_error() {
 }
 
 #[test]
+fn a_manifest_has_a_kind_and_the_hosts_an_address_of_a_node() {
+    let manifest = |args: &[&str]| {
+        let args = ["toplet", "manifest"].iter().chain(args).map(OsString::from);
+        match parse(args, &Surroundings::default()) {
+            Ok(Command::Manifest(kind, address)) => Ok((kind, address)),
+            Ok(other) => panic!("not a manifest: {other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let kinds = "give one of deployment, static-pod, host, rbac, doctor-rbac";
+    assert_eq!(manifest(&[]), Err(format!("manifest: names no kind of manifest; {kinds}")));
+    assert_eq!(manifest(&["pod"]), Err(format!("manifest pod: unknown kind of manifest; {kinds}")));
+    assert_eq!(
+        manifest(&["host", "rbac"]),
+        Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest"
+            .into())
+    );
+    assert_eq!(manifest(&["rbac"]), Ok((ManifestKind::Rbac, None)));
+    let address = "10.0.0.5".parse().unwrap();
+    assert_eq!(manifest(&["host", "--advertise-address=10.0.0.5"]), Ok((ManifestKind::Host, Some(address))));
+    for bad in ["127.0.0.1", "0.0.0.0", "::1", "::", "224.0.0.1"] {
+        let error = manifest(&["host", &format!("--advertise-address={bad}")]).unwrap_err();
+        assert!(
+            error.starts_with("--advertise-address: ") && error.contains("not an address of a node"),
+            "{error}"
+        );
+    }
+    assert!(manifest(&["deployment", "--advertise-address=10.0.0.5"]).unwrap_err().contains("alone"));
+    assert!(in_pod(&["--advertise-address=10.0.0.5"]).warnings[0].contains("no effect on a server"));
+}
+
+#[test]
 fn selectors_and_tls_settings_are_validated_at_the_start() {
     assert!(error(&["--node-selector=a in ("]).starts_with("--node-selector: "));
     assert_eq!(in_pod(&["--node-selector= a=b "]).node_selector, LabelSelector::parse("a=b").unwrap());
