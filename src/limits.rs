@@ -190,6 +190,8 @@ pub const DNS_CACHE_COUNT_MAX: usize = 256;
 pub const DNS_KEEP_MIN: Duration = Duration::from_secs(5);
 /// See [`DNS_KEEP_MIN`].
 pub const DNS_KEEP_MAX: Duration = Duration::from_secs(300);
+/// Time for which lookups fail at once after no name server answered one.
+pub const DNS_SILENCE_KEEP: Duration = Duration::from_secs(5);
 /// Bytes of a datagram: without EDNS it has at most 512. What is longer is malformed and ignored.
 pub const DNS_BUFFER_LEN: usize = 2 * 1024;
 /// Bytes read of resolv.conf; what follows is ignored.
@@ -240,6 +242,9 @@ pub const RESOURCE_RETRY_AFTER_RECONNECT: Duration = Duration::from_secs(60);
 pub const SCRAPERS_MAX: usize = 16;
 /// Time after which a scrape under way counts as hanging: another thread then goes on with the other nodes.
 pub const STALLED_AFTER: Duration = Duration::from_millis(500);
+/// The same for a node that was never read: at the start nobody knows which nodes are slow or dead, and those that are
+/// hold the others up for this long each.
+pub const FIRST_STALLED_AFTER: Duration = Duration::from_millis(100);
 /// Time between the first two scrapes of a node: container samples are taken at scrape time, so pods have a rate then.
 pub const SECOND_SCRAPE_AFTER: Duration = Duration::from_secs(2);
 /// Times from the first scrape of a node to further ones, until its own sample has advanced: that moves every 10 s, so that

@@ -4,7 +4,8 @@
 //! C library beside ours, which ends the process where their versions differ. So only what stands in `/etc/hosts` and
 //! `/etc/resolv.conf` counts, and both are read again when they change; mDNS, LDAP and other NSS sources do not exist here.
 //! A lookup asks for both families at once over UDP, over TCP when an answer is truncated, and ends at its deadline on
-//! the caller's thread. `localhost` is this machine and is never asked for. IPv4 addresses come first.
+//! the caller's thread. When no name server answers, that holds for a few seconds, so that a round of many nodes waits for
+//! it once (RFC 2308 section 7.2). `localhost` is this machine and is never asked for. IPv4 addresses come first.
 //! Memory: `limits::DNS_CACHE_COUNT_MAX` names. Source: RFC 1035, RFC 6761 section 6.3, resolv.conf(5).
 
 mod config;
@@ -38,6 +39,8 @@ struct ResolverState {
     /// The name server that answered last; the next lookup begins with it.
     server: usize,
     cache: Vec<Cached>,
+    /// No name server answered: what a lookup says until then.
+    silent: Option<(String, Instant)>,
 }
 
 struct Cached {
@@ -82,7 +85,18 @@ impl Resolver {
         if bare == "localhost" || bare.ends_with(".localhost") {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        let (addresses, ttl) = self.ask(&config, host, deadline)?;
+        if let Some((trouble, _)) = lock(&self.state).silent.as_ref().filter(|(_, until)| now < *until) {
+            return Err(trouble.clone());
+        }
+        let (addresses, ttl) = self.ask(&config, host, deadline).map_err(|e| {
+            let end = clock::mono();
+            // A caller with little time proves nothing.
+            if e.kind() == ErrorKind::TimedOut && end >= now + config.timeout {
+                let until = end + limits::DNS_SILENCE_KEEP;
+                lock(&self.state).silent = Some((e.to_string(), until));
+            }
+            e.to_string()
+        })?;
         self.remember(host, &addresses, ttl, now);
         Ok(addresses)
     }
@@ -134,29 +148,27 @@ impl Resolver {
     }
 
     /// Asks for each candidate name until one has addresses.
-    fn ask(
-        &self,
-        config: &ResolverConfig,
-        host: &str,
-        deadline: Instant,
-    ) -> Result<(Vec<IpAddr>, u32), String> {
+    fn ask(&self, config: &ResolverConfig, host: &str, deadline: Instant) -> io::Result<(Vec<IpAddr>, u32)> {
         let mut trouble = None;
         for name in config.candidates(host) {
             match self.ask_servers(config, &name, deadline) {
                 Ok(Found::Addresses(addresses, ttl)) => return Ok((addresses, ttl)),
                 Ok(Found::Nothing) => {}
+                // No further name is asked of servers that do not answer.
+                Err(e) if e.kind() == ErrorKind::TimedOut => return Err(e),
                 Err(e) => trouble = Some(e),
             }
         }
         let servers: Vec<String> = config.servers.iter().map(IpAddr::to_string).collect();
-        Err(trouble.unwrap_or_else(|| format!("unknown name (asked {})", servers.join(", "))))
+        Err(trouble
+            .unwrap_or_else(|| io::Error::other(format!("unknown name (asked {})", servers.join(", ")))))
     }
 
     /// One absolute name, from the servers in turn, beginning with the one that answered last.
-    fn ask_servers(&self, config: &ResolverConfig, name: &str, deadline: Instant) -> Result<Found, String> {
+    fn ask_servers(&self, config: &ResolverConfig, name: &str, deadline: Instant) -> io::Result<Found> {
         let first = lock(&self.state).server;
         let count = config.servers.len();
-        let mut trouble = "no name server".to_owned();
+        let mut trouble = io::Error::other("no name server");
         for turn in 0..count * usize::try_from(config.attempts).unwrap_or(1) {
             let at = (first + turn) % count.max(1);
             let Some(server) = config.servers.get(at) else { break };
@@ -170,11 +182,14 @@ impl Resolver {
                     lock(&self.state).server = at;
                     return Ok(found);
                 }
-                Err(e) if e.kind() == ErrorKind::InvalidInput => return Err("not a host name".to_owned()),
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    trouble = format!("name server {server} does not answer");
+                Err(e) if e.kind() == ErrorKind::InvalidInput => {
+                    return Err(io::Error::other("not a host name"));
                 }
-                Err(e) => trouble = format!("name server {server}: {e}"),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    let message = format!("name server {server} does not answer");
+                    trouble = io::Error::new(ErrorKind::TimedOut, message);
+                }
+                Err(e) => trouble = io::Error::other(format!("name server {server}: {e}")),
             }
         }
         Err(trouble)

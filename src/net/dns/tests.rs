@@ -194,6 +194,26 @@ fn the_next_name_server_is_asked_and_then_comes_first() {
 }
 
 #[test]
+fn silence_of_all_name_servers_is_waited_for_once() {
+    let server = NameServer::start([127, 0, 0, 1], 0, script);
+    let options = "nameserver 127.0.0.1\noptions attempts:1 timeout:1\nsearch lan b.lan";
+    let place = Place::new("silence", server.address.port(), "10.0.0.9 filed\n", options);
+    let error = |name: &str, left: u64| {
+        place.resolver.lookup(name, Some(clock::mono() + Duration::from_millis(left))).unwrap_err()
+    };
+    let silent = "name server 127.0.0.1 does not answer";
+    assert_eq!(error("silent.lan.", 50), silent);
+    assert_eq!(error("silent", 60_000), silent, "little time proved nothing");
+    assert_eq!(server.asked(), ["udp silent.lan", "udp silent.lan"], "and no further name is asked");
+    assert_eq!(error("node-7.lan", 60_000), silent);
+    assert!(server.asked().is_empty());
+    assert_eq!(place.found("filed"), ["10.0.0.9"]);
+    let over = clock::mono();
+    lock(&place.resolver.state).silent.as_mut().unwrap().1 = over;
+    assert_eq!(place.found("node-7.lan"), ["10.0.0.7", V6]);
+}
+
+#[test]
 fn errors_name_the_server_and_what_it_said() {
     let server = NameServer::start([127, 0, 0, 1], 0, script);
     let place = Place::new("errors", server.address.port(), "", "nameserver 127.0.0.1\noptions attempts:1");
