@@ -1,10 +1,10 @@
 //! When which node is scraped. Pure: the time is an argument, nothing sleeps here, and no clock but the monotonic counts.
 //!
 //! Every node has a due time of its own, a resolution after its last one, so that its samples keep their distance. Nodes
-//! stand in three queues and are taken in this order: quick ones that can be served, those whose usage cannot be served yet
-//! (extra scrapes at `limits::YOUNG_SCRAPES_AFTER`), and those that are slow, fail or are not ready. Latency is learned for
-//! each node. The last never take the last thread, so they cannot delay a quick one: with too many of them their own
-//! period grows. Failing nodes are tried less and less often, with jitter, at most `limits::BACKOFF_MAX`
+//! stand in four queues and are taken in this order: quick ones that can be served, those that were read and cannot be
+//! served yet (extra scrapes at `limits::YOUNG_SCRAPES_AFTER`), those that were never read, and those that are slow, fail
+//! or are not ready. Latency is learned for each node. The latter two never take the last thread, so they cannot delay
+//! the others: with too many of them their own period grows. Failing nodes are tried less and less often, with jitter, at most `limits::BACKOFF_MAX`
 //! apart. How many threads may scrape at once follows from what a resolution's scrapes cost.
 //! Each step looks at the heads of the queues only. Memory: one entry for each node and one for its place in a queue.
 
@@ -55,7 +55,7 @@ pub struct Schedule<S> {
     by_name: Vec<u32>,
     queues: Queues,
     in_flight: Vec<ScrapeInFlight>,
-    /// What one scrape of every quick node costs, and of every other one.
+    /// What one scrape of every node but those of the last class costs, and of those.
     quick_cost: Duration,
     other_cost: Duration,
     round: Round,
@@ -75,17 +75,13 @@ struct Round {
 struct ScrapeInFlight {
     number: u64,
     class: Class,
-    since: Instant,
+    stalls_at: Instant,
 }
 
 impl ScrapeInFlight {
     /// It holds a thread for longer than a quick scrape does.
     fn is_long(&self, now: Instant) -> bool {
-        self.class == Class::Last || self.stalls_at() <= now
-    }
-
-    fn stalls_at(&self) -> Instant {
-        self.since + limits::STALLED_AFTER
+        self.class == Class::Last || self.stalls_at <= now
     }
 }
 
@@ -240,7 +236,7 @@ impl<S> Schedule<S> {
 
     fn cost(&mut self, class: Class) -> &mut Duration {
         match class {
-            Class::Quick | Class::Young => &mut self.quick_cost,
+            Class::Quick | Class::Young | Class::New => &mut self.quick_cost,
             Class::Last => &mut self.other_cost,
         }
     }
@@ -253,10 +249,13 @@ impl<S> Schedule<S> {
 
     /// Whether a node of this class may be taken now, as far as threads go.
     fn has_thread(&self, class: Class, now: Instant) -> bool {
-        // Only a quick node may take the last thread.
-        let last = if class == Class::Quick { limits::SCRAPERS_MAX } else { limits::SCRAPERS_MAX - 1 };
+        // Only a node that answered lately may take the last thread.
+        let last = match class {
+            Class::Quick | Class::Young => limits::SCRAPERS_MAX,
+            Class::New | Class::Last => limits::SCRAPERS_MAX - 1,
+        };
         let own = match class {
-            Class::Quick | Class::Young => {
+            Class::Quick | Class::Young | Class::New => {
                 let short = self.in_flight.iter().filter(|flight| !flight.is_long(now));
                 short.count() < self.threads_for(self.quick_cost)
             }
@@ -291,8 +290,10 @@ impl<S> Schedule<S> {
         let entry = self.entry_mut(slot)?;
         entry.job = Some(number);
         entry.first_scrape.get_or_insert(now);
+        let patience = if entry.known_good { limits::STALLED_AFTER } else { limits::FIRST_STALLED_AFTER };
         let job = Job { target: entry.target.clone(), source: entry.source.take(), slot, number };
-        self.in_flight.push(ScrapeInFlight { number, class, since: now });
+        let stalls_at = now + patience;
+        self.in_flight.push(ScrapeInFlight { number, class, stalls_at });
         if self.round.next_at.is_none_or(|at| at <= now) {
             self.round = Round { begun_at: Some(now), next_at: Some(now + self.resolution) };
         }
@@ -303,7 +304,7 @@ impl<S> Schedule<S> {
     /// keeps one from being taken.
     #[must_use]
     pub fn look_again_at(&self, now: Instant) -> Instant {
-        let stall = self.in_flight.iter().map(ScrapeInFlight::stalls_at).filter(|at| *at > now).min();
+        let stall = self.in_flight.iter().map(|flight| flight.stalls_at).filter(|at| *at > now).min();
         let mut soonest = now + self.resolution;
         for class in Class::ORDER {
             let Some(due) = self.queues.head_due(class) else { continue };
@@ -331,8 +332,9 @@ impl<S> Schedule<S> {
         let (resolution, jitter) = (self.resolution, self.jitter());
         let Some(entry) = self.entry_mut(job.slot) else { return };
         (entry.job, entry.source) = (None, job.source);
-        // A rise is believed at once, a fall by and by.
-        entry.expected = took.max((entry.expected + took) / 2);
+        // A rise is believed at once, a fall by and by; but the first scrape looks names up, tries addresses and shakes
+        // hands, and says little of the next.
+        entry.expected = if entry.settled { took.max((entry.expected + took) / 2) } else { took };
         match outcome {
             Outcome::Read { settled } => {
                 (entry.failing, entry.failures) = (None, 0);
@@ -411,8 +413,10 @@ impl<S> ScheduledNode<S> {
             Class::Last
         } else if self.settled {
             Class::Quick
-        } else {
+        } else if self.known_good {
             Class::Young
+        } else {
+            Class::New
         }
     }
 

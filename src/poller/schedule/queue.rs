@@ -12,22 +12,25 @@ use std::time::Instant;
 pub(super) enum Class {
     /// It takes little time, and the node can be served.
     Quick,
-    /// The node cannot be served yet.
-    #[default]
+    /// The node was read, and cannot be served yet.
     Young,
+    /// The node was never read.
+    #[default]
+    New,
     /// It takes long, or is expected to fail.
     Last,
 }
 
 impl Class {
     /// The order in which nodes that are due are taken.
-    pub(super) const ORDER: [Class; 3] = [Class::Quick, Class::Young, Class::Last];
+    pub(super) const ORDER: [Class; 4] = [Class::Quick, Class::Young, Class::New, Class::Last];
 
     const fn index(self) -> usize {
         match self {
             Class::Quick => 0,
             Class::Young => 1,
-            Class::Last => 2,
+            Class::New => 2,
+            Class::Last => 3,
         }
     }
 }
@@ -66,7 +69,7 @@ thread_local! {
 #[derive(Default)]
 pub(super) struct Queues {
     ring: VecDeque<Due>,
-    ordered: [BTreeSet<Due>; 3],
+    ordered: [BTreeSet<Due>; 4],
 }
 
 impl Queues {

@@ -263,28 +263,47 @@ fn the_last_thread_is_for_quick_nodes() {
 #[derive(Clone, Copy)]
 struct Behaviour {
     millis: u64,
+    /// The first scrape takes so much longer: names that cannot be resolved.
+    first: u64,
     outcome: Outcome,
 }
 
-const HEALTHY: Behaviour = Behaviour { millis: 8, outcome: READ };
-const SLOW: Behaviour = Behaviour { millis: 9_000, outcome: READ };
-const DEAD: Behaviour = Behaviour { millis: 2_000, outcome: Outcome::Failed("timeout") };
-const REFUSED: Behaviour = Behaviour { millis: 1, outcome: DOWN };
+const HEALTHY: Behaviour = Behaviour { millis: 8, first: 0, outcome: READ };
+const SLOW: Behaviour = Behaviour { millis: 9_000, first: 0, outcome: READ };
+const DEAD: Behaviour = Behaviour { millis: 2_000, first: 0, outcome: Outcome::Failed("timeout") };
+const HUNG: Behaviour = Behaviour { millis: 10_000, ..DEAD };
+const REFUSED: Behaviour = Behaviour { millis: 1, first: 0, outcome: DOWN };
 
-/// Sixteen threads and these nodes for ten minutes of simulated time: the worst age of each node's last sample.
-fn simulate(behaviours: &[Behaviour]) -> (BTreeMap<String, u64>, BTreeMap<String, u32>) {
+/// Sixteen threads and these nodes for ten minutes of simulated time.
+#[derive(Default)]
+struct Simulated {
+    /// The worst age of each node's last sample after the first minute, milliseconds.
+    worst: BTreeMap<String, u64>,
+    /// Scrapes of each node.
+    count: BTreeMap<String, u32>,
+    /// When each node's usage could be served: its second sample at least 10 s after the first, milliseconds.
+    served: BTreeMap<String, u64>,
+}
+
+fn simulate(behaviours: &[Behaviour]) -> Simulated {
     let names: Vec<String> = (0..behaviours.len()).map(|i| format!("n{i:04}")).collect();
     let mut s = schedule(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let behaviour = |name: &str| behaviours[name[1..].parse::<usize>().unwrap()];
     let (mut now, mut flights) = (0_u64, Vec::<(u64, u64, Job<()>)>::new());
-    let (mut last, mut worst, mut count) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut simulated = Simulated::default();
+    let Simulated { worst, count, served } = &mut simulated;
+    let (mut first, mut last) = (BTreeMap::new(), BTreeMap::new());
     // A minute to learn.
     let learned = 60_000;
     while now < 600_000 {
         let mut wake = u64::MAX;
         while flights.len() < limits::SCRAPERS_MAX {
             match s.next(at(now)) {
-                Turn::Scrape(job) => flights.push((now + behaviour(&job.target.name).millis, now, job)),
+                Turn::Scrape(job) => {
+                    let behaviour = behaviour(&job.target.name);
+                    let extra = if count.contains_key(&job.target.name) { 0 } else { behaviour.first };
+                    flights.push((now + behaviour.millis + extra, now, job));
+                }
                 Turn::Sleep(until) => {
                     wake = millis(until);
                     assert!(wake > now, "a thread would not sleep at {now} ms");
@@ -297,7 +316,15 @@ fn simulate(behaviours: &[Behaviour]) -> (BTreeMap<String, u64>, BTreeMap<String
         while let Some(index) = flights.iter().position(|(end, ..)| *end <= now) {
             let (end, begun, job) = flights.swap_remove(index);
             let name = job.target.name.clone();
-            let outcome = behaviour(&name).outcome;
+            let known = first.contains_key(&name);
+            let mut outcome = behaviour(&name).outcome;
+            if matches!(outcome, Outcome::Read { .. }) {
+                let settled = begun >= *first.entry(name.clone()).or_insert(begun) + 10_000;
+                outcome = Outcome::Read { settled };
+                if settled {
+                    served.entry(name.clone()).or_insert(end);
+                }
+            }
             *count.entry(name.clone()).or_insert(0) += 1;
             s.done(job, at(end), Duration::from_millis(end - begun), outcome);
             if matches!(outcome, Outcome::Read { .. }) {
@@ -308,7 +335,7 @@ fn simulate(behaviours: &[Behaviour]) -> (BTreeMap<String, u64>, BTreeMap<String
             }
         }
     }
-    (worst, count)
+    simulated
 }
 
 /// The worst age of the nodes that behave like this.
@@ -338,7 +365,7 @@ fn a_healthy_node_is_never_older_than_1_2_resolutions() {
         ("500 healthy, 100 dead, 100 slow", vec![(500, HEALTHY), (100, DEAD), (100, SLOW)]),
     ] {
         let behaviours = mixed(&parts);
-        let (worst, count) = simulate(&behaviours);
+        let Simulated { worst, count, .. } = simulate(&behaviours);
         let healthy = worst_of(&behaviours, &worst, HEALTHY.millis);
         println!("{what}: worst age of a healthy node {healthy} ms");
         assert!(healthy <= RESOLUTION * 12 / 10, "{what}: {healthy} ms");
@@ -347,12 +374,31 @@ fn a_healthy_node_is_never_older_than_1_2_resolutions() {
 }
 
 #[test]
+fn after_the_start_slow_and_dead_nodes_hold_healthy_ones_up_for_seconds_only() {
+    let late = Behaviour { first: 3_000, ..HEALTHY };
+    // The bad nodes come first by name. Without them a node is served 10.5 s after its first scrape.
+    for (what, parts, most) in [
+        ("10 hung and 10 dead of 100", vec![(10, HUNG), (10, DEAD), (80, HEALTHY)], 17_000),
+        ("14 hung of 15", vec![(14, HUNG), (1, HEALTHY)], 13_000),
+        ("60 dead of 100", vec![(60, DEAD), (40, HEALTHY)], 21_000),
+        ("100 healthy that take 3 s once", vec![(100, late)], 33_000),
+    ] {
+        let behaviours: Vec<Behaviour> = parts.iter().flat_map(|(count, b)| vec![*b; *count]).collect();
+        let served = simulate(&behaviours).served;
+        let healthy = behaviours.iter().enumerate().filter(|(_, b)| b.millis == HEALTHY.millis);
+        let last = healthy.map(|(i, _)| served[&format!("n{i:04}")]).max().unwrap();
+        println!("{what}: every healthy node is served after {last} ms");
+        assert!(last <= most, "{what}: {last} ms");
+    }
+}
+
+#[test]
 fn slow_nodes_get_what_threads_can_give() {
     let few = mixed(&[(10, SLOW), (90, HEALTHY)]);
-    let age = worst_of(&few, &simulate(&few).0, SLOW.millis);
+    let age = worst_of(&few, &simulate(&few).worst, SLOW.millis);
     assert!(age <= RESOLUTION + SLOW.millis + RESOLUTION / 4, "ten of 9 s keep up: {age} ms");
     let many = mixed(&[(45, SLOW), (55, HEALTHY)]);
-    let age = worst_of(&many, &simulate(&many).0, SLOW.millis);
+    let age = worst_of(&many, &simulate(&many).worst, SLOW.millis);
     assert!(
         age <= 3 * SLOW.millis + SLOW.millis + RESOLUTION / 4,
         "45 on 15 threads take three turns: {age} ms"
