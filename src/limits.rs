@@ -12,12 +12,9 @@ use std::time::Duration;
 /// dropped and counted.
 pub const EXPOSITION_LINE_LEN_MAX: usize = 4 * 1024;
 
-/// Bytes of one text or number of a JSON document that is read as a stream: twice a Kubernetes name. A longer one counts as
-/// empty.
-pub const JSON_TEXT_LEN_MAX: usize = 512;
-
-/// Levels of objects and arrays of such a document, a bit each; the Summary API has eight. Beyond it it is refused.
-pub const JSON_DEPTH_MAX: u32 = 32;
+/// Bytes of the node or of one pod in a Summary: more than 100 containers, each of some 500 bytes as it is asked for. A larger
+/// one is dropped and counted.
+pub const SUMMARY_OBJECT_LEN_MAX: usize = 64 * 1024;
 
 /// Bytes of one Kubernetes object: what etcd takes at most (1.5 MiB), with room. In a list a larger object is skipped
 /// and counted; in a watch it ends the stream.

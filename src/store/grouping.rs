@@ -11,7 +11,7 @@ use super::row::Point;
 use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos};
 use crate::wire::exposition::{Family, Key, Sample};
-use crate::wire::json::JsonError;
+use crate::wire::summary::SummaryError;
 use std::fmt;
 
 /// Why a body could not be used as a whole. The batch is then empty.
@@ -22,7 +22,7 @@ pub enum BatchError {
     /// More bytes of names than one node may have.
     TooMuchText,
     /// The body of a Summary is not JSON, or ended too early.
-    Malformed(JsonError),
+    Malformed(SummaryError),
 }
 
 impl fmt::Display for BatchError {
@@ -30,7 +30,7 @@ impl fmt::Display for BatchError {
         match self {
             BatchError::TooManyContainers => f.write_str("more containers than one node may have"),
             BatchError::TooMuchText => f.write_str("more names than one node may have"),
-            BatchError::Malformed(JsonError { line, reason }) => write!(f, "line {line}: {reason}"),
+            BatchError::Malformed(SummaryError { line, reason }) => write!(f, "line {line}: {reason}"),
         }
     }
 }

@@ -5,7 +5,6 @@
 pub mod dns;
 pub mod exposition;
 pub mod http_date;
-pub mod json;
 pub mod kube_objects;
 pub mod kube_stream;
 pub mod percent;

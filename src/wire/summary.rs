@@ -1,209 +1,220 @@
 //! The kubelet's Summary API (`/stats/summary`), for nodes without `/metrics/resource`: a streaming decoder to the same
 //! samples as the exposition's.
 //!
-//! Memory: the names of one pod and one container, the numbers of one object, and the reader's one text. Unknown fields are
-//! passed over at any place; of a repeated field the last one counts. A sample without a time, or with a value that is not a
-//! number from 0 to 2^63, is dropped and counted; a container without any usage is handed out with zero memory, so that its
-//! pod counts as incomplete. The node's system containers and a pod's own sums are not read.
+//! The body is cut into the objects in use, `node` and each of `pods`, which the JSON library reads one at a time. Memory: one
+//! object of at most `limits::SUMMARY_OBJECT_LEN_MAX` bytes, and what it holds. Unknown fields are passed over; of a repeated
+//! field the last one counts. An object that is no JSON, or in which a field is not of its type, and a usage without a time or
+//! beyond 2^63 is dropped and counted; a container without any usage is handed out with zero memory, so that its pod counts as
+//! incomplete. The node's system containers and a pod's own sums are not read.
 //! Times are whole seconds (`metav1.Time`): the CPU sample comes last, so that a point's time is that of its counter.
 //! Source: `k8s.io/kubelet` `pkg/apis/stats/v1alpha1/types.go`.
 
 use super::exposition::{DropReason, Family, Key, Sample, VALUE_MAX};
-use super::json::{JsonError, JsonEvent, JsonReader};
 use super::time::parse_rfc3339;
+use crate::limits;
 use crate::units::UnixNanos;
+use miniserde::{Deserialize, json};
+
+/// Why a body is no Summary, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SummaryError {
+    /// From 1.
+    pub line: u32,
+    /// What is wrong there.
+    pub reason: &'static str,
+}
 
 /// Decodes one body, piece by piece.
 #[derive(Default)]
 pub struct SummaryDecoder {
-    json: JsonReader,
-    reader: SummaryReader,
-}
-
-/// An object or array whose fields are in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum SummaryPlace {
-    /// Before and behind the document.
-    #[default]
-    Outside,
-    Document,
-    Node,
-    Pods,
-    Pod,
-    PodRef,
-    Containers,
-    Container,
-    Cpu,
-    Memory,
-    Swap,
-}
-
-/// A field in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum SummaryField {
-    #[default]
-    Other,
-    /// An object or array.
-    Nested(SummaryPlace),
-    Name,
-    Namespace,
-    StartTime,
-    Time,
-    Value,
-}
-
-/// A number and its time.
-#[derive(Clone, Copy, Default)]
-struct TimedValue {
-    value: Option<f64>,
-    at: Option<UnixNanos>,
-}
-
-/// The deepest path in use: document, pods, pod, containers, container, cpu.
-const PATH_LEN_MAX: usize = 6;
-
-#[derive(Default)]
-struct SummaryReader {
-    /// The open places, outermost first.
-    path: [SummaryPlace; PATH_LEN_MAX],
-    path_len: usize,
-    /// Levels below them that are passed over.
-    skipped: u32,
-    field: SummaryField,
-    namespace: String,
-    pod: String,
-    container: String,
-    started_at: Option<UnixNanos>,
-    cpu: TimedValue,
-    memory: TimedValue,
-    swap: TimedValue,
-    line: u32,
+    begun: bool,
+    /// Open objects and arrays.
+    depth: u32,
+    in_text: bool,
+    /// The byte before was a backslash that counts.
+    escaped: bool,
+    /// The last text of the document's own level, cut: the name of the field that follows.
+    name: Vec<u8>,
+    /// The object in use so far, cut behind the limit; `object_depth` is its level, 0 outside of one.
+    object: Vec<u8>,
+    object_depth: u32,
+    /// Line feeds so far.
+    line_count: u32,
     bad_count: u32,
     first_bad: Option<(u32, DropReason)>,
+}
+
+#[derive(Deserialize)]
+struct SummaryPod {
+    #[serde(rename = "podRef")]
+    pod_ref: Option<SummaryPodRef>,
+    containers: Option<Vec<SummaryStats>>,
+}
+
+#[derive(Default, Deserialize)]
+struct SummaryPodRef {
+    name: Option<String>,
+    namespace: Option<String>,
+}
+
+/// Of a node or a container.
+#[derive(Deserialize)]
+struct SummaryStats {
+    name: Option<String>,
+    #[serde(rename = "startTime")]
+    start_time: Option<String>,
+    cpu: Option<SummaryUsage>,
+    memory: Option<SummaryUsage>,
+    swap: Option<SummaryUsage>,
+}
+
+/// Each kind of usage has its time and one of the values.
+#[derive(Deserialize)]
+struct SummaryUsage {
+    time: Option<String>,
+    #[serde(rename = "usageCoreNanoSeconds")]
+    cpu_nanos: Option<f64>,
+    #[serde(rename = "workingSetBytes")]
+    working_set: Option<f64>,
+    #[serde(rename = "swapUsageBytes")]
+    swap: Option<f64>,
 }
 
 impl SummaryDecoder {
     /// Forgets the previous body; scratch is kept.
     pub fn begin(&mut self) {
-        self.json.begin();
-        let SummaryReader { namespace, pod, container, .. } = std::mem::take(&mut self.reader);
-        self.reader = SummaryReader { namespace, pod, container, ..SummaryReader::default() };
+        let (mut name, mut object) = (std::mem::take(&mut self.name), std::mem::take(&mut self.object));
+        name.clear();
+        object.clear();
+        *self = SummaryDecoder { name, object, ..SummaryDecoder::default() };
     }
 
-    /// Takes one piece and hands out the samples of every node and container that ends in it.
+    /// Takes one piece and hands out the samples of the node and of every pod that ends in it.
     /// # Errors
-    /// The body is not JSON.
-    pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(Sample<'_>)) -> Result<(), JsonError> {
-        let SummaryDecoder { json, reader } = self;
-        json.feed(piece, &mut |event, line| {
-            reader.line = line;
-            reader.take(event, &mut each);
-        })
+    /// The body is not a JSON object.
+    pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(Sample<'_>)) -> Result<(), SummaryError> {
+        piece.iter().try_for_each(|byte| self.take(*byte, &mut each))
     }
 
     /// Ends the body.
     /// # Errors
     /// It ended within the document. A body of which nothing came at all is left to the caller.
-    pub fn finish(&self) -> Result<(), JsonError> {
-        if self.json.is_untouched() { Ok(()) } else { self.json.finish() }
+    pub fn finish(&self) -> Result<(), SummaryError> {
+        if self.depth == 0 { Ok(()) } else { Err(self.error("the document ends too early")) }
     }
 
-    /// Fields and containers that were dropped since [`SummaryDecoder::begin`].
+    /// Objects and usages that were dropped since [`SummaryDecoder::begin`].
     #[must_use]
     pub const fn bad_count(&self) -> u32 {
-        self.reader.bad_count
+        self.bad_count
     }
 
-    /// The first of them: its line, from 1, and why.
+    /// The first of them: the line where its object ends, from 1, and why.
     #[must_use]
     pub const fn first_bad(&self) -> Option<(u32, &'static str)> {
-        self.reader.first_bad
+        self.first_bad
+    }
+
+    fn error(&self, reason: &'static str) -> SummaryError {
+        SummaryError { line: self.line_count.saturating_add(1), reason }
+    }
+
+    fn take(&mut self, byte: u8, each: &mut impl FnMut(Sample<'_>)) -> Result<(), SummaryError> {
+        if self.object_depth > 0 && self.object.len() <= limits::SUMMARY_OBJECT_LEN_MAX {
+            self.object.push(byte);
+        }
+        if self.in_text {
+            self.in_text = byte != b'"' || self.escaped;
+            self.escaped = byte == b'\\' && !self.escaped;
+            // One byte more than the longest name in use, so that no longer one is taken for it.
+            if self.in_text && self.depth == 1 && self.name.len() <= 4 {
+                self.name.push(byte);
+            }
+            return Ok(());
+        }
+        match byte {
+            b'\n' => self.line_count = self.line_count.saturating_add(1),
+            b' ' | b'\t' | b'\r' => {}
+            _ if self.depth == 0 && self.begun => return Err(self.error("something follows the document")),
+            _ if self.depth == 0 && byte != b'{' => return Err(self.error("not a JSON object")),
+            b'"' => {
+                self.in_text = true;
+                if self.depth == 1 {
+                    self.name.clear();
+                }
+            }
+            b'{' | b'[' => self.open(byte),
+            b'}' | b']' => {
+                if self.depth == self.object_depth {
+                    self.object_depth = 0;
+                    self.end_object(each);
+                }
+                self.depth = self.depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, byte: u8) {
+        self.begun = true;
+        self.depth = self.depth.saturating_add(1);
+        // The node is the value of a field of the document, a pod an element of one.
+        let is_used = matches!((self.depth, self.name.as_slice()), (2, b"node") | (3, b"pods"));
+        if is_used && byte == b'{' {
+            self.object_depth = self.depth;
+            self.object.clear();
+            self.object.push(byte);
+        }
+    }
+
+    fn end_object(&mut self, each: &mut impl FnMut(Sample<'_>)) {
+        let object = std::mem::take(&mut self.object);
+        if let Err(reason) = self.read(&object, each) {
+            self.drop_one(reason);
+        }
+        self.object = object;
+    }
+
+    fn read(&mut self, object: &[u8], each: &mut impl FnMut(Sample<'_>)) -> Result<(), DropReason> {
+        if object.len() > limits::SUMMARY_OBJECT_LEN_MAX {
+            return Err("an object is too large");
+        }
+        let text = std::str::from_utf8(object).map_err(|_| "an object is not UTF-8")?;
+        if self.depth == 2 {
+            return parse::<SummaryStats>(text)?.hand_out(Key::default(), NODE, each);
+        }
+        let SummaryPod { pod_ref, containers } = parse(text)?;
+        let SummaryPodRef { name, namespace } = pod_ref.unwrap_or_default();
+        let (pod, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
+        for stats in containers.iter().flatten() {
+            let container = stats.name.as_deref().unwrap_or_default();
+            let key = Key { namespace: &namespace, pod: &pod, container };
+            if let Err(reason) = key.check().and_then(|()| stats.hand_out(key, CONTAINER, each)) {
+                self.drop_one(reason);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn drop_one(&mut self, reason: DropReason) {
+        self.bad_count = self.bad_count.saturating_add(1);
+        self.first_bad.get_or_insert((self.line_count.saturating_add(1), reason));
     }
 }
 
-impl SummaryReader {
-    fn place(&self) -> SummaryPlace {
-        let last = self.path_len.checked_sub(1).and_then(|at| self.path.get(at));
-        last.copied().unwrap_or_default()
-    }
+fn parse<T: Deserialize>(object: &str) -> Result<T, DropReason> {
+    json::from_str(object).map_err(|_| "an object is not JSON, or one of its fields not of its type")
+}
 
-    fn take(&mut self, event: JsonEvent<'_>, each: &mut impl FnMut(Sample<'_>)) {
-        match event {
-            JsonEvent::Object | JsonEvent::Array => self.open(event == JsonEvent::Object),
-            JsonEvent::End if self.skipped > 0 => self.skipped -= 1,
-            JsonEvent::End => self.close(each),
-            _ if self.skipped > 0 => {}
-            JsonEvent::Name(name) => self.field = field(self.place(), name),
-            JsonEvent::Text(text) => self.scalar(Some(text), None),
-            JsonEvent::Number(number) => self.scalar(None, Some(number)),
-            JsonEvent::Bool => self.scalar(None, None),
-            JsonEvent::Null => self.null(),
-        }
-    }
+/// In the order of memory, swap and CPU.
+const NODE: [Family; 3] = [Family::NodeMemory, Family::NodeSwap, Family::NodeCpu];
+/// As for the node.
+const CONTAINER: [Family; 3] = [Family::ContainerMemory, Family::ContainerSwap, Family::ContainerCpu];
 
-    fn open(&mut self, is_object: bool) {
-        let inner = match (self.place(), self.field) {
-            _ if self.skipped > 0 => None,
-            (SummaryPlace::Outside, _) => Some(SummaryPlace::Document),
-            (SummaryPlace::Pods, _) => Some(SummaryPlace::Pod),
-            (SummaryPlace::Containers, _) => Some(SummaryPlace::Container),
-            (_, SummaryField::Nested(place)) => Some(place),
-            _ => None,
-        };
-        let inner =
-            inner.filter(|place| is_object != matches!(place, SummaryPlace::Pods | SummaryPlace::Containers));
-        let Some((place, free)) = inner.zip(self.path.get_mut(self.path_len)) else {
-            self.skipped += 1;
-            return;
-        };
-        *free = place;
-        self.path_len += 1;
-        self.field = SummaryField::Other;
-        self.forget(place);
-    }
-
-    /// Forgets what an earlier object at this place said.
-    fn forget(&mut self, place: SummaryPlace) {
-        match place {
-            SummaryPlace::Pod | SummaryPlace::PodRef => {
-                self.namespace.clear();
-                self.pod.clear();
-            }
-            SummaryPlace::Node | SummaryPlace::Container => {
-                self.container.clear();
-                self.started_at = None;
-                (self.cpu, self.memory, self.swap) = Default::default();
-            }
-            SummaryPlace::Cpu | SummaryPlace::Memory | SummaryPlace::Swap => {
-                if let Some(reading) = self.reading(place) {
-                    *reading = TimedValue::default();
-                }
-            }
-            SummaryPlace::Outside
-            | SummaryPlace::Document
-            | SummaryPlace::Pods
-            | SummaryPlace::Containers => {}
-        }
-    }
-
-    fn close(&mut self, each: &mut impl FnMut(Sample<'_>)) {
-        let place = self.place();
-        self.path_len = self.path_len.saturating_sub(1);
-        self.field = SummaryField::Other;
-        let dropped = match place {
-            SummaryPlace::Node => self.hand_out(Key::default(), NODE, each),
-            SummaryPlace::Container => {
-                let key = Key { namespace: &self.namespace, pod: &self.pod, container: &self.container };
-                key.check().and_then(|()| self.hand_out(key, CONTAINER, each))
-            }
-            _ => return,
-        };
-        if let Err(reason) = dropped {
-            self.drop_one(reason);
-        }
-    }
-
-    /// Hands out what is there of a node or container.
+impl SummaryStats {
+    /// Hands out what is there; the last usage that cannot be used is the error.
     fn hand_out(
         &self,
         key: Key<'_>,
@@ -214,19 +225,27 @@ impl SummaryReader {
         let mut hand_out = |family, value, at: Option<UnixNanos>| {
             each(Sample { family, key, value, at_millis: at.map(|at| at.0.div_euclid(1_000_000)) });
         };
-        if let Some(at) = self.started_at.filter(|at| at.0 > 0 && families == CONTAINER) {
+        if families == CONTAINER
+            && let Some(at) = time(&self.start_time)
+        {
             #[allow(clippy::cast_precision_loss)]
             hand_out(Family::ContainerStart, at.seconds() as f64, None);
         }
         let mut is_empty = true;
-        for (family, reading) in families.into_iter().zip([self.memory, self.swap, self.cpu]) {
-            match (reading.value, reading.at) {
-                (Some(value), Some(at)) if at.0 > 0 => {
+        let [memory, swap, cpu] = [&self.memory, &self.swap, &self.cpu].map(Option::as_ref);
+        for (family, usage, value, unit) in [
+            (families[0], memory, memory.and_then(|it| it.working_set), 1.0),
+            (families[1], swap, swap.and_then(|it| it.swap), 1.0),
+            (families[2], cpu, cpu.and_then(|it| it.cpu_nanos), 1e9),
+        ] {
+            let (Some(usage), Some(value)) = (usage, value) else { continue };
+            match time(&usage.time) {
+                None => dropped = Err("a usage has no time"),
+                Some(_) if !(0.0..VALUE_MAX).contains(&value) => dropped = Err("a usage is out of range"),
+                Some(at) => {
                     is_empty = false;
-                    hand_out(family, value, Some(at));
+                    hand_out(family, value / unit, Some(at));
                 }
-                (Some(_), _) => dropped = Err("a usage has no time"),
-                (None, _) => {}
             }
         }
         if is_empty && families == CONTAINER {
@@ -234,118 +253,11 @@ impl SummaryReader {
         }
         dropped
     }
-
-    fn reading(&mut self, place: SummaryPlace) -> Option<&mut TimedValue> {
-        match place {
-            SummaryPlace::Cpu => Some(&mut self.cpu),
-            SummaryPlace::Memory => Some(&mut self.memory),
-            SummaryPlace::Swap => Some(&mut self.swap),
-            _ => None,
-        }
-    }
-
-    /// A text, a number, or neither.
-    fn scalar(&mut self, text: Option<&str>, number: Option<&str>) {
-        let (place, field) = (self.place(), std::mem::take(&mut self.field));
-        let time = text.and_then(parse_rfc3339);
-        let taken = match (field, text) {
-            (SummaryField::Name | SummaryField::Namespace, Some(text)) => {
-                let name = match (place, field) {
-                    (SummaryPlace::PodRef, SummaryField::Name) => &mut self.pod,
-                    (SummaryPlace::PodRef, _) => &mut self.namespace,
-                    _ => &mut self.container,
-                };
-                name.clear();
-                name.push_str(text);
-                true
-            }
-            (SummaryField::StartTime, _) => {
-                self.started_at = time;
-                time.is_some()
-            }
-            (SummaryField::Time, _) => {
-                if let Some(reading) = self.reading(place) {
-                    reading.at = time;
-                }
-                time.is_some()
-            }
-            (SummaryField::Value, _) => {
-                let value = number.and_then(value_of);
-                let unit = if place == SummaryPlace::Cpu { 1e9 } else { 1.0 };
-                if let Some(reading) = self.reading(place) {
-                    reading.value = value.map(|value| value / unit);
-                }
-                value.is_some()
-            }
-            // What should be an object or array.
-            (SummaryField::Nested(_), _) => false,
-            (SummaryField::Other, _) => true,
-            (SummaryField::Name | SummaryField::Namespace, None) => false,
-        };
-        if !taken {
-            self.drop_one("a field is not of its type");
-        }
-    }
-
-    /// `null` is as good as no field; an earlier one is forgotten.
-    fn null(&mut self) {
-        let (place, field) = (self.place(), std::mem::take(&mut self.field));
-        match field {
-            SummaryField::Nested(inner) => self.forget(inner),
-            SummaryField::Name if place == SummaryPlace::PodRef => self.pod.clear(),
-            SummaryField::Name => self.container.clear(),
-            SummaryField::Namespace => self.namespace.clear(),
-            SummaryField::StartTime => self.started_at = None,
-            SummaryField::Time | SummaryField::Value => {
-                if let Some(reading) = self.reading(place) {
-                    match field {
-                        SummaryField::Time => reading.at = None,
-                        _ => reading.value = None,
-                    }
-                }
-            }
-            SummaryField::Other => {}
-        }
-    }
-
-    #[cold]
-    fn drop_one(&mut self, reason: DropReason) {
-        self.bad_count = self.bad_count.saturating_add(1);
-        self.first_bad.get_or_insert((self.line, reason));
-    }
 }
 
-/// In the order of memory, swap and CPU.
-const NODE: [Family; 3] = [Family::NodeMemory, Family::NodeSwap, Family::NodeCpu];
-/// As for the node.
-const CONTAINER: [Family; 3] = [Family::ContainerMemory, Family::ContainerSwap, Family::ContainerCpu];
-
-/// What a name means at a place.
-fn field(place: SummaryPlace, name: &str) -> SummaryField {
-    match (place, name) {
-        (SummaryPlace::Document, "node") => SummaryField::Nested(SummaryPlace::Node),
-        (SummaryPlace::Document, "pods") => SummaryField::Nested(SummaryPlace::Pods),
-        (SummaryPlace::Pod, "podRef") => SummaryField::Nested(SummaryPlace::PodRef),
-        (SummaryPlace::Pod, "containers") => SummaryField::Nested(SummaryPlace::Containers),
-        (SummaryPlace::Node | SummaryPlace::Container, "cpu") => SummaryField::Nested(SummaryPlace::Cpu),
-        (SummaryPlace::Node | SummaryPlace::Container, "memory") => {
-            SummaryField::Nested(SummaryPlace::Memory)
-        }
-        (SummaryPlace::Node | SummaryPlace::Container, "swap") => SummaryField::Nested(SummaryPlace::Swap),
-        (SummaryPlace::PodRef | SummaryPlace::Container, "name") => SummaryField::Name,
-        (SummaryPlace::PodRef, "namespace") => SummaryField::Namespace,
-        (SummaryPlace::Container, "startTime") => SummaryField::StartTime,
-        (SummaryPlace::Cpu | SummaryPlace::Memory | SummaryPlace::Swap, "time") => SummaryField::Time,
-        (SummaryPlace::Cpu, "usageCoreNanoSeconds")
-        | (SummaryPlace::Memory, "workingSetBytes")
-        | (SummaryPlace::Swap, "swapUsageBytes") => SummaryField::Value,
-        _ => SummaryField::Other,
-    }
-}
-
-/// A number from 0 to 2^63.
-fn value_of(number: &str) -> Option<f64> {
-    number.parse().ok().filter(|value| (0.0..VALUE_MAX).contains(value))
+/// A time after 1970.
+fn time(text: &Option<String>) -> Option<UnixNanos> {
+    parse_rfc3339(text.as_ref()?).filter(|at| at.0 > 0)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use super::*;
 const REAL: &str = include_str!("../../../tests/golden/kubelet/summary.json");
 
 /// Whose, family, value and time of each sample, or why the body is refused; what was dropped, and the first of it.
-type Read = (Result<Vec<String>, JsonError>, u32, Option<(u32, &'static str)>);
+type Read = (Result<Vec<String>, SummaryError>, u32, Option<(u32, &'static str)>);
 
 fn pieces(body: &[u8], piece_len: usize) -> Read {
     let (mut decoder, mut seen) = (SummaryDecoder::default(), Vec::new());
@@ -111,9 +111,13 @@ fn odd_values_are_dropped_and_counted_with_their_line() {
         let body = format!("{{\"node\":\n{{\"cpu\":{{{T},\n\"usageCoreNanoSeconds\":{value}}}}}}}");
         let (samples, bad_count, first_bad) = read(&body);
         assert_eq!(samples, Ok(vec![]), "{value}");
-        let nested = matches!(value, "{}" | "[5]");
-        assert_eq!(bad_count, u32::from(!nested), "{value}");
-        assert!(nested || first_bad == Some((3, "a field is not of its type")), "{value}");
+        let of_type = matches!(value, "-1" | "9223372036854775808");
+        let reason = if of_type {
+            "a usage is out of range"
+        } else {
+            "an object is not JSON, or one of its fields not of its type"
+        };
+        assert_eq!((bad_count, first_bad), (1, Some((3, reason))), "{value}");
     }
     assert_eq!(clean(&format!(r#"{{"node":{{"memory":{{{T},"workingSetBytes":1.5e3}}}}}}"#)).len(), 1);
     for time in ["5", "\"soon\"", "{}"] {
@@ -121,7 +125,7 @@ fn odd_values_are_dropped_and_counted_with_their_line() {
         let (samples, bad_count, _) = read(&body);
         assert_eq!((samples, bad_count > 0), (Ok(vec![]), true), "{time}");
     }
-    for body in ["{\"node\":5}", "{\"pods\":{\"a\":[]}}", "{\"pods\":[5,[{}],null]}", "[{\"node\":{}}]"] {
+    for body in ["{\"node\":5}", "{\"pods\":{\"a\":[]}}", "{\"pods\":[5,[{}],null]}"] {
         assert_eq!(read(body).0, Ok(vec![]), "{body}");
     }
 }
@@ -144,7 +148,6 @@ fn a_container_without_all_its_names_is_never_another_ones() {
         format!(r#"{{"podRef":{{"name":"p","namespace":"n"}},"containers":[{{"name":"c",{memory}}}]}}"#);
     for nameless in [
         format!(r#"{{"podRef":{{"namespace":"n"}},"containers":[{{"name":"d",{memory}}}]}}"#),
-        format!(r#"{{"containers":[{{"name":"d",{memory}}}],"podRef":{{"name":"q","namespace":"n"}}}}"#),
         format!(r#"{{"podRef":{{"name":"q","namespace":"n"}},"containers":[{{{memory}}}]}}"#),
         format!(r#"{{"podRef":{{"name":"q","namespace":null}},"containers":[{{"name":"d",{memory}}}]}}"#),
         format!(
@@ -160,6 +163,8 @@ fn a_container_without_all_its_names_is_never_another_ones() {
         let once = format!("n/p/c ContainerMemory 2 {MILLIS}");
         assert_eq!((samples, bad_count), (Ok(vec![once.clone(), once]), 1), "{nameless}");
     }
+    let name_last = r#"{"pods":[{"containers":[{"name":"c"}],"podRef":{"name":"q","namespace":"n"}}]}"#;
+    assert_eq!(clean(name_last), ["n/q/c ContainerMemory 0 0"]);
 }
 
 #[test]
@@ -185,13 +190,39 @@ fn names_are_unescaped() {
 #[test]
 fn what_is_not_a_summary_is_refused_and_a_decoder_begins_again() {
     let exposition = "# HELP container_cpu_usage_seconds_total x\n";
-    assert_eq!(read(exposition).0.unwrap_err().reason, "not a JSON object or array");
-    let deep = format!("{{\"x\":{}", "[".repeat(100));
-    assert_eq!(read(&deep).0.unwrap_err().reason, "nested too deeply");
+    assert_eq!(read(exposition).0, Err(SummaryError { line: 1, reason: "not a JSON object" }));
+    assert_eq!(read("\n[{\"node\":{}}]").0, Err(SummaryError { line: 2, reason: "not a JSON object" }));
+    assert_eq!(read("{}\n{").0, Err(SummaryError { line: 2, reason: "something follows the document" }));
     let mut decoder = SummaryDecoder::default();
     decoder.feed(b"{\"pods\":[{\"podRef\":{\"name\":\"p\"", |_| {}).unwrap();
     decoder.begin();
     let mut count = 0;
     decoder.feed(REAL.as_bytes(), |_| count += 1).unwrap();
     assert_eq!((decoder.finish(), count), (Ok(()), 13));
+}
+
+#[test]
+fn a_broken_or_too_large_object_is_dropped_and_the_others_are_read() {
+    let good = format!(
+        r#"{{"podRef":{{"name":"p","namespace":"n"}},"containers":[{{"name":"c","memory":{{"workingSetBytes":2,{T}}}}}]}}"#
+    );
+    let of_len = |len: usize| format!(r#"{{"x":"{}"}}"#, "\\\"".repeat((len - 8) / 2));
+    let max = limits::SUMMARY_OBJECT_LEN_MAX;
+    for (odd, dropped) in [
+        (of_len(max), None),
+        (of_len(max + 2), Some("an object is too large")),
+        ("{\"x\":[}]".to_owned(), Some("an object is not JSON, or one of its fields not of its type")),
+        ("{\"x\":{\"}\":}}".to_owned(), Some("an object is not JSON, or one of its fields not of its type")),
+    ] {
+        let body = format!("{{\"pods\":[\n{good},\n{odd},\n{good}]}}");
+        let (samples, bad_count, first_bad) = read(&body);
+        assert_eq!(samples.unwrap().len(), 2, "{dropped:?}");
+        assert_eq!((bad_count, first_bad), (dropped.into_iter().count() as u32, dropped.map(|why| (3, why))));
+    }
+    let deep = format!("{{\"node\":{{\"x\":{}}}}}", "[".repeat(9_000) + &"]".repeat(9_000));
+    assert_eq!(clean(&deep), [""; 0]);
+    let mut latin = good.into_bytes();
+    latin.extend_from_slice(b",{\"x\":\"\xe9\"}]}");
+    let (samples, bad_count, _) = pieces(&[&b"{\"pods\":["[..], &latin].concat(), 5);
+    assert_eq!((samples.unwrap().len(), bad_count), (1, 1));
 }
