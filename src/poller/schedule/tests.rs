@@ -316,7 +316,6 @@ fn simulate(behaviours: &[Behaviour]) -> Simulated {
         while let Some(index) = flights.iter().position(|(end, ..)| *end <= now) {
             let (end, begun, job) = flights.swap_remove(index);
             let name = job.target.name.clone();
-            let known = first.contains_key(&name);
             let mut outcome = behaviour(&name).outcome;
             if matches!(outcome, Outcome::Read { .. }) {
                 let settled = begun >= *first.entry(name.clone()).or_insert(begun) + 10_000;
