@@ -390,6 +390,17 @@ pub const CERTIFICATE_RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 360
 pub const DOCTOR_STEP_TIME_MAX: Duration = Duration::from_secs(5);
 /// Time in which `toplet doctor` begins to ask nodes; those left then are counted as skipped.
 pub const DOCTOR_NODES_TIME_MAX: Duration = Duration::from_secs(60);
+/// Time for one request of `toplet setup`: an API server that has just started is slow.
+pub const SETUP_REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+/// Time in which Kubernetes has to fill in the token of a new Secret.
+pub const SETUP_TOKEN_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time in which a service that was started has to answer on its port.
+pub const SETUP_START_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time in which the API server has to find the service available, and the node's usage has to be served through it: the
+/// second sample comes after a resolution, and the API server looks every 30 seconds.
+pub const SETUP_SERVED_TIME_MAX: Duration = Duration::from_secs(120);
+/// Time between two looks of `toplet setup` at what it waits for.
+pub const SETUP_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Nodes that `toplet doctor` asks at once.
 pub const DOCTOR_THREADS_MAX: usize = 8;
 /// Nodes whose problems `toplet doctor` lists one by one, for each kind of check; further ones are counted.

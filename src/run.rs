@@ -8,6 +8,7 @@ mod doctor;
 mod housekeeping;
 mod listeners;
 mod manifest;
+mod setup;
 mod shared;
 mod state_file;
 
@@ -20,7 +21,7 @@ use crate::host::signals::Signals;
 use crate::host::{clock, log as logger, memory, systemd, threads};
 use crate::limits;
 use crate::lock::lock;
-use crate::net::certificate::{CertificateSettings, Certificates, subject_names};
+use crate::net::certificate::{CertificateSettings, Certificates};
 use crate::net::tls;
 use crate::poller::Poller;
 use crate::serve::{self, App, Options};
@@ -32,7 +33,7 @@ use cluster::{Clients, ClusterThreads};
 use housekeeping::Housekeeping;
 use listeners::{ListenSockets, connection_limits};
 use manifest::HostFacts;
-use shared::{SharedState, poll};
+use shared::{SharedState, certificate_names, poll};
 use state_file::StateFile;
 use std::ffi::OsString;
 use std::io::Write;
@@ -49,6 +50,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     match command {
         Command::Say(text) => print(&text),
+        Command::Setup(options) => match setup::run(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, cli::ENVIRONMENT_ERROR_CODE),
+        },
         Command::Manifest(kind, address) => {
             let example = manifest::HostFacts::EXAMPLE;
             let facts = HostFacts { address: address.unwrap_or(example.address), ..example };
@@ -233,9 +238,7 @@ impl Source for ThisMachine {
 
 /// Certificates and TLS; the port comes before them, since they may be made and written.
 fn options(config: &Config, listeners: ListenSockets) -> Result<(Options, Arc<Certificates>), String> {
-    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let names =
-        subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(config.listen.ip()));
+    let names = certificate_names(config.listen.ip());
     let settings = CertificateSettings { names, ..config.certificates.clone() };
     let certificates = Certificates::load(&settings, clock::wall())?;
     let options = Options {

@@ -194,6 +194,9 @@ fn units_restart_what_a_restart_heals_and_watch_what_they_copy() {
         let watched = unit_values(&text(&format!("systemd/toplet.path.d/{name}.conf")), "PathChanged");
         assert_eq!(copied, watched.iter().map(|path| format!("kubeconfig:{path}")).collect::<Vec<_>>());
     }
+    let copied = unit_values(&text("systemd/toplet.service.d/setup.conf"), "LoadCredential");
+    let watched = unit_values(&text("systemd/toplet.path"), "PathChanged");
+    assert_eq!(copied, watched.iter().map(|path| format!("kubeconfig:{path}")).collect::<Vec<_>>());
     let restart = text("systemd/toplet-restart.service");
     assert_eq!(unit_values(&text("systemd/toplet.path"), "Unit"), ["toplet-restart.service"]);
     assert_eq!(unit_values(&restart, "ExecStart"), ["systemctl try-restart toplet.service"]);

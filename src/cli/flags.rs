@@ -188,7 +188,7 @@ const NO_BUFFER: &str = "Each line is written at once, to stderr.";
 const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
 
 /// Every subcommand and what it does.
-pub const SUBCOMMANDS: [(&str, &str); 3] = [
+pub const SUBCOMMANDS: [(&str, &str); 4] = [
     ("check", "Print the settings in force and the memory they reserve, or the first mistake."),
     (
         "doctor",
@@ -197,6 +197,10 @@ pub const SUBCOMMANDS: [(&str, &str); 3] = [
     (
         "manifest",
         "Print the Kubernetes objects of a way to run toplet: deployment, static-pod, host, rbac or doctor-rbac.",
+    ),
+    (
+        "setup",
+        "Install toplet as a service of this k3s or kubeadm server node, and register it with the cluster.",
     ),
 ];
 
@@ -211,6 +215,11 @@ pub static FLAGS: &[Flag] = &[
     count("max-connections", limits::CONNECTIONS_MAX as u64, Toplet, "Connections served at a time; one more is closed at once."),
     used("grace-period", Duration, "1m0s", Toplet, "Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
+    used("dry-run", Switch, "false", Toplet, "With toplet setup: change nothing, and print what would be made."),
+    used("undo", Switch, "false", Toplet, "With toplet setup: remove what it made, and nothing else."),
+    used("replace", Switch, "false", Toplet, "With toplet setup: delete objects and replace files in its way that it did not make, such as metrics-server's."),
+    used("no-start", Switch, "false", Toplet, "With toplet setup: leave the service to be started later."),
+    used("root", Text, "/", Toplet, "With toplet setup: directory to find and write files below, for images; nothing is started."),
     used("forget-pin", Text, "", Toplet, "With toplet doctor: forget the pinned key of this node (--kubelet-pin) instead of checking."),
     short('o', used("output", Text, "", Toplet, "Form of the report of toplet doctor: text or json (default: text).")),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),

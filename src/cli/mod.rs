@@ -7,6 +7,7 @@
 
 mod argv;
 mod check;
+mod commands;
 mod config;
 mod effective;
 mod error;
@@ -18,12 +19,11 @@ mod rules;
 pub mod value;
 
 pub use check::{ConfigCheck, Named, Validate, validate_file};
+pub use commands::{ManifestKind, ReportForm, SetupOptions};
 pub use config::Config;
 pub use error::{StartError, ValueOrigin};
 pub use mode::{Presence, RunMode, Surroundings};
 
-use argv::Settled;
-use flags::SUBCOMMANDS;
 use std::ffi::OsString;
 use std::net::IpAddr;
 
@@ -43,43 +43,10 @@ pub enum Command {
     Doctor(Box<ConfigCheck>, ReportForm),
     /// Print the objects of a way to run toplet, with the node's address where one was given.
     Manifest(ManifestKind, Option<IpAddr>),
+    /// Install as a service of this node and register it with the cluster, or undo that.
+    Setup(SetupOptions),
     /// Print this text on standard output and end well (`--help`, `--version`).
     Say(String),
-}
-
-/// Form of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportForm {
-    /// A line for each finding, and one below it for what to do.
-    Text,
-    /// One JSON document.
-    Json,
-}
-
-/// A way to run toplet, by the Kubernetes objects that it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManifestKind {
-    /// In a pod, as metrics-server.
-    Deployment,
-    /// In a pod of one kubelet.
-    StaticPod,
-    /// As a service of a node.
-    Host,
-    /// The rights alone.
-    Rbac,
-    /// What `toplet doctor` reads beyond them.
-    DoctorRbac,
-}
-
-impl ManifestKind {
-    /// Every kind with its name on the command line.
-    pub const ALL: [(&'static str, ManifestKind); 5] = [
-        ("deployment", ManifestKind::Deployment),
-        ("static-pod", ManifestKind::StaticPod),
-        ("host", ManifestKind::Host),
-        ("rbac", ManifestKind::Rbac),
-        ("doctor-rbac", ManifestKind::DoctorRbac),
-    ];
 }
 
 /// Reads the command line, the program's name first.
@@ -97,9 +64,15 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
     if settled.version {
         return Ok(Command::Say(help::version()));
     }
-    let (command, argument, stray) = subcommand(&settled.words)?;
-    if command == Some("manifest") {
-        return manifest(&settled, argument);
+    let (command, argument, stray) = commands::subcommand(&settled.words)?;
+    commands::refuse_flags_of_others(&settled, command)?;
+    match command {
+        Some("manifest") => {
+            let (kind, address) = commands::manifest(&settled, argument.as_deref())?;
+            return Ok(Command::Manifest(kind, address));
+        }
+        Some("setup") => return commands::setup(&settled).map(Command::Setup),
+        _ => {}
     }
     let mut config = config::build(&mut settled, around)?;
     config.warnings.splice(0..0, stray);
@@ -108,111 +81,12 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
             .warnings
             .push("--advertise-address has no effect on a server: nothing is advertised".to_owned());
     }
-    let form = report_form(&settled, command)?;
+    let form = commands::report_form(&settled)?;
     Ok(match command {
         None => Command::Run(Box::new(config)),
         Some("doctor") => Command::Doctor(Box::new(ConfigCheck { config, settled }), form),
         Some(_) => Command::Check(Box::new(ConfigCheck { config, settled })),
     })
-}
-
-fn report_form(settled: &Settled, command: Option<&str>) -> Result<ReportForm, StartError> {
-    let text = settled.text("output");
-    for name in ["output", "forget-pin"] {
-        if !settled.text(name).is_empty() && command != Some("doctor") {
-            return Err(settled.error(name, "is of toplet doctor alone", "leave it out"));
-        }
-    }
-    if !settled.text("forget-pin").is_empty() && !settled.read("kubelet-pin", value::switch)? {
-        return Err(settled.error(
-            "forget-pin",
-            "needs --kubelet-pin",
-            "give the flags of the server as well",
-        ));
-    }
-    match text.as_str() {
-        "" | "text" => Ok(ReportForm::Text),
-        "json" => Ok(ReportForm::Json),
-        other => Err(settled.error("output", format!("`{other}` is neither text nor json"), "write -o json")),
-    }
-}
-
-/// The subcommand, its argument, and a warning.
-type Words = (Option<&'static str>, Option<String>, Option<String>);
-
-/// The subcommand and its argument, and a warning about words that are neither: a container's `command` repeated among its
-/// `args`, or the value of a switch that was written as a word of its own. metrics-server passes over them.
-fn subcommand(words: &[String]) -> Result<Words, StartError> {
-    let is_stray = |word: &&String| {
-        let program =
-            word.rsplit('/').next().is_some_and(|name| ["metrics-server", "toplet"].contains(&name));
-        program || word.contains('/') || value::switch(word).is_ok()
-    };
-    let (stray, words): (Vec<&String>, Vec<&String>) = words.iter().partition(is_stray);
-    let names: Vec<String> = stray.iter().map(|word| format!("`{word}`")).collect();
-    let warning = (!names.is_empty()).then(|| {
-        let names = names.join(", ");
-        format!("arguments without effect: {names}; the value of a switch is written --switch=false")
-    });
-    let error = |word: &String, problem| {
-        let known: Vec<String> = SUBCOMMANDS.iter().map(|(name, _)| format!("toplet {name}")).collect();
-        let remedy = format!("the commands are: {}", known.join(", "));
-        StartError::new(word.clone(), ValueOrigin::CommandLine, problem, remedy)
-    };
-    let (command, rest) = match words.as_slice() {
-        [] => (None, None),
-        [word, rest @ ..] => {
-            let known = SUBCOMMANDS.iter().find(|(name, _)| name == word);
-            let (name, _) = known.ok_or_else(|| error(word, "unknown command"))?;
-            (Some(*name), Some(rest))
-        }
-    };
-    match (command, rest.unwrap_or_default()) {
-        (_, []) => Ok((command, None, warning)),
-        (Some("manifest"), [kind]) => Ok((command, Some((*kind).clone()), warning)),
-        (Some("manifest"), [_, word, ..]) | (_, [word, ..]) => Err(error(word, "unexpected argument")),
-    }
-}
-
-/// `toplet manifest KIND`.
-fn manifest(settled: &Settled, argument: Option<String>) -> Result<Command, StartError> {
-    let argument = argument.unwrap_or_default();
-    let Some((_, kind)) = ManifestKind::ALL.into_iter().find(|(name, _)| *name == argument) else {
-        let names = ManifestKind::ALL.map(|(name, _)| name).join(", ");
-        let problem =
-            if argument.is_empty() { "names no kind of manifest" } else { "unknown kind of manifest" };
-        let subject = format!("manifest {argument}");
-        return Err(StartError::new(
-            subject.trim_end(),
-            ValueOrigin::CommandLine,
-            problem,
-            format!("give one of {names}"),
-        ));
-    };
-    let address = node_address(settled)?;
-    if address.is_some() && kind != ManifestKind::Host {
-        let problem = "is of toplet manifest host and toplet setup alone";
-        return Err(settled.error("advertise-address", problem, "leave it out"));
-    }
-    Ok(Command::Manifest(kind, address))
-}
-
-/// The node's address, where one was given. EndpointSlices refuse loopback, and nothing reaches the others.
-fn node_address(settled: &Settled) -> Result<Option<IpAddr>, StartError> {
-    const NAME: &str = "advertise-address";
-    if settled.text(NAME).is_empty() {
-        return Ok(None);
-    }
-    let address = settled.read(NAME, value::ip)?;
-    if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
-        let problem = format!("{address} is not an address of a node");
-        return Err(settled.error(
-            NAME,
-            problem,
-            "give the address at which the API server reaches this node",
-        ));
-    }
-    Ok(Some(address))
 }
 
 #[cfg(test)]

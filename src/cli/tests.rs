@@ -310,7 +310,7 @@ fn a_manifest_has_a_kind_and_the_hosts_an_address_of_a_node() {
     assert_eq!(manifest(&["pod"]), Err(format!("manifest pod: unknown kind of manifest; {kinds}")));
     assert_eq!(
         manifest(&["host", "rbac"]),
-        Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest"
+        Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest, toplet setup"
             .into())
     );
     assert_eq!(manifest(&["rbac"]), Ok((ManifestKind::Rbac, None)));
@@ -325,6 +325,32 @@ fn a_manifest_has_a_kind_and_the_hosts_an_address_of_a_node() {
     }
     assert!(manifest(&["deployment", "--advertise-address=10.0.0.5"]).unwrap_err().contains("alone"));
     assert!(in_pod(&["--advertise-address=10.0.0.5"]).warnings[0].contains("no effect on a server"));
+}
+
+#[test]
+fn setup_takes_its_own_flags_and_leaves_the_servers_to_the_file() {
+    let setup = |args: &[&str]| {
+        let args = ["toplet", "setup"].iter().chain(args).map(OsString::from);
+        match parse(args, &Surroundings::default()) {
+            Ok(Command::Setup(options)) => Ok(options),
+            Ok(other) => panic!("not a setup: {other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    for flag in ["--secure-port=1", "--config=/dev/null", "--host-only"] {
+        let error = setup(&[flag]).unwrap_err();
+        assert!(error.contains("is a flag of the server; write it into /etc/toplet/toplet.conf"), "{error}");
+    }
+    assert!(setup(&["--undo", "--replace"]).unwrap_err().starts_with("--undo: cannot be used together"));
+    assert!(setup(&["--advertise-address=127.0.0.1"]).is_err());
+    let options = setup(&[]).unwrap();
+    assert!(options.start && !options.replace && !options.undo && !options.dry_run);
+    assert_eq!((options.root, options.kubeconfig), (PathBuf::from("/"), None));
+    assert!(!setup(&["--no-start"]).unwrap().start);
+    for flag in ["--undo", "--replace", "--dry-run", "--no-start", "--root=/x"] {
+        assert!(error(&[flag]).ends_with(": is of toplet setup alone; leave it out"), "{flag}");
+        assert!(error(&["doctor", flag]).contains("is of toplet setup alone"), "{flag}");
+    }
 }
 
 #[test]

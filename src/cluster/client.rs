@@ -12,6 +12,9 @@ use crate::units::UnixNanos;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The form of small documents.
+pub(super) const JSON: &str = "application/json";
+
 /// One API server and our way to log in.
 pub struct ApiServer {
     base: String,
@@ -46,7 +49,7 @@ impl ApiServer {
         let url = format!("{}{path}", self.base);
         // A watch is bounded in time by its own query, not in bytes.
         let limit = if timeout.is_some() { limits::API_BODY_LEN_MAX } else { u64::MAX };
-        self.send(&url, accept, None, timeout, limit)
+        self.fetcher.send(&self.peer, &Request { accept, ..Request::get(&url, timeout, limit) })
     }
 
     /// Asks for a small JSON document.
@@ -54,9 +57,7 @@ impl ApiServer {
     /// # Errors
     /// There is no answer; any status is one.
     pub fn document(&self, path: &str, timeout: Duration) -> Result<Exchange, FetchError> {
-        let url = format!("{}{path}", self.base);
-        let (accept, limit) = ("application/json", limits::REVIEW_LEN_MAX);
-        self.send(&url, accept, None, Some(timeout), limit)
+        self.send("GET", path, JSON, None, timeout)
     }
 
     /// Posts a JSON document and asks for one.
@@ -64,21 +65,24 @@ impl ApiServer {
     /// # Errors
     /// There is no answer; any status is one.
     pub fn post(&self, path: &str, document: &str, timeout: Duration) -> Result<Exchange, FetchError> {
-        let url = format!("{}{path}", self.base);
-        let body = Some(("application/json", document.as_bytes()));
-        let limit = limits::REVIEW_LEN_MAX;
-        self.send(&url, "application/json", body, Some(timeout), limit)
+        self.send("POST", path, JSON, Some((JSON, document.as_bytes())), timeout)
     }
 
-    fn send(
+    /// Sends a request with any method, for a small answer; a body comes with its content type.
+    ///
+    /// # Errors
+    /// There is no answer; any status is one.
+    pub fn send(
         &self,
-        url: &str,
+        method: &'static str,
+        path: &str,
         accept: &str,
         body: Option<(&str, &[u8])>,
-        timeout: Option<Duration>,
-        limit: u64,
+        timeout: Duration,
     ) -> Result<Exchange, FetchError> {
-        self.fetcher.send(&self.peer, &Request { accept, body, ..Request::get(url, timeout, limit) })
+        let url = format!("{}{path}", self.base);
+        let request = Request::get(&url, Some(timeout), limits::REVIEW_LEN_MAX);
+        self.fetcher.send(&self.peer, &Request { method, accept, body, ..request })
     }
 
     /// The end of our own certificate; `None` without one.

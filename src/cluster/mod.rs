@@ -4,6 +4,7 @@ pub mod authentication;
 pub mod backoff;
 pub mod client;
 pub mod kubeconfig;
+pub mod objects;
 pub mod questions;
 pub mod review;
 pub mod watch;

@@ -51,7 +51,7 @@ pub fn ask_right(
 }
 
 /// Adds the API server's own words to a refusal.
-fn with_message(mut refusal: FetchError, body: &str) -> FetchError {
+pub(super) fn with_message(mut refusal: FetchError, body: &str) -> FetchError {
     if let Some(said) = message(body) {
         let said: String = said.chars().take(limits::LOGGED_LEN_MAX).collect();
         refusal.message.push_str(&format!(": {said}"));

@@ -34,9 +34,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use ureq_proto::http::{self, Uri, header};
 
-/// One request. A body makes it a POST.
+/// One request.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
+    /// `GET`, `POST`, `PATCH` or `DELETE`.
+    pub method: &'static str,
     /// Absolute URL; its host is the name that is verified, unless the request or the credentials name another.
     pub url: &'a str,
     /// The name that is verified; empty for the credentials' or the host.
@@ -47,7 +49,7 @@ pub struct Request<'a> {
     pub accept: &'a str,
     /// Asks for a body that is compressed with gzip; the caller inflates it.
     pub gzip: bool,
-    /// Content type and body of a POST.
+    /// Content type and body of a POST or PATCH.
     pub body: Option<(&'a str, &'a [u8])>,
     /// From the lookup to the last byte of the body. `None` only for watches: their head must come within
     /// `limits::WATCH_ANSWER_TIMEOUT`, their end within `limits::WATCH_LIFE_MAX`.
@@ -60,7 +62,17 @@ impl<'a> Request<'a> {
     /// A GET of `url` that asks for nothing in particular, over a connection without pins.
     #[must_use]
     pub fn get(url: &'a str, timeout: Option<Duration>, limit: u64) -> Request<'a> {
-        Request { url, server_name: "", pinned_as: "", accept: "", gzip: false, body: None, timeout, limit }
+        Request {
+            method: "GET",
+            url,
+            server_name: "",
+            pinned_as: "",
+            accept: "",
+            gzip: false,
+            body: None,
+            timeout,
+            limit,
+        }
     }
 }
 
@@ -182,7 +194,7 @@ impl Fetcher {
     fn head(&self, request: &Request<'_>) -> Result<http::Request<()>, FetchError> {
         let broken = |e: http::Error| FetchError::new(Reason::Io, format!("cannot be asked: {e}"));
         let mut head = http::Request::builder()
-            .method(if request.body.is_some() { "POST" } else { "GET" })
+            .method(request.method)
             .uri(request.url)
             .header(header::USER_AGENT, concat!("toplet/", env!("CARGO_PKG_VERSION")));
         if !request.accept.is_empty() {

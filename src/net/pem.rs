@@ -64,7 +64,7 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 /// Writes beside the file and renames, so that nobody reads half a file. The new one belongs to the owner of the old one.
 /// # Errors
 /// It cannot be written; the old file is as it was.
-pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     let new = path.with_extension(format!("new-{}", std::process::id()));
     // One that a crash left behind.
     let _ = std::fs::remove_file(&new);

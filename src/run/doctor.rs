@@ -16,6 +16,7 @@ mod running;
 use super::cluster::Clients;
 use crate::cli::{self, ConfigCheck, RunMode};
 use crate::host::clock;
+pub use aggregation::availability_remedy;
 use finding::{DoctorStep, Finding};
 pub use finding::{render, serves};
 

@@ -24,7 +24,6 @@ impl HostFacts {
         HostFacts { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), port: 4443, ca_bundle: None };
 }
 
-#[cfg(test)]
 /// One object of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestObject {
@@ -107,14 +106,12 @@ fn api_services(facts: &HostFacts) -> String {
     [one("v1beta1", "100"), one("v1", "200")].join("---\n")
 }
 
-#[cfg(test)]
 /// The objects of a manifest, in the order in which they are applied.
 #[must_use]
 pub fn objects(text: &str) -> Vec<ManifestObject> {
     text.split("---\n").map(object).collect()
 }
 
-#[cfg(test)]
 fn object(yaml: &str) -> ManifestObject {
     let field = |name: &str| yaml.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let (version, kind) = (field("apiVersion: "), field("kind: "));

@@ -1,10 +1,12 @@
-//! What several threads share, and the poller that fills it.
+//! What several threads share, the poller that fills it, and what `setup` shares with the server.
 
 use crate::cli::Config;
 use crate::counters::Counters;
+use crate::net::certificate::subject_names;
 use crate::poller::{MakeSource, Poller};
 use crate::store::Store;
 use crate::units::Window;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -44,4 +46,10 @@ pub fn poll(config: &Config, shared: &SharedState, make_source: MakeSource) -> R
     let selector = config.node_selector.clone();
     Poller::start(config.resolution, selector, shared.store.clone(), shared.metrics.clone(), make_source)
         .map_err(|e| format!("no thread for scraping: {e}"))
+}
+
+/// The names of a serving certificate made here, for a server that listens on `bind`.
+pub fn certificate_names(bind: IpAddr) -> Vec<String> {
+    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(bind))
 }

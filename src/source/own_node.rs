@@ -83,6 +83,16 @@ impl OwnNode {
         }
     }
 
+    /// The node of the inventory that runs here: its name, and the address by which it was recognised, or its first.
+    #[must_use]
+    pub fn find(&self) -> Option<(String, Option<IpAddr>)> {
+        let targets = lock(&self.store).targets();
+        let here = targets.into_iter().find(|target| self.is_here(target))?;
+        let local = internal_addresses(&here).find(|address| (self.is_local)(*address));
+        let address = local.or_else(|| internal_addresses(&here).next());
+        Some((here.name, address))
+    }
+
     /// Whether `target` is the node that runs here.
     fn is_here(&self, target: &Target) -> bool {
         let is_named = || machine::host_name(&self.roots).is_ok_and(|name| name == target.name);

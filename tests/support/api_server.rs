@@ -4,6 +4,7 @@
 //! tiny_http's requests; what happened is kept in `World::seen` for assertions.
 
 use super::front::Front;
+use super::objects::Objects;
 use super::protobuf::{self, Node, Pod};
 use std::collections::VecDeque;
 use std::io::Write;
@@ -36,6 +37,8 @@ pub struct World {
     pub denied: Vec<String>,
     /// Further documents: path, status and JSON.
     pub documents: Vec<(String, u16, String)>,
+    /// Objects that can be applied and deleted; `None`: that API is not served.
+    pub objects: Option<Objects>,
     /// What the node proxy gives: a node's name, and the containers of its kubelet.
     pub proxied: Vec<(String, Vec<super::kubelet::Container>)>,
     /// Answers every list and watch with this status instead.
@@ -224,6 +227,10 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
         (Reply::Json(401, failure(401, "Unauthorized")), Duration::ZERO)
     } else if path.ends_with("/selfsubjectaccessreviews") {
         (Reply::Json(201, own_right(&world, &body)), Duration::ZERO)
+    } else if let Some((code, text)) =
+        world.objects.as_mut().and_then(|objects| objects.answer(request.method().as_str(), &target, &body))
+    {
+        (Reply::Json(code, text), Duration::ZERO)
     } else if let Some((_, code, text)) = world.documents.iter().find(|(known, ..)| known == path) {
         (Reply::Json(*code, text.clone()), Duration::ZERO)
     } else if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {

@@ -15,6 +15,7 @@ pub mod client;
 pub mod front;
 pub mod kubelet;
 pub mod lab;
+pub mod objects;
 pub mod protobuf;
 pub mod toplet;
 

@@ -258,7 +258,8 @@ fn a_post_carries_its_body() {
     let fake = Fake::start(|_, _| Reply::Keep(answer("201 Created", "{}")));
     let url = fake.url("http", "/apis");
     let body: Option<(&str, &[u8])> = Some(("application/json", b"{\"a\":1}"));
-    let exchange = plain().send(&Request { body, accept: "application/json", ..request(&url) }).unwrap();
+    let exchange =
+        plain().send(&Request { method: "POST", body, accept: "application/json", ..request(&url) }).unwrap();
     assert_eq!((exchange.status, exchange.refusal()), (201, None));
     let head = &fake.heads()[0];
     assert!(head.starts_with("POST /apis HTTP/1.1\r\n") && head.ends_with("\r\n\r\n{\"a\":1}"), "{head}");

@@ -20,10 +20,10 @@ fn examine(clients: &Clients, version: &str, is_needed: bool) -> Finding {
         }
         Ok(Registration { service, reason, message, .. }) => {
             let text = format!("points to {service} and is not available: {reason}: {message}");
-            Finding::failed(DoctorStep::ApiService, name, text, remedy(&reason, &message))
+            Finding::failed(DoctorStep::ApiService, name, text, availability_remedy(&reason, &message))
         }
         Err(error) if error.reason == Reason::NotFound && is_needed => {
-            let remedy = "apply configs/deployment.yaml, or for toplet on a host configs/host-service.yaml";
+            let remedy = "apply configs/deployment.yaml, or for toplet on a host run toplet setup";
             let message = "is missing: the API server forwards no request of kubectl top to toplet";
             Finding::failed(DoctorStep::ApiService, name, message, remedy)
         }
@@ -43,10 +43,10 @@ const NO_ENDPOINTS: &str = "no ready toplet is behind the Service: see that its 
 
 /// What to do about the aggregator's reason. Source: `k8s.io/kube-aggregator`
 /// `pkg/controllers/status/remote/remote_available_controller.go`.
-fn remedy(reason: &str, message: &str) -> &'static str {
+pub fn availability_remedy(reason: &str, message: &str) -> &'static str {
     match reason {
         "ServiceNotFound" => {
-            "create the Service that the APIService names: apply configs/deployment.yaml or configs/host-service.yaml"
+            "create the Service that the APIService names: apply configs/deployment.yaml, or for toplet on a host run toplet setup"
         }
         "ServicePortError" => "give the Service the port that the APIService names",
         "EndpointsNotFound" | "MissingEndpoints" => NO_ENDPOINTS,
