@@ -237,6 +237,31 @@ fn everything_is_made_once_and_undone_whole() {
 }
 
 #[test]
+fn a_setup_of_another_node_is_neither_taken_over_nor_undone() {
+    let board = Board::new();
+    board.setup(0, &[]);
+    board.setup(0, &["--undo"]);
+    assert!(board.paths().is_empty());
+    board.setup(0, &["--undo"]);
+    board.setup(0, &[]);
+    // What another machine sees: the same objects, and no files.
+    std::fs::remove_dir_all(board.at("/etc/toplet")).unwrap();
+    std::fs::remove_dir_all(board.at("/var/lib/toplet")).unwrap();
+    std::fs::remove_dir_all(board.at("/etc/systemd/system/toplet.service.d")).unwrap();
+    board.with_objects(|objects| objects.changes.clear());
+    for (flags, remedy) in
+        [(&[][..], "--replace moves the registration"), (&["--undo"], "undo it there, or: toplet manifest")]
+    {
+        let error = board.setup(1, flags);
+        assert!(error.contains("ran on another node of this cluster") && error.contains(remedy), "{error}");
+        board.is_untouched();
+    }
+    board.setup(0, &["--replace"]);
+    board.setup(0, &["--undo"]);
+    assert!(board.paths().is_empty());
+}
+
+#[test]
 fn replacing_leaves_nothing_of_the_old_service() {
     let board = Board::new();
     let slice = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/metrics-server-x7k2p";

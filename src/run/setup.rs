@@ -64,7 +64,18 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
         survey.print(&example);
         return print_all(&record, &access, &files, listen, &directory);
     }
+    if options.replace && layout.has_packaged_metrics_server {
+        say(
+            "warning",
+            "k3s puts its metrics-server back at its next start: write `disable: [metrics-server]` into /etc/rancher/k3s/config.yaml",
+        );
+    }
     if !options.replace {
+        if survey.has_ours() && record.is_missing() {
+            return Err(format!(
+                "{ELSEWHERE}; undo it there first, or --replace moves the registration to this node"
+            ));
+        }
         survey.refuse_foreign(layout.has_packaged_metrics_server)?;
         refuse_files(&record, &files)?;
     }
@@ -250,21 +261,30 @@ fn print_all(
     Ok(())
 }
 
+/// Objects of a setup, and no record of one here.
+const ELSEWHERE: &str = "toplet setup ran on another node of this cluster, since the objects that it makes are there, and this machine \
+                         has no /etc/toplet/setup.record";
+
 fn undo(options: &SetupOptions, record: FileRecord) -> Result<(), String> {
     match Layout::find(options, &record) {
         Ok(layout) => {
             let (_, api) = connect(&layout.kubeconfig)?;
             let made = manifest::objects(&manifest::text(ManifestKind::Host, &HostFacts::EXAMPLE));
+            if record.is_missing() && Survey::take(&api, &made)?.has_ours() {
+                return Err(format!(
+                    "{ELSEWHERE}; undo it there, or: toplet manifest host | kubectl delete -f -"
+                ));
+            }
             registration::undo(&api, &made, options.dry_run)?;
         }
-        Err(_) if !record.is_empty() => say("left out", "objects: no cluster is here any more"),
+        Err(_) if !record.is_missing() => say("left out", "objects: no cluster is here any more"),
         Err(error) => return Err(error),
     }
     if options.dry_run {
         return Ok(());
     }
     let runs =
-        options.root == Path::new("/") && record.at("/run/systemd/system").exists() && !record.is_empty();
+        options.root == Path::new("/") && record.at("/run/systemd/system").exists() && !record.is_missing();
     if runs {
         service::stop()?;
     }

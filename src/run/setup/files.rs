@@ -136,7 +136,8 @@ impl FileRecord {
     pub fn directory(&mut self, path: &str) -> Result<(), String> {
         let at = self.at(path);
         if at.exists() {
-            return Ok(());
+            // From here on it is known that a run began on this machine.
+            return self.save();
         }
         make_parent(&at)?;
         self.remember(MADE, path)?;
@@ -185,10 +186,10 @@ impl FileRecord {
         Ok("restored")
     }
 
-    /// Whether a run wrote files here that were not undone.
+    /// Whether no run began on this machine since the last that was undone.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+    pub fn is_missing(&self) -> bool {
+        !self.at(RECORD).exists()
     }
 }
 

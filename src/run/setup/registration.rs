@@ -69,6 +69,12 @@ impl Survey {
         ))
     }
 
+    /// Whether a setup registered a toplet before.
+    #[must_use]
+    pub fn has_ours(&self) -> bool {
+        self.found.iter().flatten().any(|found| found.is_ours)
+    }
+
     /// Prints what there is.
     pub fn print(&self, wanted: &[ManifestObject]) {
         for foreign in &self.foreign {
