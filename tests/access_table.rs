@@ -113,21 +113,15 @@ impl Somebody {
         Somebody { user: user.into(), groups, ..Somebody::default() }
     }
 
-    /// The end of the `spec`, as Go encodes it.
+    /// The end of the `spec`.
     fn spec_end(&self) -> String {
         let quoted: Vec<String> = self.groups.iter().map(|group| format!("\"{group}\"")).collect();
-        let member = |name: &str, value: &str| match value {
-            "" => String::new(),
-            _ => format!(",\"{name}\":{value}"),
-        };
-        let groups = if quoted.is_empty() { String::new() } else { format!("[{}]", quoted.join(",")) };
-        let uid = if self.uid.is_empty() { String::new() } else { format!("\"{}\"", self.uid) };
+        let extra = if self.extra.is_empty() { "{}" } else { &self.extra };
         format!(
-            ",\"user\":\"{}\"{}{}{}}}}}",
+            ",\"user\":\"{}\",\"groups\":[{}],\"extra\":{extra},\"uid\":\"{}\"}}}}",
             self.user,
-            member("groups", &groups),
-            member("extra", &self.extra),
-            member("uid", &uid)
+            quoted.join(","),
+            self.uid
         )
     }
 }
@@ -253,7 +247,8 @@ fn check_row(row: &str, namespace: &str, answer: &Answer, reviews: &[String], ex
     let attributes = format!(
         "{{\"kind\":\"SubjectAccessReview\",\"apiVersion\":\"authorization.k8s.io/v1\",\"spec\":{{\"resourceAttributes\":\
          {{\"namespace\":\"{namespace}\",\"verb\":\"list\",\"group\":\"metrics.k8s.io\",\"version\":\"v1beta1\",\
-         \"resource\":\"pods\"}}{}",
+         \"resource\":\"pods\",\"subresource\":\"\",\"name\":\"\",\"fieldSelector\":null,\"labelSelector\":null}},\
+         \"nonResourceAttributes\":null{}",
         somebody.spec_end()
     );
     assert_eq!(*asked[0], attributes, "{row}");

@@ -1,14 +1,16 @@
 //! Who may do what: members of `system:masters` everything, everybody the always-allowed paths, and for the rest a
 //! SubjectAccessReview asks the cluster - or, without a cluster, reading is allowed and nothing else.
 //!
-//! The review's `spec` is written here as Go encodes its structs: same members, same order, empty ones left out. It is
-//! also the key of the verdict cache, so two requests share a verdict only if the cluster would see no difference.
+//! The review's `spec` is made here. It is also the key of the verdict cache, so two requests share a verdict only if the
+//! cluster would see no difference.
 
 use super::identity::ANONYMOUS;
 use super::review::{Asked, Question};
 use super::{Identity, Mode, Policy};
 use crate::limits::CACHEABLE_LEN_MAX;
 use crate::wire::request::{RequestInfo, Requirement};
+use miniserde::{Serialize, json};
+use std::collections::BTreeMap;
 
 /// The group that may do everything.
 const MASTERS: &str = "system:masters";
@@ -62,134 +64,76 @@ impl Policy {
     }
 }
 
-/// The SubjectAccessReview.
-fn question(user: &Identity, wanted: &RequestInfo<'_>) -> Question {
-    let mut spec = Json(String::with_capacity(512));
-    if wanted.is_resource {
-        spec.open("resourceAttributes");
-        spec.member("namespace", &wanted.namespace);
-        spec.member("verb", &wanted.verb);
-        spec.member("group", &wanted.group);
-        spec.member("version", &wanted.version);
-        spec.member("resource", &wanted.resource);
-        spec.member("subresource", &wanted.subresource);
-        spec.member("name", &wanted.name);
-        spec.requirements("fieldSelector", &wanted.field_requirements);
-        spec.requirements("labelSelector", &wanted.label_requirements);
-    } else {
-        spec.open("nonResourceAttributes");
-        spec.member("path", &wanted.path);
-        spec.member("verb", &wanted.verb);
-    }
-    spec.0.push('}');
-    let own_len = spec.0.len();
-    spec.member("user", &user.user);
-    spec.list("groups", &user.groups);
-    if !user.extra.is_empty() {
-        spec.open("extra");
-        for (key, values) in &user.extra {
-            spec.key(key);
-            spec.array(values);
-        }
-        spec.0.push('}');
-    }
-    spec.member("uid", &user.uid);
-    spec.0.push('}');
-    Question {
-        asked: Asked::Access { spec: spec.0, cacheable: own_len < CACHEABLE_LEN_MAX },
-        is_unauthenticated: user.user == ANONYMOUS,
-    }
+/// `spec` of a SubjectAccessReview; an empty member is as good as none.
+#[derive(Serialize)]
+struct AccessSpec<'a> {
+    #[serde(rename = "resourceAttributes")]
+    resource: Option<ResourceAttributes<'a>>,
+    #[serde(rename = "nonResourceAttributes")]
+    path: Option<PathAttributes<'a>>,
+    user: &'a str,
+    groups: &'a Vec<String>,
+    extra: BTreeMap<&'a str, &'a Vec<String>>,
+    uid: &'a str,
 }
 
-/// JSON under construction; members add their own commas.
-struct Json(String);
+#[derive(Serialize)]
+struct ResourceAttributes<'a> {
+    namespace: &'a str,
+    verb: &'a str,
+    group: &'a str,
+    version: &'a str,
+    resource: &'a str,
+    subresource: &'a str,
+    name: &'a str,
+    #[serde(rename = "fieldSelector")]
+    fields: Option<ReviewedSelector<'a>>,
+    #[serde(rename = "labelSelector")]
+    labels: Option<ReviewedSelector<'a>>,
+}
 
-impl Json {
-    /// Opens an object: the document's on the first call, a member's later.
-    fn open(&mut self, key: &str) {
-        if self.0.is_empty() {
-            self.0.push('{');
-        }
-        self.key(key);
-        self.0.push('{');
-    }
+#[derive(Serialize)]
+struct PathAttributes<'a> {
+    path: &'a str,
+    verb: &'a str,
+}
 
-    fn key(&mut self, key: &str) {
-        if !self.0.ends_with(['{', '[']) {
-            self.0.push(',');
-        }
-        self.string(key);
-        self.0.push(':');
-    }
+#[derive(Serialize)]
+struct ReviewedSelector<'a> {
+    requirements: &'a Vec<Requirement>,
+}
 
-    /// A text member; an empty one is left out.
-    fn member(&mut self, key: &str, value: &str) {
-        if !value.is_empty() {
-            self.key(key);
-            self.string(value);
-        }
-    }
-
-    /// A list member; an empty one is left out.
-    fn list(&mut self, key: &str, values: &[String]) {
-        if !values.is_empty() {
-            self.key(key);
-            self.array(values);
-        }
-    }
-
-    fn array(&mut self, values: &[String]) {
-        self.0.push('[');
-        for (index, value) in values.iter().enumerate() {
-            if index > 0 {
-                self.0.push(',');
-            }
-            self.string(value);
-        }
-        self.0.push(']');
-    }
-
-    fn requirements(&mut self, key: &str, requirements: &[Requirement]) {
-        if requirements.is_empty() {
-            return;
-        }
-        self.open(key);
-        self.key("requirements");
-        self.0.push('[');
-        for (index, requirement) in requirements.iter().enumerate() {
-            self.0.push_str(if index > 0 { ",{" } else { "{" });
-            self.key("key");
-            self.string(&requirement.key);
-            self.key("operator");
-            self.string(requirement.operator);
-            self.list("values", &requirement.values);
-            self.0.push('}');
-        }
-        self.0.push_str("]}");
-    }
-
-    fn string(&mut self, text: &str) {
-        self.0.push('"');
-        if !text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-            self.0.push_str(text);
-            self.0.push('"');
-            return;
-        }
-        for c in text.chars() {
-            match c {
-                '"' => self.0.push_str("\\\""),
-                '\\' => self.0.push_str("\\\\"),
-                '\u{0}'..='\u{1f}' => {
-                    let code = u32::from(c);
-                    self.0.push_str("\\u00");
-                    self.0.extend(
-                        [code >> 4, code & 15].map(|digit| char::from_digit(digit, 16).unwrap_or('0')),
-                    );
-                }
-                _ => self.0.push(c),
-            }
-        }
-        self.0.push('"');
+/// The SubjectAccessReview.
+fn question(user: &Identity, wanted: &RequestInfo<'_>) -> Question {
+    let RequestInfo { path, verb, group, version, namespace, resource, subresource, name, .. } = wanted;
+    let selector =
+        |requirements| Some(ReviewedSelector { requirements }).filter(|it| !it.requirements.is_empty());
+    let spec = AccessSpec {
+        resource: wanted.is_resource.then(|| ResourceAttributes {
+            namespace,
+            verb,
+            group,
+            version,
+            resource,
+            subresource,
+            name,
+            fields: selector(&wanted.field_requirements),
+            labels: selector(&wanted.label_requirements),
+        }),
+        path: (!wanted.is_resource).then_some(PathAttributes { path, verb }),
+        user: &user.user,
+        groups: &user.groups,
+        extra: user.extra.iter().map(|(key, values)| (&**key, values)).collect(),
+        uid: &user.uid,
+    };
+    // What the client chose, as Kubernetes counts it.
+    let own_len: usize = [path, verb, group, version, namespace, resource, subresource, name]
+        .iter()
+        .map(|text| text.len())
+        .sum();
+    Question {
+        asked: Asked::Access { spec: json::to_string(&spec), cacheable: own_len < CACHEABLE_LEN_MAX },
+        is_unauthenticated: user.user == ANONYMOUS,
     }
 }
 

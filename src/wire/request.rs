@@ -5,6 +5,7 @@ use super::selector::{FieldSelector, LabelSelector};
 use super::text::quoted;
 use super::time::parse_duration;
 use crate::limits::REQUEST_TIME_MAX;
+use miniserde::Serialize;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ pub struct RequestInfo<'a> {
 }
 
 /// One selector requirement as a review carries it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Requirement {
     /// Label or field key.
     pub key: String,

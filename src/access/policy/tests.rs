@@ -95,7 +95,7 @@ fn without_a_cluster_reading_is_allowed_and_nothing_else() {
 }
 
 #[test]
-fn a_review_asks_about_a_resource_as_go_encodes_it() {
+fn a_review_asks_about_a_resource() {
     let bob = identity("bob", &["dev", "system:authenticated"]);
     let requirement = |key: &str, operator, values: &[&str]| Requirement {
         key: key.to_owned(),
@@ -112,7 +112,7 @@ fn a_review_asks_about_a_resource_as_go_encodes_it() {
     };
     assert_eq!(
         spec(&bob, &pod).0,
-        r#"{"resourceAttributes":{"namespace":"default","verb":"get","group":"metrics.k8s.io","version":"v1beta1","resource":"pods","subresource":"status","name":"web-1"},"user":"bob","groups":["dev","system:authenticated"]}"#
+        r#"{"resourceAttributes":{"namespace":"default","verb":"get","group":"metrics.k8s.io","version":"v1beta1","resource":"pods","subresource":"status","name":"web-1","fieldSelector":null,"labelSelector":null},"nonResourceAttributes":null,"user":"bob","groups":["dev","system:authenticated"],"extra":{},"uid":""}"#
     );
     let list = RequestInfo {
         field_requirements: vec![
@@ -132,16 +132,20 @@ fn a_review_asks_about_a_resource_as_go_encodes_it() {
     };
     assert_eq!(
         spec(&somebody, &list).0,
-        r#"{"resourceAttributes":{"verb":"list","group":"metrics.k8s.io","version":"v1beta1","resource":"nodes","fieldSelector":{"requirements":[{"key":"metadata.name","operator":"In","values":["node1"]},{"key":"a","operator":"NotIn","values":["b"]}]},"labelSelector":{"requirements":[{"key":"z","operator":"DoesNotExist"},{"key":"y","operator":"In","values":["1","2"]}]}},"extra":{"a":["x"],"scopes":["a","b"]},"uid":"u-1"}"#
+        r#"{"resourceAttributes":{"namespace":"","verb":"list","group":"metrics.k8s.io","version":"v1beta1","resource":"nodes","subresource":"","name":"","fieldSelector":{"requirements":[{"key":"metadata.name","operator":"In","values":["node1"]},{"key":"a","operator":"NotIn","values":["b"]}]},"labelSelector":{"requirements":[{"key":"z","operator":"DoesNotExist","values":[]},{"key":"y","operator":"In","values":["1","2"]}]}},"nonResourceAttributes":null,"user":"","groups":[],"extra":{"a":["x"],"scopes":["a","b"]},"uid":"u-1"}"#
     );
 }
 
 #[test]
-fn a_review_asks_about_a_path_as_go_encodes_it() {
+fn a_review_asks_about_a_path() {
     let info = get_path("/metrics");
     assert_eq!(
         spec(&identity("bob", &[]), &info),
-        (r#"{"nonResourceAttributes":{"path":"/metrics","verb":"get"},"user":"bob"}"#.to_owned(), true)
+        (
+            r#"{"resourceAttributes":null,"nonResourceAttributes":{"path":"/metrics","verb":"get"},"user":"bob","groups":[],"extra":{},"uid":""}"#
+                .to_owned(),
+            true
+        )
     );
 }
 
@@ -151,7 +155,7 @@ fn no_name_can_break_out_of_its_string() {
     let (spec, _) = spec(&evil, &get_path("/"));
     assert_eq!(
         spec,
-        r#"{"nonResourceAttributes":{"path":"/","verb":"get"},"user":"\",\"groups\":[\"system:masters\"],\"x\":\"","groups":["\\\"\u0001\u000a\u001fé<"]}"#
+        r#"{"resourceAttributes":null,"nonResourceAttributes":{"path":"/","verb":"get"},"user":"\",\"groups\":[\"system:masters\"],\"x\":\"","groups":["\\\"\u0001\n\u001fé<"],"extra":{},"uid":""}"#
     );
 }
 
