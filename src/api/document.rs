@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Body};
 use super::encode_json::Indenter;
-use super::negotiate::{Choice, Media};
+use super::negotiate::Choice;
 use std::borrow::Cow;
 
 /// Compact JSON with a line end, or indented JSON without one.
@@ -17,20 +17,14 @@ pub fn encoded(pretty: bool, mut compact: Vec<u8>) -> Vec<u8> {
     compact
 }
 
-/// A 200 with a document of which `json` is the compact form with its line end, and `protobuf` makes the other.
+/// A 200 with a document of which `json` is the compact form with its line end.
 #[must_use]
-pub fn answer(
-    choice: &Choice,
-    content_type: &'static str,
-    json: Cow<'static, str>,
-    protobuf: impl FnOnce() -> Vec<u8>,
-) -> Answer {
-    let body = match (choice.media, choice.pretty, json) {
-        (Media::Protobuf, ..) => Body::Whole(protobuf()),
-        (Media::Json, false, Cow::Borrowed(json)) => Body::Static(json.as_bytes()),
-        (_, pretty, json) => Body::Whole(encoded(pretty, json.trim_end().as_bytes().to_vec())),
+pub fn answer(choice: &Choice, content_type: &'static str, json: Cow<'static, str>) -> Answer {
+    let body = match (choice.pretty, json) {
+        (false, Cow::Borrowed(json)) => Body::Static(json.as_bytes()),
+        (pretty, json) => Body::Whole(encoded(pretty, json.trim_end().as_bytes().to_vec())),
     };
-    Answer { status: 200, headers: vec![("Content-Type", content_type.into())], body }
+    Answer::ok(content_type, body)
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub const YAML: &str = "application/yaml";
 pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 const ALL: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+/// What documents are served as.
+const TEXT: &str = "application/json, application/yaml";
 
 /// An encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,18 +82,20 @@ pub fn metrics(head: &Head<'_>) -> Result<Choice, Status> {
     .ok_or_else(|| Status::not_acceptable(ALL))
 }
 
-/// Negotiates a document that has one form.
+/// Negotiates a document that has one form, in JSON or YAML.
 /// # Errors
 /// 406.
 pub fn document(head: &Head<'_>) -> Result<Choice, Status> {
-    choose(head, |_, rendition| rendition == Rendition::Plain).ok_or_else(|| Status::not_acceptable(ALL))
+    choose(head, |media, rendition| media != Media::Protobuf && rendition == Rendition::Plain)
+        .ok_or_else(|| Status::not_acceptable(TEXT))
 }
 
 /// Negotiates the list of groups, plain or aggregated.
 /// # Errors
 /// 406.
 pub fn groups(head: &Head<'_>) -> Result<Choice, Status> {
-    choose(head, |_, rendition| rendition != Rendition::Table).ok_or_else(|| Status::not_acceptable(ALL))
+    choose(head, |media, rendition| media != Media::Protobuf && rendition != Rendition::Table)
+        .ok_or_else(|| Status::not_acceptable(TEXT))
 }
 
 /// Checks that JSON is acceptable, where nothing else is served.
