@@ -7,10 +7,10 @@
 //! protobuf form: kube-apiserver asks for JSON, and other clients that prefer protobuf accept it too.
 
 use super::answer::{Answer, Body};
+use super::document;
 use super::negotiate::{self, Choice, Media, Rendition};
 use super::status::Status;
-use super::validators::Digest;
-use super::{document, encode_json};
+use super::validators::digest;
 use crate::wire::request::Head;
 use std::sync::OnceLock;
 
@@ -86,21 +86,14 @@ pub fn groups(server_address: &str, head: &Head<'_>) -> Result<Answer, Status> {
     }
     let mut json = String::from(concat!(r#"{"kind":"APIGroupList","groups":[{"#, group!()));
     json.push_str(r#","serverAddressByClientCIDRs":[{"clientCIDR":"0.0.0.0/0","serverAddress":"#);
-    let mut address = Vec::new();
-    encode_json::string(&mut address, server_address);
-    json.push_str(&String::from_utf8_lossy(&address));
-    json.push_str("}]}]}\n");
+    json.push_str(&format!("\"{server_address}\"}}]}}]}}\n"));
     Ok(document::answer(&choice, choice.media.content_type(), json.into()))
 }
 
 /// The aggregated document, or 304 for a client that has it: the tag is compared to the letter, lists and `*` never match.
 fn aggregated(head: &Head<'_>, choice: &Choice) -> Answer {
     static TAG: OnceLock<String> = OnceLock::new();
-    let tag = TAG.get_or_init(|| {
-        let mut digest = Digest::new();
-        digest.feed(AGGREGATED.as_bytes());
-        format!("\"{}\"", digest.hex())
-    });
+    let tag = TAG.get_or_init(|| format!("\"{}\"", digest(AGGREGATED)));
     let mut headers =
         vec![("Cache-Control", "public".into()), ("ETag", tag.as_str().into()), ("Vary", "Accept".into())];
     if head.first("If-None-Match") == Some(tag.as_bytes()) {

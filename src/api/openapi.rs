@@ -8,7 +8,7 @@
 //! documents are remembered by entity tag alone, and neither ranges nor the protobuf form are served.
 
 use super::answer::{Answer, Body};
-use super::validators::{Digest, none_match_lists};
+use super::validators::{digest, none_match_lists};
 use super::{index, negotiate};
 use crate::wire::request::{Head, RequestInfo};
 use std::borrow::Cow;
@@ -41,7 +41,7 @@ fn whole(head: &Head<'_>) -> Answer {
     if negotiate::json_only(head).is_err() {
         return Answer { status: 406, headers, body: Body::Static(b"") };
     }
-    conditional(head, TAG.get_or_init(|| hash(V2)), headers, || Body::Static(V2.as_bytes()))
+    conditional(head, TAG.get_or_init(|| digest(V2)), headers, || Body::Static(V2.as_bytes()))
 }
 
 /// The list of documents, by version. `Accept` is not looked at.
@@ -51,7 +51,7 @@ fn list(head: &Head<'_>) -> Answer {
         format!(r#""{path}":{{"serverRelativeURL":"/openapi/v3/{path}?hash={}"}}"#, hash_of_version(version))
     });
     let text = format!("{{\"paths\":{{{}}}}}", entries.join(","));
-    conditional(head, &hash(&text), Vec::new(), || Body::Whole(text.clone().into_bytes()))
+    conditional(head, &digest(&text), Vec::new(), || Body::Whole(text.clone().into_bytes()))
 }
 
 /// The document of one version. An unknown key gets an empty answer, as with metrics-server.
@@ -83,15 +83,8 @@ fn document(version: &str) -> Cow<'static, str> {
 
 fn hash_of_version(version: &str) -> &'static str {
     static HASHES: OnceLock<[String; 2]> = OnceLock::new();
-    let [v1, v1beta1] = HASHES.get_or_init(|| VERSIONS.map(|version| hash(&document(version))));
+    let [v1, v1beta1] = HASHES.get_or_init(|| VERSIONS.map(|version| digest(&document(version))));
     if version == "v1" { v1 } else { v1beta1 }
-}
-
-/// 128 hexadecimal digits.
-fn hash(text: &str) -> String {
-    let mut digest = Digest::new();
-    digest.feed(text.as_bytes());
-    digest.hex()
 }
 
 /// 200, or 304 when the client has the document already.

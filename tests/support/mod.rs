@@ -45,6 +45,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn date_header(ahead: i64) -> tiny_http::Header {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let nanos = (now as i64 + ahead) * 1_000_000_000;
-    let date = ::toplet::api::validators::http_date(::toplet::units::UnixNanos(nanos));
+    let date = ::toplet::wire::http_date::http_date(::toplet::units::UnixNanos(nanos));
     tiny_http::Header::from_bytes("Date", date).unwrap()
 }
