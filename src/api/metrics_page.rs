@@ -11,7 +11,6 @@ use crate::counters::{Atomic, Counters, DROPPED, NodeSeries};
 use crate::limits;
 use crate::lock::lock;
 use crate::store::{Occupancy, Store};
-use std::io::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The type that scrapers of the text format expect, letter for letter.
@@ -56,7 +55,7 @@ enum MetricFamily {
 const FAMILIES: &[MetricFamily] = &[
     MetricFamily::Whole(freshness),
     MetricFamily::ByNode(LAST_REQUEST, |node, text| {
-        text.sample(LAST_REQUEST[0], &[("node", &node.name)], node.last_at as f64);
+        text.sample(&[LAST_REQUEST[0]], &[("node", &node.name)], node.last_at as f64);
     }),
     MetricFamily::ByNode(REQUEST_DURATION, |node, text| {
         text.histogram(REQUEST_DURATION[0], Some(&node.name), node.took.read());
@@ -72,7 +71,7 @@ const FAMILIES: &[MetricFamily] = &[
     MetricFamily::Whole(reviews),
     MetricFamily::ByNode(SCRAPE_ERRORS, |node, text| {
         for (reason, count) in &node.errors {
-            text.sample(SCRAPE_ERRORS[0], &[("node", &node.name), ("reason", reason)], *count as f64);
+            text.sample(&[SCRAPE_ERRORS[0]], &[("node", &node.name), ("reason", reason)], *count as f64);
         }
     }),
     MetricFamily::Whole(store),
@@ -186,7 +185,7 @@ fn requests(from: &Sources<'_>, text: &mut PageText<'_>) {
         text.head([name, "counter", "[ALPHA] Number of requests sent to Kubelet API"]);
     }
     for (success, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
-        text.sample(name, &[("success", success)], count as f64);
+        text.sample(&[name], &[("success", success)], count as f64);
     }
 }
 
@@ -195,8 +194,8 @@ fn storage_points(from: &Sources<'_>, text: &mut PageText<'_>) {
     // Absent until the first batch was stored.
     if from.metrics.scrapes_good.load(Relaxed) > 0 || from.metrics.ticks.count() > 0 {
         text.head([name, "gauge", "[ALPHA] Number of metrics points stored."]);
-        text.sample(name, &[("type", "container")], from.occupancy.container_points.into());
-        text.sample(name, &[("type", "node")], from.occupancy.node_points.into());
+        text.sample(&[name], &[("type", "container")], from.occupancy.container_points.into());
+        text.sample(&[name], &[("type", "node")], from.occupancy.node_points.into());
     }
 }
 
@@ -216,7 +215,7 @@ fn process(from: &Sources<'_>, text: &mut PageText<'_>) {
 fn build(_: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "toplet_build_info";
     text.head([name, "gauge", "The version of this program; always 1."]);
-    text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    text.sample(&[name], &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
 }
 
 fn connections(from: &Sources<'_>, text: &mut PageText<'_>) {
@@ -226,9 +225,9 @@ fn connections(from: &Sources<'_>, text: &mut PageText<'_>) {
     text.single(["toplet_connections", "gauge", "Connections open now."], open as f64);
     let name = "toplet_connections_total";
     text.head([name, "counter", "Connections accepted, refused at the cap, and cut by a deadline."]);
-    text.sample(name, &[("outcome", "accepted")], opened as f64);
-    text.sample(name, &[("outcome", "refused")], metrics.connections_refused.load(Relaxed) as f64);
-    text.sample(name, &[("outcome", "timed_out")], metrics.connections_timed_out.load(Relaxed) as f64);
+    text.sample(&[name], &[("outcome", "accepted")], opened as f64);
+    text.sample(&[name], &[("outcome", "refused")], metrics.connections_refused.load(Relaxed) as f64);
+    text.sample(&[name], &[("outcome", "timed_out")], metrics.connections_timed_out.load(Relaxed) as f64);
 }
 
 fn dropped(from: &Sources<'_>, text: &mut PageText<'_>) {
@@ -239,7 +238,7 @@ fn dropped(from: &Sources<'_>, text: &mut PageText<'_>) {
         "What was left out of scrapes: invalid lines, what lacks CPU or memory or stands twice, pods of other nodes.",
     ]);
     for (reason, count) in DROPPED.iter().zip(&from.metrics.dropped) {
-        text.sample(name, &[("reason", reason)], count.load(Relaxed) as f64);
+        text.sample(&[name], &[("reason", reason)], count.load(Relaxed) as f64);
     }
 }
 
@@ -260,7 +259,7 @@ fn reviews(from: &Sources<'_>, text: &mut PageText<'_>) {
         ]);
     }
     for (kind, outcome, count) in reviews.iter() {
-        text.sample(name, &[("kind", kind), ("outcome", outcome)], *count as f64);
+        text.sample(&[name], &[("kind", kind), ("outcome", outcome)], *count as f64);
     }
 }
 
@@ -294,25 +293,24 @@ impl PageText<'_> {
 
     fn single(&mut self, head: [&str; 3], value: f64) {
         self.head(head);
-        self.sample(head[0], &[], value);
+        self.sample(&[head[0]], &[], value);
     }
 
     fn by_kind(&mut self, name: &str, values: [u32; 4]) {
         for (kind, value) in ["containers", "nodes", "pods", "text_bytes"].into_iter().zip(values) {
-            self.sample(name, &[("kind", kind)], value.into());
+            self.sample(&[name], &[("kind", kind)], value.into());
         }
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        self.push(&[name]);
+    /// One line; the name may come in parts.
+    fn sample(&mut self, name: &[&str], labels: &[(&str, &str)], value: f64) {
+        self.push(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             self.push(&[if index == 0 { "{" } else { "," }, label, "=\""]);
             self.escaped(text);
             self.push(&["\""]);
         }
-        self.push(&[if labels.is_empty() { " " } else { "} " }]);
-        self.number(value);
-        self.push(&["\n"]);
+        self.push(&[if labels.is_empty() { " " } else { "} " }, &number(value), "\n"]);
     }
 
     fn histogram(
@@ -321,32 +319,15 @@ impl PageText<'_> {
         node: Option<&str>,
         (bounds, counts, sum): (&[f64], impl Iterator<Item = u64>, f64),
     ) {
-        let mut total = 0;
+        let (node, mut total) = (node.map(|node| ("node", node)), 0);
         for (count, bound) in counts.zip(bounds.iter().copied().chain([f64::INFINITY])) {
             total += count;
-            self.push(&[name, "_bucket{"]);
-            if let Some(node) = node {
-                self.push(&["node=\""]);
-                self.escaped(node);
-                self.push(&["\","]);
-            }
-            self.push(&["le=\""]);
-            self.number(bound);
-            self.push(&["\"} "]);
-            self.number(total as f64);
-            self.push(&["\n"]);
+            let bound = number(bound);
+            let labels: Vec<_> = node.into_iter().chain([("le", &*bound)]).collect();
+            self.sample(&[name, "_bucket"], &labels, total as f64);
         }
-        for (suffix, value) in [("_sum", sum), ("_count", total as f64)] {
-            self.push(&[name, suffix]);
-            if let Some(node) = node {
-                self.push(&["{node=\""]);
-                self.escaped(node);
-                self.push(&["\"}"]);
-            }
-            self.push(&[" "]);
-            self.number(value);
-            self.push(&["\n"]);
-        }
+        self.sample(&[name, "_sum"], node.as_slice(), sum);
+        self.sample(&[name, "_count"], node.as_slice(), total as f64);
     }
 
     fn push(&mut self, parts: &[&str]) {
@@ -363,16 +344,11 @@ impl PageText<'_> {
             }
         }
     }
-
-    fn number(&mut self, value: f64) {
-        number(value, self.0);
-    }
 }
 
 /// The shortest digits that read back the same.
-pub(super) fn number(value: f64, out: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = if value == f64::INFINITY { write!(out, "+Inf") } else { write!(out, "{value}") };
+pub(super) fn number(value: f64) -> String {
+    if value == f64::INFINITY { "+Inf".to_owned() } else { value.to_string() }
 }
 
 #[cfg(test)]
