@@ -124,7 +124,7 @@ pub fn settle(
 ) -> Result<Settled, StartError> {
     let mut settled = Settled::default();
     let mut words = Vec::new();
-    let given = split(args, &mut words)?;
+    let given = split(args, &mut words, &ValueOrigin::CommandLine)?;
     let mut all = Vec::new();
     for file in given.iter().filter(|given| given.flag.name == "config") {
         read_file(&file.value, read, &mut all)?;
@@ -167,19 +167,18 @@ fn invalid(flag: &Flag, origin: &ValueOrigin, value: &str, not: &str) -> StartEr
 }
 
 /// Splits a command line into flags and words.
-fn split(args: &[String], words: &mut Vec<String>) -> Result<Vec<Given>, StartError> {
+fn split(args: &[String], words: &mut Vec<String>, origin: &ValueOrigin) -> Result<Vec<Given>, StartError> {
     let mut given = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        let origin = ValueOrigin::CommandLine;
         if arg == "--" {
             words.extend(args.cloned());
             break;
         }
         let (flag, text) = if let Some(long) = arg.strip_prefix("--") {
-            long_flag(long, &origin)?
+            long_flag(long, origin)?
         } else if let Some(short) = arg.strip_prefix('-').filter(|short| !short.is_empty()) {
-            short_flag(short, &origin)?
+            short_flag(short, origin)?
         } else {
             words.push(arg.clone());
             continue;
@@ -187,9 +186,9 @@ fn split(args: &[String], words: &mut Vec<String>) -> Result<Vec<Given>, StartEr
         let value = match text {
             Some(value) => value.to_owned(),
             None if flag.kind == ValueKind::Switch => "true".to_owned(),
-            None => args.next().cloned().ok_or_else(|| no_value(flag, &origin))?,
+            None => args.next().cloned().ok_or_else(|| no_value(flag, origin))?,
         };
-        given.push(Given { flag, value, origin });
+        given.push(Given { flag, value, origin: origin.clone() });
     }
     Ok(given)
 }
@@ -270,41 +269,28 @@ fn read_file(
             continue;
         }
         let origin = ValueOrigin::File(name.clone(), u32::try_from(index + 1).unwrap_or(u32::MAX));
-        all.push(file_line(line, origin)?);
+        all.push(file_line(line, &origin)?);
     }
     Ok(())
 }
 
-fn file_line(line: &str, origin: ValueOrigin) -> Result<Given, StartError> {
-    let bare = line.strip_prefix("--").or(line.strip_prefix('-')).unwrap_or(line);
-    let end = bare.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(bare.len());
-    let (name, rest) = bare.split_at(end);
-    let flag = match name.chars().next() {
-        Some(letter)
-            if name.len() == letter.len_utf8() && line.starts_with('-') && !line.starts_with("--") =>
-        {
-            flags::find_short(letter)
-        }
-        _ => flags::find(name),
-    };
-    let flag = flag.ok_or_else(|| unknown(name, &origin))?;
-    if flag.effect == Effect::Immediate {
-        let subject = format!("--{}", flag.name);
+fn file_line(line: &str, origin: &ValueOrigin) -> Result<Given, StartError> {
+    let dashes = if line.starts_with('-') { "" } else { "--" };
+    let (name, rest) =
+        line.split_at(line.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(line.len()));
+    let rest = rest.trim_start();
+    let value = rest.strip_prefix('=').map(str::trim_start).or(Some(rest).filter(|rest| !rest.is_empty()));
+    let arg = value.map_or(format!("{dashes}{name}"), |value| format!("{dashes}{name}={value}"));
+    let given = split(&[arg], &mut Vec::new(), origin)?.pop().ok_or_else(|| unknown("", origin))?;
+    if given.flag.effect == Effect::Immediate {
         return Err(StartError::new(
-            subject,
-            origin,
+            format!("--{}", given.flag.name),
+            origin.clone(),
             "this flag has no place in a file",
             "give it on the command line",
         ));
     }
-    let rest = rest.trim_start();
-    let value = match rest.strip_prefix('=') {
-        Some(value) => value.trim_start(),
-        None if rest.is_empty() && flag.kind == ValueKind::Switch => "true",
-        None if rest.is_empty() => return Err(no_value(flag, &origin)),
-        None => rest,
-    };
-    Ok(Given { flag, value: value.to_owned(), origin })
+    Ok(given)
 }
 
 #[cfg(test)]

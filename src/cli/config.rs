@@ -201,7 +201,9 @@ fn kubelet_credentials(flags: &Settled) -> Result<KubeletFlags, StartError> {
 
 fn certificates(flags: &Settled) -> Result<CertificateSettings, StartError> {
     const SNI: &str = "tls-sni-cert-key";
-    rules::serving_pair(flags)?;
+    if let Some(error) = rules::half_pair(flags, "tls-cert-file", "tls-private-key-file") {
+        return Err(error);
+    }
     let origin =
         match (flags.path("tls-cert-file"), flags.path("tls-private-key-file"), flags.path("cert-dir")) {
             (Some(certificate), Some(key), _) => CertificateOrigin::Files(certificate, key),

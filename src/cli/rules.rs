@@ -31,19 +31,11 @@ pub(super) fn kubelet(flags: &Settled) -> Result<Vec<StartError>, StartError> {
         let problem = || format!("cannot be used together with --{other}");
         both.then(|| flags.error(one, problem(), "leave one of them out"))
     };
-    let needs = |one: &str, other: &str| {
-        flags.error(one, format!("needs --{other} as well"), "give both files, or none")
-    };
-    let half_pair = match (certificate, key) {
-        (true, false) => Some(needs(CERTIFICATE, KEY)),
-        (false, true) => Some(needs(KEY, CERTIFICATE)),
-        _ => None,
-    };
     let no_time = (flags.read("kubelet-request-timeout", value::duration)?.0 <= 0)
         .then(|| flags.error("kubelet-request-timeout", "must be more than zero", "give a time such as 10s"));
     let rules = [
         exclude(ca && any, CA, ANY),
-        half_pair,
+        half_pair(flags, CERTIFICATE, KEY),
         exclude(key && plain, KEY, PLAIN),
         exclude(certificate && plain, CERTIFICATE, PLAIN),
         exclude(any && plain, ANY, PLAIN),
@@ -157,16 +149,14 @@ fn text_len(nodes: u32, pods: u32, containers: u32) -> u32 {
     u32::try_from(sum).unwrap_or(u32::MAX)
 }
 
-/// Certificate and key of the listener come together.
-pub(super) fn serving_pair(flags: &Settled) -> Rule {
-    const CERTIFICATE: &str = "tls-cert-file";
-    const KEY: &str = "tls-private-key-file";
-    let lone = match [CERTIFICATE, KEY].map(|name| !flags.text(name).is_empty()) {
-        [true, false] => (CERTIFICATE, KEY),
-        [false, true] => (KEY, CERTIFICATE),
-        _ => return Ok(()),
+/// A certificate and its key come together: the error where only one of the two flags is given.
+pub(super) fn half_pair(flags: &Settled, certificate: &str, key: &str) -> Option<StartError> {
+    let (lone, missing) = match [certificate, key].map(|name| !flags.text(name).is_empty()) {
+        [true, false] => (certificate, key),
+        [false, true] => (key, certificate),
+        _ => return None,
     };
-    Err(flags.error(lone.0, format!("needs --{} as well", lone.1), "give both files"))
+    Some(flags.error(lone, format!("needs --{missing} as well"), "give both files, or none"))
 }
 
 pub(super) fn tls(flags: &Settled) -> Result<tls::TlsSettings, StartError> {
