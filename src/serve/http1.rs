@@ -175,20 +175,8 @@ fn after_authority(target: &str) -> Result<&str, Refusal> {
     });
     let rest = rest.ok_or(WANTED)?;
     let (authority, path) = rest.find('/').and_then(|end| rest.split_at_checked(end)).ok_or(WANTED)?;
-    if is_authority(authority) { Ok(path) } else { Err(WANTED) }
-}
-
-/// `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`, without escapes.
-fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (text, ""),
-    };
-    let is_bracketed = host.starts_with('[') && host.ends_with(']');
-    !host.is_empty()
-        && host.bytes().all(|byte| is_host_byte(byte) && byte != b'%')
-        && (is_bracketed || !host.contains([':', '[', ']']))
-        && port.bytes().all(|byte| byte.is_ascii_digit())
+    let is_host = authority.bytes().all(|byte| is_host_byte(byte) && byte != b'%');
+    if is_host && !authority.is_empty() { Ok(path) } else { Err(WANTED) }
 }
 
 fn is_host_byte(byte: u8) -> bool {
