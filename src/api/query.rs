@@ -13,15 +13,11 @@ use crate::wire::selector::{FieldSelector, LabelSelector};
 use crate::wire::text::quoted;
 use crate::wire::time::parse_duration;
 
-/// What is refused before authentication: a path that is no request (500), a bad `timeout` parameter (400), or
-/// one so short that no answer can be ready in time (504).
+/// What is refused before authentication: a bad `timeout` parameter (400), or one so short that no answer can be ready in time
+/// (504).
 /// # Errors
 /// The refusal.
 pub fn before_authentication(head: &Head<'_>, info: &RequestInfo<'_>) -> Result<(), Status> {
-    if info.malformed {
-        let message = format!("unable to determine kind and namespace from path {}", quoted(head.path));
-        return Err(Status::internal(message));
-    }
     let Some(timeout) = info.timeout else { return Ok(()) };
     if let Some(text) = parameter(head.query, "timeout").filter(|text| !text.is_empty())
         && let Err(error) = parse_duration(&text)

@@ -1,4 +1,6 @@
 //! A request as the API sees it: method, path, query, headers; and what authorization asks about it.
+//!
+//! Deviation: a verb in the path without a resource (`/apis/GROUP/VERSION/watch`) is an unknown resource, not a 500.
 
 use super::percent;
 use super::selector::{FieldSelector, LabelSelector};
@@ -70,8 +72,6 @@ pub struct RequestInfo<'a> {
     pub label_requirements: Vec<Requirement>,
     /// How long the request may take: `?timeout=`, at most (and by default) 60 s. `None` for a watch.
     pub timeout: Option<Duration>,
-    /// A verb in the path with nothing after it (`/apis/GROUP/VERSION/watch`): no request at all, a 500.
-    pub malformed: bool,
 }
 
 /// One selector requirement as a review carries it.
@@ -118,14 +118,7 @@ impl<'a> RequestInfo<'a> {
         self.version = own(parts.next().unwrap_or(""));
         let mut parts: std::iter::Peekable<_> = parts.peekable();
         let by_path = parts.next_if(|part| matches!(*part, "watch" | "proxy"));
-        match by_path {
-            Some(_) if parts.peek().is_none() => {
-                self.malformed = true;
-                return;
-            }
-            Some(verb) => self.verb = own(verb),
-            None => self.verb = Cow::Borrowed(verb_of(head.method)),
-        }
+        self.verb = by_path.map_or(Cow::Borrowed(verb_of(head.method)), &own);
         self.read_resource(parts, own);
         if self.name.is_empty() && self.verb == "get" {
             self.read_options(head.query);
@@ -171,14 +164,6 @@ impl<'a> RequestInfo<'a> {
     /// A get without a name is a list or a watch, and a list may be pinned to one name.
     fn read_options(&mut self, query: Option<&str>) {
         self.verb = Cow::Borrowed(if is_true(query, "watch") { "watch" } else { "list" });
-        // Options that cannot be read pin nothing.
-        let numbers = ["timeoutSeconds", "limit"].map(|name| parameter(query, name));
-        let labels = parameter(query, "labelSelector").unwrap_or_default();
-        if numbers.iter().flatten().any(|text| integer(text).is_err())
-            || LabelSelector::parse(&labels).is_err()
-        {
-            return;
-        }
         let fields = FieldSelector::parse(&parameter(query, "fieldSelector").unwrap_or_default());
         if let Some(name) = fields.as_ref().ok().and_then(|fields| fields.exact("metadata.name"))
             && !matches!(name, "." | "..")
