@@ -420,14 +420,17 @@ pub const PODS_MAX: u32 = 2_000_000;
 /// See [`NODES_MAX`].
 pub const CONTAINERS_MAX: u32 = 4_000_000;
 
-/// Default of `--max-nodes`: beyond it a node is refused, counted and named in the log.
-pub const NODES_DEFAULT: u32 = 1_000;
+/// Default of `--max-nodes`: beyond it a node is refused, counted and named in the log. The defaults are as large as the
+/// largest clusters that Kubernetes supports; address space costs nothing where there are 64 bits of it.
+pub const NODES_DEFAULT: u32 = if WIDE_ADDRESSES { 5_000 } else { 1_000 };
 
 /// Default of `--max-pods`; as for nodes.
-pub const PODS_DEFAULT: u32 = 20_000;
+pub const PODS_DEFAULT: u32 = if WIDE_ADDRESSES { 150_000 } else { 20_000 };
 
 /// Default of `--max-containers`: beyond it the pod is refused.
-pub const CONTAINERS_DEFAULT: u32 = 40_000;
+pub const CONTAINERS_DEFAULT: u32 = 2 * PODS_DEFAULT;
+
+const WIDE_ADDRESSES: bool = usize::BITS >= 64;
 
 /// Bytes of text reserved for each node: name, labels, addresses. Beyond the sum of all texts, a node or pod is refused.
 pub const NODE_TEXT_LEN: u64 = 2048;

@@ -5,7 +5,11 @@
 
 use super::config::Config;
 use crate::limits;
+use crate::store::Capacity;
 use std::fmt::Write;
+
+/// Clusters whose share of the tables is printed: nodes, pods. Two containers a pod.
+const CLUSTERS: [(u32, u32); 4] = [(1, 30), (100, 7_000), (1_000, 30_000), (5_000, 100_000)];
 
 /// Holders and the most bytes each may come to.
 fn holders(config: &Config) -> Vec<(&'static str, u64)> {
@@ -24,9 +28,18 @@ pub(super) fn print(out: &mut String, config: &Config) {
     let holders = holders(config);
     let sum: u64 = holders.iter().map(|(_, len)| len).sum();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "memory, at most (KiB; only pages in use count):");
+    let _ = writeln!(out, "memory reserved, which only counts where it is in use (KiB):");
     for (name, len) in holders.into_iter().chain([("in all", sum)]) {
         let _ = writeln!(out, "  {:>9}  {name}", len.div_ceil(1024));
+    }
+    let _ = writeln!(out, "of which nodes, pods, samples, names and labels of a cluster use at most (KiB):");
+    for (nodes, pods) in CLUSTERS {
+        if nodes > config.capacity.nodes || pods > config.capacity.pods {
+            continue;
+        }
+        let sum: u64 = Capacity::of(nodes, pods, 2 * pods).holders().iter().map(|(_, len)| len).sum();
+        let plural = if nodes == 1 { "" } else { "s" };
+        let _ = writeln!(out, "  {:>9}  {nodes} node{plural}, {pods} pods", sum.div_ceil(1024));
     }
 }
 
@@ -46,9 +59,9 @@ mod tests {
     fn every_capacity_has_its_price() {
         let base = sum(&[]);
         // 64 bytes of points for each container at least.
-        assert!(sum(&["--max-containers=140000"]) >= base + 100_000 * 64 / 1024);
-        assert!(sum(&["--max-pods=30000"]) > base);
-        assert!(sum(&["--max-nodes=2000"]) > base);
+        assert!(sum(&["--max-containers=400000"]) >= base + 100_000 * 64 / 1024);
+        assert!(sum(&["--max-pods=160000"]) > base);
+        assert!(sum(&["--max-nodes=6000"]) > base);
         assert!(sum(&["--max-connections=129"]) > base);
         assert!(
             sum(&["--max-pods=110", "--max-nodes=1", "--max-containers=300", "--max-connections=16"])

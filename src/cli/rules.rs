@@ -136,17 +136,7 @@ pub(super) fn capacity(flags: &Settled) -> Result<Capacity, StartError> {
     let nodes = count(flags, "max-nodes", limits::NODES_MAX)?;
     let pods = count(flags, "max-pods", limits::PODS_MAX)?;
     let containers = count(flags, "max-containers", limits::CONTAINERS_MAX)?;
-    Ok(Capacity { nodes, pods, containers, text_len: text_len(nodes, pods, containers) })
-}
-
-/// Bytes of names and labels that go with so many objects.
-fn text_len(nodes: u32, pods: u32, containers: u32) -> u32 {
-    use limits::{CONTAINER_TEXT_LEN, NODE_TEXT_LEN, POD_TEXT_LEN};
-    let sum = u64::from(nodes) * NODE_TEXT_LEN
-        + u64::from(pods) * POD_TEXT_LEN
-        + u64::from(containers) * CONTAINER_TEXT_LEN;
-    // Offsets into the text are 32 bits wide.
-    u32::try_from(sum).unwrap_or(u32::MAX)
+    Ok(Capacity::of(nodes, pods, containers))
 }
 
 /// A certificate and its key come together: the error where only one of the two flags is given.

@@ -46,6 +46,17 @@ pub struct Capacity {
 }
 
 impl Capacity {
+    /// Room for so many objects, and for the names and labels that go with them.
+    #[must_use]
+    pub fn of(nodes: u32, pods: u32, containers: u32) -> Capacity {
+        use crate::limits::{CONTAINER_TEXT_LEN, NODE_TEXT_LEN, POD_TEXT_LEN};
+        let sum = u64::from(nodes) * NODE_TEXT_LEN
+            + u64::from(pods) * POD_TEXT_LEN
+            + u64::from(containers) * CONTAINER_TEXT_LEN;
+        // Offsets into the text are 32 bits wide.
+        Capacity { nodes, pods, containers, text_len: u32::try_from(sum).unwrap_or(u32::MAX) }
+    }
+
     /// Entries of the arena of names: namespace, name and label set of a pod (its node's name is one of a node); name,
     /// label set and addresses of a node; name of a container.
     fn name_count(self) -> usize {
