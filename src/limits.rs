@@ -189,6 +189,8 @@ pub const DNS_KEEP_MIN: Duration = Duration::from_secs(5);
 pub const DNS_KEEP_MAX: Duration = Duration::from_secs(300);
 /// Time for which lookups fail at once after no name server answered one.
 pub const DNS_SILENCE_KEEP: Duration = Duration::from_secs(5);
+/// Time after its end for which an answer still counts while name servers do not answer (RFC 8767 proposes one to three days).
+pub const DNS_STALE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of a datagram: without EDNS it has at most 512. What is longer is malformed and ignored.
 pub const DNS_BUFFER_LEN: usize = 2 * 1024;
 /// Bytes read of resolv.conf; what follows is ignored.

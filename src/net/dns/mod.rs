@@ -5,7 +5,9 @@
 //! `/etc/resolv.conf` counts, and both are read again when they change; mDNS, LDAP and other NSS sources do not exist here.
 //! A lookup asks for both families at once over UDP, over TCP when an answer is truncated, and ends at its deadline on
 //! the caller's thread. When no name server answers, that holds for a few seconds, so that a round of many nodes waits for
-//! it once (RFC 2308 section 7.2). `localhost` is this machine and is never asked for. IPv4 addresses come first.
+//! it once (RFC 2308 section 7.2). A name that was found before keeps its addresses meanwhile (RFC 8767): one name whose own
+//! servers never answer, which the owner of a node can write, takes no other name away.
+//! `localhost` is this machine and is never asked for. IPv4 addresses come first.
 //! Memory: `limits::DNS_CACHE_COUNT_MAX` names. Source: RFC 1035, RFC 6761 section 6.3, resolv.conf(5).
 
 mod config;
@@ -43,6 +45,7 @@ struct ResolverState {
     silent: Option<(String, Instant)>,
 }
 
+#[derive(Clone)]
 struct Cached {
     name: String,
     addresses: Vec<IpAddr>,
@@ -77,8 +80,12 @@ impl Resolver {
         let now = clock::mono();
         let last = now + limits::LOOKUP_TIMEOUT;
         let deadline = deadline.map_or(last, |at| at.min(last));
-        let (config, cached) = self.look_at_files(host, now);
-        if let Some(addresses) = cached.or_else(|| self.hosts_entry(host)) {
+        let (config, known) = self.look_at_files(host, now);
+        let (fresh, stale) = match known {
+            Some(known) if known.expires_at > now => (Some(known.addresses), None),
+            known => (None, known.map(|known| known.addresses)),
+        };
+        if let Some(addresses) = fresh.or_else(|| self.hosts_entry(host)) {
             return Ok(addresses);
         }
         let bare = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
@@ -86,23 +93,27 @@ impl Resolver {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
         if let Some((trouble, _)) = lock(&self.state).silent.as_ref().filter(|(_, until)| now < *until) {
-            return Err(trouble.clone());
+            return stale.ok_or_else(|| trouble.clone());
         }
-        let (addresses, ttl) = self.ask(&config, host, deadline).map_err(|e| {
-            let end = clock::mono();
-            // A caller with little time proves nothing.
-            if e.kind() == ErrorKind::TimedOut && end >= now + config.timeout {
-                let until = end + limits::DNS_SILENCE_KEEP;
-                lock(&self.state).silent = Some((e.to_string(), until));
+        match self.ask(&config, host, deadline) {
+            Ok((addresses, ttl)) => {
+                self.remember(host, &addresses, ttl, now);
+                Ok(addresses)
             }
-            e.to_string()
-        })?;
-        self.remember(host, &addresses, ttl, now);
-        Ok(addresses)
+            Err(e) if e.kind() == ErrorKind::TimedOut => {
+                let end = clock::mono();
+                // A caller with little time proves nothing.
+                if end >= now + config.timeout {
+                    lock(&self.state).silent = Some((e.to_string(), end + limits::DNS_SILENCE_KEEP));
+                }
+                stale.ok_or_else(|| e.to_string())
+            }
+            Err(e) => Err(e.to_string()),
+        }
     }
 
     /// The configuration in force and what is remembered of `host`; a changed file empties the cache.
-    fn look_at_files(&self, host: &str, now: Instant) -> (ResolverConfig, Option<Vec<IpAddr>>) {
+    fn look_at_files(&self, host: &str, now: Instant) -> (ResolverConfig, Option<Cached>) {
         let stamps = [pem::stamp(&self.hosts), pem::stamp(&self.resolv_conf)];
         let mut state = lock(&self.state);
         if state.stamps != Some(stamps) {
@@ -117,8 +128,8 @@ impl Resolver {
             ResolverConfig::parse(&String::from_utf8_lossy(&text))
         });
         let config = config.clone();
-        let cached = state.cache.iter().find(|c| c.name == host && c.expires_at > now);
-        (config, cached.map(|c| c.addresses.clone()))
+        let is_known = |c: &&Cached| c.name == host && c.expires_at + limits::DNS_STALE_MAX > now;
+        (config, state.cache.iter().find(is_known).cloned())
     }
 
     fn hosts_entry(&self, host: &str) -> Option<Vec<IpAddr>> {
@@ -138,7 +149,7 @@ impl Resolver {
     fn remember(&self, host: &str, addresses: &[IpAddr], ttl: u32, now: Instant) {
         let keep = Duration::from_secs(ttl.into()).clamp(limits::DNS_KEEP_MIN, limits::DNS_KEEP_MAX);
         let mut state = lock(&self.state);
-        state.cache.retain(|c| c.expires_at > now && c.name != host);
+        state.cache.retain(|c| c.expires_at + limits::DNS_STALE_MAX > now && c.name != host);
         if state.cache.len() >= limits::DNS_CACHE_COUNT_MAX {
             let soonest = state.cache.iter().enumerate().min_by_key(|(_, c)| c.expires_at).map(|(at, _)| at);
             soonest.map(|at| state.cache.swap_remove(at));

@@ -213,6 +213,21 @@ fn silence_of_all_name_servers_is_waited_for_once() {
     assert_eq!(place.found("node-7.lan"), ["10.0.0.7", V6]);
 }
 
+/// A node's owner can write a name whose own servers never answer into its status: the recursive name server is silent then.
+#[test]
+fn a_name_that_nobody_answers_takes_no_other_name_away() {
+    let server = NameServer::start([127, 0, 0, 1], 0, script);
+    let options = "nameserver 127.0.0.1\noptions attempts:1 timeout:1";
+    let place = Place::new("hostile", server.address.port(), "", options);
+    assert_eq!(place.found("v4.lan"), ["10.0.0.4"]);
+    let age = |by: Duration| lock(&place.resolver.state).cache[0].expires_at = clock::mono() - by;
+    age(Duration::from_secs(1));
+    assert!(place.resolver.lookup("silent.lan", None).is_err());
+    assert_eq!(place.found("v4.lan"), ["10.0.0.4"], "its time is over, and nobody can be asked");
+    age(limits::DNS_STALE_MAX);
+    assert!(place.resolver.lookup("v4.lan", None).is_err(), "but not for all time");
+}
+
 #[test]
 fn errors_name_the_server_and_what_it_said() {
     let server = NameServer::start([127, 0, 0, 1], 0, script);
