@@ -175,7 +175,7 @@ impl Fetcher {
         let (tls, generation) = self.tls();
         let target = UrlTarget::new(head.uri())?;
         let mut buffers = Buffers::new();
-        let stream = match peer.take(&target.authority, generation) {
+        let stream = match peer.take(&target.authority, request.server_name, generation) {
             Some(stream) => stream,
             None => {
                 let tls = if target.https { Some((tls, self.name(request, &target)?)) } else { None };
@@ -186,7 +186,8 @@ impl Fetcher {
                 stream
             }
         };
-        let idle = Idle { stream, authority: target.authority, generation, since: clock::mono() };
+        let (authority, server_name) = (target.authority, request.server_name.into());
+        let idle = Idle { stream, authority, server_name, generation, since: clock::mono() };
         let (peer, limit) = (peer.clone(), request.limit);
         OutgoingCall { idle, buffers, deadlines, peer }.ask(head, request.body.map(|(_, body)| body), limit)
     }

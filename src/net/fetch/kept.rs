@@ -27,19 +27,22 @@ struct Connections {
 pub(super) struct Idle {
     pub(super) stream: Stream,
     pub(super) authority: Box<str>,
+    /// The name that was verified, as the request named it.
+    pub(super) server_name: Box<str>,
     /// Of the certificates it was opened with.
     pub(super) generation: u64,
     pub(super) since: Instant,
 }
 
 impl RemoteHost {
-    /// An idle connection to `authority` that still stands; others are closed.
-    pub(super) fn take(&self, authority: &str, generation: u64) -> Option<Stream> {
+    /// An idle connection to `authority`, verified under `server_name`, that still stands; others are closed.
+    pub(super) fn take(&self, authority: &str, server_name: &str, generation: u64) -> Option<Stream> {
         let now = clock::mono();
         loop {
             let idle = lock(&self.0.idle).pop()?;
             let age = now.saturating_duration_since(idle.since);
             if *idle.authority == *authority
+                && *idle.server_name == *server_name
                 && idle.generation == generation
                 && age < limits::IDLE_CONNECTION_AGE_MAX
                 && idle.stream.is_idle()

@@ -216,6 +216,20 @@ fn another_authority_a_wrong_name_and_plain_text_are_told_apart() {
     Client::new(named).send(&request(&fake.url("https", "/"))).unwrap();
 }
 
+/// The annotation of a node may come to name another server than the one that a kept connection was verified as.
+#[test]
+fn a_kept_connection_serves_the_name_that_was_verified_alone() {
+    let authority = Authority::new();
+    let fake =
+        Fake::tls(authority.server(&["127.0.0.1"], None), |_, _| Reply::Keep(answer("200 OK", "safe")));
+    let client = Client::new(believing(&authority));
+    let url = fake.url("https", "/");
+    assert_eq!(client.send(&request(&url)).unwrap().read_all().unwrap(), b"safe");
+    let named = Request { server_name: "edge-1", ..request(&url) };
+    assert_eq!(client.send(&named).err().map(|e| e.reason), Some(Reason::WrongName));
+    assert_eq!(fake.heads().len(), 1);
+}
+
 #[test]
 fn anybody_is_believed_only_when_told_so() {
     let fake = Fake::tls(Authority::new().server(&["x"], None), |_, _| Reply::Keep(answer("200 OK", "x")));
