@@ -39,7 +39,8 @@ const PATH: &str = "/metrics/resource";
 /// The path and query of the Summary API.
 const SUMMARY_PATH: &str = "/stats/summary?only_cpu_and_memory=true";
 
-/// The addresses to try, in order; none when no address has a preferred type. Behind the node proxy the API server's base URL
+/// The addresses to try, in order; none when no address has a preferred type. What is no address or host name is left out: the
+/// API server takes any text from a kubelet, and a path or query in it would be asked for with our credentials. Behind the node proxy the API server's base URL
 /// is the only one, as the API server knows where the kubelet is.
 #[must_use]
 pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
@@ -52,7 +53,7 @@ pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
     for wanted in by_status {
         let of_type = target.addresses.iter().filter(|(kind, _)| kind == wanted);
         for (_, address) in of_type {
-            if !address.is_empty() && !found.contains(&address.as_str()) {
+            if is_host(address) && !found.contains(&address.as_str()) {
                 found.push(address);
             }
         }
@@ -92,14 +93,6 @@ fn valid<'a>(target: &'a Target, key: &str) -> Option<&'a str> {
 
 /// What the value of an annotation should have been; `None` when it is that.
 fn problem(key: &str, value: &str) -> Option<&'static str> {
-    let is_name = |name: &str| {
-        let is_label = |label: &str| {
-            !label.is_empty()
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        };
-        name.len() <= limits::NODE_NAME_LEN_MAX && name.split('.').all(is_label)
-    };
-    let is_host = |text: &str| text.parse::<IpAddr>().is_ok() || is_name(text);
     let (is_valid, wanted) = match key {
         PORT_ANNOTATION => (value.parse::<u16>().is_ok_and(|port| port > 0), "a port from 1 to 65535"),
         ADDRESS_ANNOTATION => (
@@ -109,6 +102,16 @@ fn problem(key: &str, value: &str) -> Option<&'static str> {
         _ => (is_host(value), "a host name or an IP address"),
     };
     (!is_valid).then_some(wanted)
+}
+
+/// Whether a text is an IP address or a host name, and nothing of a URL besides.
+fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_name = name.len() <= limits::NODE_NAME_LEN_MAX && name.split('.').all(is_label);
+    is_name || text.parse::<IpAddr>().is_ok()
 }
 
 /// The kubelet's port in an annotation.
@@ -225,6 +228,16 @@ mod tests {
         let preferred_types = vec!["Hostname".to_owned(), "InternalIP".to_owned()];
         let by_name = Rules { preferred_types, ..rules() };
         assert_eq!(first_url(&node, &by_name).unwrap(), "https://edge-1:10250/metrics/resource");
+    }
+
+    #[test]
+    fn a_status_that_holds_more_than_an_address_leads_nowhere() {
+        for address in
+            ["10.0.0.9/api?x=", "a?b", "user@10.0.0.9", "10.0.0.9:6443/x#", "a b", "[fd00::9]", "", "a\r\nb"]
+        {
+            let node = target(&[("InternalIP", address), ("Hostname", "edge-1.lan.")]);
+            assert_eq!(candidates(&node, &rules()), ["edge-1.lan."], "{address:?}");
+        }
     }
 
     #[test]
