@@ -217,7 +217,12 @@ fn everything_is_made_once_and_undone_whole() {
     assert_eq!(String::from_utf8(decoded).unwrap(), board.read("/var/lib/toplet/ca.crt"));
 
     let stamp = |path: &str| std::fs::metadata(board.at(path)).map(|m| (m.ino(), m.mtime_nsec())).unwrap();
-    let files = ["/etc/toplet/kubeconfig", "/etc/toplet/toplet.conf", "/var/lib/toplet/apiserver.crt"];
+    let files = [
+        "/etc/toplet/kubeconfig",
+        "/etc/toplet/toplet.conf",
+        "/etc/toplet/setup.record",
+        "/var/lib/toplet/apiserver.crt",
+    ];
     let stamps = files.map(stamp);
     let again = board.setup(0, &[]);
     assert_eq!(again.lines().filter(|line| line.starts_with("unchanged ")).count(), 16, "{again}");

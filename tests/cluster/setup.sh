@@ -1,46 +1,40 @@
 # For `run`: `toplet setup` on a machine that looks like a k3s server, from nothing to kubectl top and back. The machine is a
-# mount namespace: /etc, /usr/local and /var/lib are overlays, so that real paths are written and nothing of this machine
-# changes. In place of systemd stands a program that does what the units say; in place of kube-proxy one rule of iptables.
+# real systemd in namespaces of its own, beside the cluster's network: /etc, /usr/local and /var are overlays, so that real
+# paths are written and nothing of this machine changes. In place of kube-proxy stands one rule of iptables.
 
 machine_up() {
-  local lab=$CLUSTER_RUN/machine; mkdir -p "$lab"
+  local lab=$CLUSTER_RUN/machine cgroups=/sys/fs/cgroup; mkdir -p "$lab"
+  [ -f $cgroups/cgroup.controllers ] || cgroups=$cgroups/unified
+  mkdir -p "$cgroups/$CLUSTER_NAME-lab-machine"
   cluster kubectl --kubeconfig "$PKI/admin.kubeconfig" config view --flatten --raw > "$CLUSTER_RUN/k3s.yaml"; install -m 755 "$SERVER" "$CLUSTER_RUN/toplet-file"
   cluster in iptables -t nat -A OUTPUT -p tcp -d 10.96.0.0/24 --dport 443 -j DNAT --to-destination 10.88.0.2:4443
   cat > "$CLUSTER_RUN/machine-up" <<'X'
 set -e
 lab=$1; run=$2; mount -t tmpfs lab "$lab"
-for at in /etc /usr/local /var/lib; do
+for at in /etc /usr/local /var; do
   mkdir -p "$lab$at/up" "$lab$at/work"
   mount -t overlay over -o "lowerdir=$at,upperdir=$lab$at/up,workdir=$lab$at/work" $at
 done
-mount -t tmpfs run /run/systemd; mkdir -p /run/systemd/system "$lab/bin" /etc/rancher/k3s
-install -m 600 "$run/k3s.yaml" /etc/rancher/k3s/k3s.yaml
-cat > "$lab/bin/systemctl" <<'S'
-#!/bin/bash
-# What systemd does for the units of toplet: credential copy, state directory, start, stop.
-unit=/etc/systemd/system/toplet.service pid=@LAB@/pid
-stop() { [ ! -s $pid ] || { kill "$(cat $pid)" 2> /dev/null; while kill -0 "$(cat $pid)" 2> /dev/null; do sleep 0.1; done; rm $pid; }; }
-echo "systemctl $*" >> @LAB@/calls
-case "$*" in
-  is-active*) [ -s $pid ] && kill -0 "$(cat $pid)" ;;
-  restart*) stop; [ -f $unit ] || exit 5
-    credential=$(sed -n 's/^LoadCredential=kubeconfig://p' $unit.d/*.conf); mkdir -p @LAB@/credentials /var/lib/toplet
-    install -m 400 "$credential" @LAB@/credentials/kubeconfig
-    STATE_DIRECTORY=/var/lib/toplet nohup $(sed -n 's/^ExecStart=//p' $unit) --kubeconfig=@LAB@/credentials/kubeconfig > @LAB@/log 2>&1 &
-    echo $! > $pid ;;
-  disable*) stop ;;
-esac
-S
-sed -i "s#@LAB@#$lab#g" "$lab/bin/systemctl"; chmod 755 "$lab/bin/systemctl"
-exec sleep 3600
+install -D -m 600 "$run/k3s.yaml" /etc/rancher/k3s/k3s.yaml
+# No service of this machine starts here, and nothing sets up its kernel.
+rm -rf /etc/systemd/system /etc/toplet /var/lib/toplet /var/lib/private/toplet; mkdir /etc/systemd/system
+mount -t tmpfs none /lib/systemd/system/sysinit.target.wants
+printf '[Unit]\nRequires=basic.target\nAfter=basic.target\n' > /etc/systemd/system/machine.target
+mount -t tmpfs -o mode=755 run /run; umount -l /sys/fs/cgroup; mount -t cgroup2 cgroups /sys/fs/cgroup
+# systemd shows a service its credentials by mounts that spread from its own.
+mount --make-rshared /
+exec env -i container=lab PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin /lib/systemd/systemd --unit=machine.target --show-status=no
 X
-  cluster start machine unshare -m bash "$CLUSTER_RUN/machine-up" "$lab" "$CLUSTER_RUN"
-  within 10 machine test -x "$lab/bin/systemctl" || { fail "the machine comes up" "$(cat "$CLUSTER_RUN/machine.log")"; return 1; }
+  (echo $BASHPID > "$cgroups/$CLUSTER_NAME-lab-machine/cgroup.procs"
+    cluster start machine unshare -m -p -f -C --kill-child --mount-proc --propagation private bash "$CLUSTER_RUN/machine-up" "$lab" "$CLUSTER_RUN")
+  within 20 machine systemctl is-active machine.target || { fail "the machine comes up" "$(tail -5 "$CLUSTER_RUN/machine.log")"; return 1; }
 }
-machine() { nsenter -m -n -t "$(cat "$CLUSTER_RUN/machine.pid")" env PATH="$CLUSTER_RUN/machine/bin:$PATH" "$@"; }
-machine_down() { machine systemctl disable; cluster stop machine; cluster in iptables -t nat -F OUTPUT; }
+machine() { nsenter -a -t "$(pgrep -P "$(cat "$CLUSTER_RUN/machine.pid")")" env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$@"; }
+machine_down() { cluster stop machine; cluster in iptables -t nat -F OUTPUT; }
+main_pid() { machine systemctl show -p MainPID --value toplet.service; }
+has_restarted() { [ "$(main_pid)" != "$1" ] && machine systemctl is-active --quiet toplet.service; }
 # every object but those that come and go by themselves
-object_list() { local kinds; kinds=$(cluster kubectl api-resources --verbs=list -o name | grep -vE '^(events|leases|(nodes|pods)\.metrics|componentstatuses)' | paste -sd,)
+object_list() { local kinds; kinds=$(cluster kubectl api-resources --verbs=list -o name | grep -vE '^(events|leases|pods|(nodes|pods)\.metrics|componentstatuses)' | paste -sd,)
   cluster kubectl get "$kinds" -A --ignore-not-found -o 'jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\n"}{end}' | sort; }
 same_objects() { object_list > "$WORK/objects.now"; out=$(diff "$1" "$WORK/objects.now"); }
 
@@ -63,7 +57,10 @@ check_setup() {
   out=$(machine "$v" setup 2>&1)
   grep -qE '^(created|changed|deleted|replaced|started|kept)' <<< "$out" || [ "$(grep -c '^unchanged' <<< "$out")" -lt 20 ] && fail "setup again changes nothing" "$out" || ok "setup again changes nothing: $(grep -c '^unchanged' <<< "$out") lines unchanged"
   machine find /etc/toplet /etc/systemd/system /usr/local/bin/toplet -newermt 1970-01-02 -type f -exec stat -c '%n %Y %i' {} + | diff "$WORK/files.first" - > /dev/null && ok "setup again writes no file" || fail "setup again writes no file"
+  within 60 kc kubectl top pod -A # its pods have been read twice as well
   expect "toplet doctor with what setup made" 'ok +aggregation' machine "$v" doctor --config=/etc/toplet/toplet.conf --kubeconfig=/etc/toplet/kubeconfig --state-dir=/var/lib/toplet
+  out=$(main_pid); machine sh -c 'cp /etc/toplet/kubeconfig /etc/toplet/new && mv /etc/toplet/new /etc/toplet/kubeconfig'
+  within 30 has_restarted "$out" && within 30 kc kubectl top node && ok "a kubeconfig that is replaced restarts the service, which is served again" || fail "a kubeconfig that is replaced restarts the service" "$(machine journalctl -u toplet -n 5)"
   expect "setup --undo" '^removed +APIService v1beta1' machine "$v" setup --undo
   within 20 same_objects "$WORK/objects.before" && ok "setup --undo leaves the objects as they were: $(wc -l < "$WORK/objects.before")" || fail "setup --undo leaves the objects as they were" "$out"
   machine test ! -e /etc/toplet -a ! -e /usr/local/bin/toplet -a ! -e /var/lib/toplet -a ! -e /etc/systemd/system/toplet.service.d && ok "setup --undo leaves no file" || fail "setup --undo leaves no file" "$(machine find /etc/toplet /usr/local/bin/toplet /var/lib/toplet /etc/systemd/system/toplet* 2>&1)"

@@ -137,7 +137,7 @@ impl FileRecord {
         let at = self.at(path);
         if at.exists() {
             // From here on it is known that a run began on this machine.
-            return self.save();
+            return if self.is_missing() { self.save() } else { Ok(()) };
         }
         make_parent(&at)?;
         self.remember(MADE, path)?;

@@ -27,13 +27,16 @@ fn systemctl(words: &[&str]) -> Result<(), String> {
 /// # Errors
 /// systemd's refusal.
 pub fn start(has_changed: bool) -> Result<(), String> {
-    if !has_changed && systemctl(&["is-active", "--quiet", "toplet.service"]).is_ok() {
+    let runs = systemctl(&["is-active", "--quiet", "toplet.service"]).is_ok();
+    if runs && !has_changed {
         say("unchanged", "toplet.service runs");
         return Ok(());
     }
     systemctl(&["daemon-reload"])?;
     systemctl(&[&["enable", "--now", "--quiet"], &UNITS[..]].concat())?;
-    systemctl(&["restart", "toplet.service"])?;
+    if runs {
+        systemctl(&["restart", "toplet.service"])?;
+    }
     say("started", "toplet.service, enabled with its socket and its path unit");
     Ok(())
 }
