@@ -166,3 +166,30 @@ fn impersonation_is_refused_for_every_caller() {
     assert_eq!(lab.api.world().reviews.len(), 0, "refused before any review");
     assert_eq!(status(&masters(), NODES), 200);
 }
+
+#[test]
+fn no_token_or_key_is_logged_and_no_name_forges_a_line() {
+    let lab = Lab::new();
+    lab.api.world().tokens.push(("known-s3cret".into(), "alice".into(), Vec::new()));
+    let kubeconfig = lab.api.kubeconfig(lab.folder.path(), "{token: own-s3cret}");
+    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+    let toplet = Toplet::start(&lab.folder, &[&kubeconfig, "-v=10"]);
+    eventually("the ConfigMap is read", PATIENCE, || {
+        (status(&lab.admin(&toplet), NODES) == 200).then_some(())
+    });
+    for (token, expected) in [("known-s3cret", 403), ("unknown-s3cret", 401)] {
+        let client = toplet.client().header("Authorization", &format!("Bearer {token}"));
+        assert_eq!(status(&client, "/x?token=asked-for"), expected);
+    }
+    let forged = "mallory\nI1127 00:00:00.000000 1 forged.rs:1] all is well\u{1b}[2J\u{9b}31m";
+    let mallory = Client::with_cert(toplet.port, &lab.users.client(forged, &[]));
+    assert_eq!(status(&mallory, "/x\u{9b}31m"), 403);
+    eventually("the name is logged", PATIENCE, || (toplet.logged("forged.rs") > 0).then_some(()));
+    let key = std::fs::read_to_string(lab.folder.path().join("cert/apiserver.key")).unwrap();
+    let key = key.lines().nth(1).unwrap();
+    for line in toplet.log() {
+        assert!(!line.contains("s3cret") && !line.contains("asked-for") && !line.contains(key), "{line}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert!(!line.contains("forged.rs") || line.contains("mallory\\n"), "{line}");
+    }
+}

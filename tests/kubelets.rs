@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 use support::certs::{Authority, server_config};
 use support::kubelet::{Behaviour, Kubelet, babbler, container};
 use support::lab::{Lab, NODES, PODS};
@@ -11,8 +13,29 @@ use support::protobuf::{Node, Pod};
 use support::toplet::Toplet;
 use support::{PATIENCE, eventually, timestamp};
 
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
 fn good(pod: &str) -> Behaviour {
     Behaviour::Steady(vec![container("default", pod, "main", 100, 10)])
+}
+
+/// A whole answer that is large only once it is inflated.
+fn bomb() -> Vec<u8> {
+    let mut body = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let comments = b"# HELP x y\n".repeat(1 << 16);
+    (0..400).for_each(|_| body.write_all(&comments).unwrap());
+    let body = body.finish().unwrap();
+    assert!(body.len() < 2 << 20, "{} bytes", body.len());
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), &body].concat()
+}
+
+/// An answer that begins so, and never gets beyond this.
+fn stuck(begin: &str, again: &str) -> Behaviour {
+    Behaviour::Raw(
+        [begin, &again.repeat((4 << 20) / again.len())].concat().into_bytes(),
+        Duration::from_secs(3),
+    )
 }
 
 #[test]
@@ -36,6 +59,11 @@ fn bad_kubelets_cost_only_themselves() {
         ),
         ("bad-status", Kubelet::start(Behaviour::Status(503))),
         ("bad-unknown", Kubelet::start(Behaviour::Status(404))),
+        ("bad-bomb", Kubelet::start(Behaviour::Raw(bomb(), Duration::ZERO))),
+        ("bad-interim", Kubelet::start(stuck("", "HTTP/1.1 100 Continue\r\n\r\n"))),
+        ("bad-heads", Kubelet::start(stuck("HTTP/1.1 200 OK\r\n", "X-More: header\r\n"))),
+        ("bad-chunk", Kubelet::start(stuck(&format!("{CHUNKED}5;"), "extension"))),
+        ("bad-trailer", Kubelet::start(stuck(&format!("{CHUNKED}2\r\n#\n\r\n0\r\n"), "X-More: trailer\r\n"))),
     ];
     for (name, kubelet) in &bad {
         lab.node(name, kubelet, &[]);

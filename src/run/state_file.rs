@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::store::snapshot::Snapshot;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -77,7 +78,14 @@ impl StateFile {
 
     fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
         let new = self.directory.join(format!("{NAME}.new"));
-        let written = File::create(&new)
+        // One that a crash left behind. Made new and readable by its owner alone: it tells what runs where.
+        let _ = fs::remove_file(&new);
+        let mut options = File::options();
+        let written = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)
             .and_then(|mut file| file.write_all(bytes))
             .and_then(|()| fs::rename(&new, self.directory.join(NAME)));
         if written.is_err() {
@@ -116,6 +124,22 @@ mod tests {
         let mut store = lock(store);
         store.commit("n", &batch, at);
         store.node("n").unwrap().usage.is_some()
+    }
+
+    #[test]
+    fn the_file_is_its_owners_alone_and_no_link_is_followed() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = std::env::temp_dir().join(format!("toplet-private-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let other = directory.join("other");
+        fs::write(&other, "other").unwrap();
+        std::os::unix::fs::symlink(&other, directory.join(format!("{NAME}.new"))).unwrap();
+        StateFile::new(directory.clone()).unwrap().save(&store());
+        let written = fs::symlink_metadata(directory.join(NAME)).unwrap();
+        assert!(written.is_file());
+        assert_eq!(written.permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&other).unwrap(), b"other");
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]
