@@ -45,6 +45,7 @@ const BORROWED: &[(&str, &[&str])] = &[
     ("futures_rustls", &["src/serve/connection.rs"]),
     ("httparse", &["src/serve/http1.rs"]),
     ("libc", &["src/host/", "src/allocator.rs"]),
+    ("rustix", &["src/host/"]),
     ("miniserde", &["src/access/policy.rs", "src/cluster/", "src/wire/request.rs", "src/wire/summary.rs"]),
     ("rcgen", &["src/net/self_signed.rs"]),
     ("rustls", &["src/net/", "src/access/chain.rs"]),

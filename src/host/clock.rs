@@ -1,8 +1,7 @@
 //! The one place that reads clocks. Everything else takes time as an argument.
 
-#![allow(unsafe_code)]
-
 use crate::units::{UnixNanos, Uptime};
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Wall clock: nanoseconds since the Unix epoch; 0 before 1970.
@@ -23,12 +22,6 @@ pub fn mono() -> Instant {
 /// Time since this machine started, sleep included. It outlives the process, which [`mono`] does not.
 #[must_use]
 pub fn uptime() -> Uptime {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec for the length of the call, which writes nothing else.
-    let failed = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) } != 0;
-    // Linux has this clock since 2.6.39; without it every window would look wrong.
-    assert!(!failed, "the kernel has no CLOCK_BOOTTIME");
-    // Neither part is ever negative, or above a billion nanoseconds.
-    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
-    Uptime::from_duration(Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0)))
+    // Neither part is ever negative.
+    Uptime::from_duration(Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default())
 }

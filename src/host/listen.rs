@@ -1,11 +1,13 @@
 //! The listening socket, with the options that the standard library does not set.
 
-#![allow(unsafe_code)]
-
 use crate::limits;
+use rustix::net::sockopt;
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind as bind_to, listen as listen_on, socket_with,
+};
 use std::io::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Listens on `address`. An unspecified address (`0.0.0.0`, `::`) means every address of both families, or of IPv4 where
 /// the machine has no IPv6. `reuse_port` lets several processes listen on one port.
@@ -26,25 +28,14 @@ pub fn listen(address: SocketAddr, reuse_port: bool) -> Result<TcpListener> {
 /// # Errors
 /// What it is instead of a listening TCP socket.
 pub fn inherited(socket: OwnedFd) -> std::result::Result<TcpListener, String> {
-    let is = |name, values: &[libc::c_int]| value(&socket, name).is_ok_and(|value| values.contains(&value));
-    if !is(libc::SO_DOMAIN, &[libc::AF_INET, libc::AF_INET6]) || !is(libc::SO_TYPE, &[libc::SOCK_STREAM]) {
+    let is_ip = matches!(sockopt::socket_domain(&socket), Ok(AddressFamily::INET | AddressFamily::INET6));
+    if !is_ip || sockopt::socket_type(&socket) != Ok(SocketType::STREAM) {
         return Err("is not a TCP socket".to_owned());
     }
-    if !is(libc::SO_ACCEPTCONN, &[1]) {
+    if sockopt::socket_acceptconn(&socket) != Ok(true) {
         return Err("does not listen".to_owned());
     }
     Ok(TcpListener::from(socket))
-}
-
-/// An integer option of the socket level.
-fn value(socket: &OwnedFd, name: libc::c_int) -> Result<libc::c_int> {
-    let mut value: libc::c_int = 0;
-    let mut len = len_of(&value);
-    // SAFETY: the kernel writes one live integer of the length given.
-    let done = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut len)
-    };
-    if done == 0 { Ok(value) } else { Err(Error::last_os_error()) }
 }
 
 /// What the kernel says where IPv6 is not built in, or switched off.
@@ -53,62 +44,18 @@ fn is_without_ipv6(error: &Error) -> bool {
 }
 
 fn bind(address: SocketAddr, reuse_port: bool) -> Result<TcpListener> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    // SAFETY: no pointers are passed.
-    let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    if fd < 0 {
-        return Err(Error::last_os_error());
-    }
-    // SAFETY: the descriptor was just made and belongs to nobody else; it is closed on every way out.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
     if reuse_port {
-        option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+        sockopt::set_socket_reuseport(&socket, true)?;
     }
     if address.is_ipv6() {
-        let only = i32::from(!address.ip().is_unspecified());
-        option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only)?;
+        sockopt::set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
     }
-    let done = match address {
-        SocketAddr::V4(address) => {
-            let name = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: address.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
-                sin_zero: [0; 8],
-            };
-            // SAFETY: `name` is a live address of the length given.
-            unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), len_of(&name)) }
-        }
-        SocketAddr::V6(address) => {
-            let name = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: address.port().to_be(),
-                sin6_flowinfo: address.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
-                sin6_scope_id: address.scope_id(),
-            };
-            // SAFETY: as above.
-            unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), len_of(&name)) }
-        }
-    };
-    // SAFETY: the descriptor is open; no pointers are passed.
-    if done != 0 || unsafe { libc::listen(socket.as_raw_fd(), limits::BACKLOG_MAX) } != 0 {
-        return Err(Error::last_os_error());
-    }
+    bind_to(&socket, &address)?;
+    listen_on(&socket, limits::BACKLOG_MAX)?;
     Ok(TcpListener::from(socket))
-}
-
-fn option(socket: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> Result<()> {
-    // SAFETY: the kernel reads one live integer of the length given.
-    let done = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len_of(&value))
-    };
-    if done == 0 { Ok(()) } else { Err(Error::last_os_error()) }
-}
-
-fn len_of<T>(_: &T) -> libc::socklen_t {
-    size_of::<T>() as libc::socklen_t
 }
 
 #[cfg(test)]

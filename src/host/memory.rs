@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::units::Bytes;
+use rustix::time::{ClockId, clock_gettime};
 use std::io::Read;
 use std::time::Duration;
 
@@ -43,11 +44,7 @@ pub fn resident() -> Option<Bytes> {
 /// CPU time this process has used, user and system, of all its threads.
 #[must_use]
 pub fn cpu_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is live; the clock exists on every Linux. On a refusal it stays zero.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    let secs = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Signals as a readable descriptor: one thread may block on it, or a task await it.
+//! Signals as a readable descriptor, on which one thread waits.
 //!
 //! SIGTERM, SIGINT and SIGHUP are blocked in the thread that calls [`Signals::take`] and in all it starts later, and are
 //! read from a signalfd. Once the first stop signal is read, the next one ends the process with code 1 from a signal
@@ -6,8 +6,9 @@
 
 #![allow(unsafe_code)]
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Error, ErrorKind, Read, Result};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// What was asked of the process.
@@ -69,23 +70,9 @@ impl Signals {
     /// # Errors
     /// The operating system's refusal.
     pub fn wait(&self, time: Duration) -> Result<Option<Signal>> {
-        let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let millis = libc::c_int::try_from(time.as_millis()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: one live pollfd, as the count says. An interrupted poll is as good as one that timed out.
-        unsafe { libc::poll(&raw mut poll, 1, millis) };
+        // Without a time it waits for a signal; an interrupted wait is as good as one that timed out.
+        let _ = poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Timespec::try_from(time).ok().as_ref());
         self.next()
-    }
-}
-
-impl AsFd for Signals {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}
-
-impl AsRawFd for Signals {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.file.as_raw_fd()
     }
 }
 
