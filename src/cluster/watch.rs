@@ -196,7 +196,7 @@ impl Watcher {
         let (name, path, accept, _) = names(self.kind);
         let answer = self.api.get(&list_path(path, version, token), accept, Some(limits::LIST_TIMEOUT))?;
         let mut answer = accepted(answer)?;
-        let mut decoder = ListDecoder::new();
+        let mut decoder = ListDecoder::default();
         if token.is_empty() {
             lock(&self.store).begin_list(self.kind);
             self.refusals = Refusals::default();
@@ -267,7 +267,7 @@ impl Watcher {
         piece: &mut [u8],
         events: &mut bool,
     ) -> Result<WatchEnd, FetchError> {
-        let mut decoder = WatchDecoder::new();
+        let mut decoder = WatchDecoder::default();
         loop {
             answer.end_by(state::listen_until(self.heard_at));
             let len = answer.read(piece)?;

@@ -388,14 +388,13 @@ fn make_in(directory: &Path, names: &[String], now: UnixNanos) -> Result<Certifi
 fn authority_in(directory: &Path, now: UnixNanos) -> Option<SigningAuthority> {
     let (certificate, key) = (directory.join("ca.crt"), directory.join("ca.key"));
     let pair = pem::load_pair(&certificate, &key).ok()?;
-    let der = pair.cert.first()?.to_vec();
-    let (start, end) = validity(&der)?;
+    let (start, end) = validity(pair.cert.first()?)?;
     if now < start || seconds_left(end, now) <= limits::CERTIFICATE_LIFE.as_secs().cast_signed() {
         return None;
     }
     let pem = String::from_utf8(pem::read(&certificate).ok()?.to_vec()).ok()?;
     let key = pem::read(&key).ok()?;
-    SigningAuthority::from_parts(der, pem, std::str::from_utf8(&key).ok()?).ok()
+    SigningAuthority::from_parts(pem, std::str::from_utf8(&key).ok()?).ok()
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {

@@ -25,11 +25,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
-/// Bytes that are given as such, or kept in a file that may be replaced.
+/// Bytes kept in a file that may be replaced.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Material {
-    /// The bytes themselves.
-    Inline(Zeroizing<Vec<u8>>),
     /// A file, read when first needed and again when it changes.
     File(PathBuf),
     /// A field of a document (a kubeconfig), read again when the document changes.
@@ -179,22 +177,21 @@ impl Credentials {
 }
 
 impl Material {
-    /// From bytes.
-    #[must_use]
-    pub fn inline(bytes: impl Into<Vec<u8>>) -> Material {
-        Material::Inline(Zeroizing::new(bytes.into()))
+    #[cfg(test)]
+    pub(crate) fn inline(bytes: impl Into<Vec<u8>>) -> Material {
+        let value = Zeroizing::new(bytes.into());
+        let read = value.clone();
+        let (file, name) = (PathBuf::from("/nowhere"), String::from_utf8_lossy(&value).into_owned());
+        Material::Field(Field { file, name, value, read: Arc::new(move || Ok(read.clone())) })
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        match self {
-            Material::Inline(_) => None,
-            Material::File(path) | Material::Field(Field { file: path, .. }) => pem::stamp(path),
-        }
+        let (Material::File(path) | Material::Field(Field { file: path, .. })) = self;
+        pem::stamp(path)
     }
 
     fn name(&self) -> String {
         match self {
-            Material::Inline(_) => "(in the kubeconfig)".to_owned(),
             Material::File(path) => path.display().to_string(),
             Material::Field(field) => format!("{}: {}", field.file.display(), field.name),
         }
@@ -206,7 +203,6 @@ impl Material {
     /// The file, and why it cannot be read.
     pub fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
-            Material::Inline(bytes) => Ok(bytes.clone()),
             Material::File(path) => pem::read(path),
             Material::Field(field) => (field.read)(),
         }
@@ -239,8 +235,7 @@ impl TokenReader {
         let overdue = self.overdue.swap(false, Ordering::Relaxed);
         if let Some((token, read_at)) = last.as_ref()
             && !overdue
-            && (matches!(source, Material::Inline(_))
-                || now.saturating_duration_since(*read_at) < limits::TOKEN_AGE_MAX)
+            && now.saturating_duration_since(*read_at) < limits::TOKEN_AGE_MAX
         {
             return Some(token.clone());
         }
@@ -268,8 +263,7 @@ impl TokenReader {
 
     /// Reads the file again after a refusal; `true` when it now holds another token.
     pub(super) fn renewed(&self) -> bool {
-        let source = self.source.as_ref().filter(|source| !matches!(source, Material::Inline(_)));
-        let Some(Ok(token)) = source.map(token_text) else { return false };
+        let Some(Ok(token)) = self.source.as_ref().map(token_text) else { return false };
         let mut last = lock(&self.last);
         let changed = last.as_ref().is_none_or(|(old, _)| *old != token);
         *last = Some((token, clock::mono()));

@@ -232,7 +232,8 @@ mod tests {
 
     fn certificate() -> Vec<u8> {
         let now = clock::wall();
-        SigningAuthority::generate(now).unwrap().issue(&["n".to_owned()], now).unwrap().der
+        let issued = SigningAuthority::generate(now).unwrap().issue(&["n".to_owned()], now).unwrap();
+        pem::chain(issued.chain_pem.as_bytes()).unwrap().remove(0).to_vec()
     }
 
     /// A folder of its own, and the file in it.

@@ -13,8 +13,6 @@ use std::time::Duration;
 
 /// An authority: its certificate, and the key that signs.
 pub struct SigningAuthority {
-    /// Certificate as DER.
-    pub der: Vec<u8>,
     /// Certificate as PEM.
     pub pem: String,
     key: KeyPair,
@@ -22,8 +20,6 @@ pub struct SigningAuthority {
 
 /// A certificate signed by an [`SigningAuthority`], and its key.
 pub struct Issued {
-    /// Certificate as DER.
-    pub der: Vec<u8>,
     /// Certificate, then the authority's, as PEM.
     pub chain_pem: String,
     /// Private key as PEM (PKCS8).
@@ -37,14 +33,14 @@ impl SigningAuthority {
     pub fn generate(now: UnixNanos) -> Result<SigningAuthority, String> {
         let key = KeyPair::generate().map_err(describe)?;
         let certificate = authority_params(now).self_signed(&key).map_err(describe)?;
-        Ok(SigningAuthority { der: certificate.der().to_vec(), pem: certificate.pem(), key })
+        Ok(SigningAuthority { pem: certificate.pem(), key })
     }
 
     /// An authority from what [`SigningAuthority::generate`] made earlier. That both belong together is the caller's to check.
     /// # Errors
     /// The key is no PKCS8 key in PEM.
-    pub fn from_parts(der: Vec<u8>, pem: String, key_pem: &str) -> Result<SigningAuthority, String> {
-        Ok(SigningAuthority { der, pem, key: KeyPair::from_pem(key_pem).map_err(describe)? })
+    pub fn from_parts(pem: String, key_pem: &str) -> Result<SigningAuthority, String> {
+        Ok(SigningAuthority { pem, key: KeyPair::from_pem(key_pem).map_err(describe)? })
     }
 
     /// The private key as PEM.
@@ -69,7 +65,6 @@ impl SigningAuthority {
         let issuer = Issuer::from_params(&authority, &self.key);
         let certificate = params.signed_by(&key, &issuer).map_err(describe)?;
         Ok(Issued {
-            der: certificate.der().to_vec(),
             chain_pem: certificate.pem() + &self.pem,
             key_pem: zeroize::Zeroizing::new(key.serialize_pem()),
         })

@@ -22,13 +22,6 @@ struct Watched {
 }
 
 impl ClientSocket {
-    /// Takes a connection over.
-    /// # Errors
-    /// The operating system refuses to watch it.
-    pub fn new(stream: TcpStream) -> io::Result<ClientSocket> {
-        Async::new(stream).map(ClientSocket::from)
-    }
-
     /// Ends both directions and wakes the tasks that wait on them. An error means that the connection is gone already.
     pub fn shutdown(&self) {
         let _ = self.0.stream.get_ref().shutdown(Shutdown::Both);

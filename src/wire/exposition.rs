@@ -119,12 +119,6 @@ fn first_word_of(bytes: &[u8]) -> &[u8] {
 }
 
 impl Decoder {
-    /// Before the first byte.
-    #[must_use]
-    pub fn new() -> Decoder {
-        Decoder::default()
-    }
-
     /// Forgets the previous body; scratch is kept.
     pub fn begin(&mut self) {
         self.carry.clear();

@@ -109,12 +109,6 @@ struct List {
 }
 
 impl ListDecoder {
-    /// Before the first byte.
-    #[must_use]
-    pub fn new() -> ListDecoder {
-        ListDecoder::default()
-    }
-
     /// Takes one piece and hands out every object that is complete with it.
     /// # Errors
     /// The body is not a list of nodes or pods; reading on is useless.
@@ -234,12 +228,6 @@ pub struct WatchDecoder {
 }
 
 impl WatchDecoder {
-    /// Before the first byte.
-    #[must_use]
-    pub fn new() -> WatchDecoder {
-        WatchDecoder::default()
-    }
-
     /// Takes one piece and hands out every event that is complete with it.
     /// # Errors
     /// The bytes are not events; reading on is useless, and events before the error were handed out.

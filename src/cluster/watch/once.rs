@@ -19,7 +19,7 @@ pub fn list_nodes(api: &ApiServer, store: &mut Store, timeout: Duration) -> Resu
     let (mut token, mut refused) = (String::new(), 0);
     loop {
         let mut answer = accepted(api.get(&list_path(path, "0", &token), accept, Some(timeout))?)?;
-        let mut decoder = ListDecoder::new();
+        let mut decoder = ListDecoder::default();
         loop {
             let len = answer.read(&mut piece)?;
             let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |object| {

@@ -45,11 +45,16 @@ fn in_directory(directory: &Directory) -> CertificateSettings {
     }
 }
 
+/// The first certificate of a PEM text.
+fn der_of(pem: &str) -> Vec<u8> {
+    pem::chain(pem.as_bytes()).unwrap().remove(0).to_vec()
+}
+
 fn write_pair(directory: &Directory, certificate: &str, key: &str) -> Vec<u8> {
     let issued = SigningAuthority::generate(NOW).unwrap().issue(&["localhost".to_string()], NOW).unwrap();
     write(&directory.path(certificate), issued.chain_pem.as_bytes(), 0o644).unwrap();
     write(&directory.path(key), issued.key_pem.as_bytes(), 0o600).unwrap();
-    issued.der
+    der_of(&issued.chain_pem)
 }
 
 fn from_files(directory: &Directory) -> CertificateSettings {
@@ -305,13 +310,13 @@ fn the_end_of_a_certificate_made_here_is_read_back() {
     let authority = SigningAuthority::generate(NOW).unwrap();
     let pair = authority.issue(&["localhost".to_string()], NOW).unwrap();
     let life = i64::try_from(limits::CERTIFICATE_LIFE.as_secs()).unwrap();
-    assert_eq!(validity(&pair.der).unwrap().1.seconds(), NOW.seconds() + life);
-    assert!(validity(&authority.der).unwrap().1 > validity(&pair.der).unwrap().1);
+    assert_eq!(validity(&der_of(&pair.chain_pem)).unwrap().1.seconds(), NOW.seconds() + life);
+    assert!(validity(&der_of(&authority.pem)).unwrap().1 > validity(&der_of(&pair.chain_pem)).unwrap().1);
 }
 
 #[test]
 fn no_bytes_make_reading_a_certificate_panic() {
-    let der = SigningAuthority::generate(NOW).unwrap().der;
+    let der = der_of(&SigningAuthority::generate(NOW).unwrap().pem);
     for end in 0..der.len() {
         assert_eq!(validity(&der[..end]), None);
     }

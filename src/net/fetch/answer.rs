@@ -83,11 +83,11 @@ impl OutgoingCall {
             Some(RecvResponseResult::RecvBody(call)) => Box::new(call),
             Some(RecvResponseResult::Cleanup(call)) => {
                 self.release(&call);
-                return Ok(Exchange::new(&answer, timeout, None));
+                return Ok(Exchange::new(&answer, None));
             }
-            _ => return Ok(Exchange::new(&answer, timeout, None)),
+            _ => return Ok(Exchange::new(&answer, None)),
         };
-        Ok(Exchange::new(&answer, timeout, Some(AnswerBody { call, connection: self, left: limit, limit })))
+        Ok(Exchange::new(&answer, Some(AnswerBody { call, connection: self, left: limit, limit })))
     }
 
     /// Receives more; the end of the connection is an error.
@@ -120,7 +120,6 @@ pub struct Exchange {
     /// `Date`, the server's clock.
     pub date: Option<UnixNanos>,
     location: String,
-    timeout: Option<Duration>,
     /// What is left of the body; `None` after its end.
     body: Option<AnswerBody>,
 }
@@ -133,7 +132,7 @@ struct AnswerBody {
 }
 
 impl Exchange {
-    fn new(answer: &http::Response<()>, timeout: Option<Duration>, body: Option<AnswerBody>) -> Exchange {
+    fn new(answer: &http::Response<()>, body: Option<AnswerBody>) -> Exchange {
         let headers: &HeaderMap = answer.headers();
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let retry_after = text(header::RETRY_AFTER).parse().ok().map(Duration::from_secs);
@@ -144,7 +143,6 @@ impl Exchange {
             retry_after: retry_after.map(|d| d.min(limits::RETRY_AFTER_MAX)),
             date: headers.get(header::DATE).and_then(|v| parse_http_date(v.to_str().ok()?)),
             location: text(header::LOCATION),
-            timeout,
             body,
         }
     }
@@ -216,12 +214,6 @@ impl Exchange {
             message.push_str(&format!(", it redirects to {shown:?}"));
         }
         Some(FetchError { retry_after: self.retry_after, ..FetchError::new(reason, message) })
-    }
-
-    /// The timeout of the whole request, for messages.
-    #[must_use]
-    pub const fn timeout(&self) -> Option<Duration> {
-        self.timeout
     }
 }
 

@@ -27,7 +27,11 @@ impl Table {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = self.listener.accept().unwrap();
         self.clients.borrow_mut().push(client);
-        self.slots.open(ClientSocket::new(accepted).unwrap(), IpAddr::from([10, 0, 0, peer]), self.at(after))
+        self.slots.open(
+            ClientSocket::from(smol::Async::new(accepted).unwrap()),
+            IpAddr::from([10, 0, 0, peer]),
+            self.at(after),
+        )
     }
     /// A connection whose first byte came; it may wait.
     fn open(&self, peer: u8, after: u64) -> Rc<Slot> {
@@ -174,7 +178,10 @@ fn ipv6_peers_are_networks() {
         let client = TcpStream::connect(table.listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = table.listener.accept().unwrap();
         table.clients.borrow_mut().push(client);
-        table.slots.open(ClientSocket::new(accepted).unwrap(), text.parse().unwrap(), table.now).peer()
+        table
+            .slots
+            .open(ClientSocket::from(smol::Async::new(accepted).unwrap()), text.parse().unwrap(), table.now)
+            .peer()
     };
     assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
     assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));

@@ -4,7 +4,7 @@ use crate::wire::tests::Lcg;
 const REAL: &str = include_str!("../../../tests/golden/kubelet/metrics-resource.txt");
 
 fn decode(pieces: &[&[u8]]) -> (Vec<String>, u32, Option<(u32, DropReason)>) {
-    let (mut decoder, mut seen) = (Decoder::new(), Vec::new());
+    let (mut decoder, mut seen) = (Decoder::default(), Vec::new());
     let mut keep = |sample: Sample<'_>| {
         let Key { namespace, pod, container } = sample.key;
         let (value, at) = (sample.value, sample.at_millis);
@@ -140,7 +140,7 @@ fn k9_a_bad_line_is_dropped_with_its_number_and_reason_and_never_the_node() {
 
 #[test]
 fn a_line_beyond_the_limit_is_dropped_in_bounded_memory() {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut seen = 0;
     for _ in 0..100 {
         decoder.feed(&[b'n'; 1000], |_| seen += 1);
@@ -154,7 +154,7 @@ fn a_line_beyond_the_limit_is_dropped_in_bounded_memory() {
 
 #[test]
 fn a_decoder_is_used_again_without_traces() {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     decoder.feed(b"container_cpu_usage_seconds_total 5\nnode_cpu_us", |_| {});
     decoder.begin();
     let mut seen = 0;

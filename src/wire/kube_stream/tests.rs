@@ -29,7 +29,7 @@ const WATCHED: [&str; 7] = [
 
 /// One line an object, so that results of different chunkings compare.
 fn list(pieces: &[&[u8]]) -> (Vec<String>, Result<ListEnd, ObjectError>) {
-    let (mut decoder, mut seen) = (ListDecoder::new(), Vec::new());
+    let (mut decoder, mut seen) = (ListDecoder::default(), Vec::new());
     for piece in pieces {
         if let Err(error) = decoder.feed(piece, |object| seen.push(format!("{object:?}"))) {
             return (seen, Err(error));
@@ -39,7 +39,7 @@ fn list(pieces: &[&[u8]]) -> (Vec<String>, Result<ListEnd, ObjectError>) {
 }
 
 fn watch(pieces: &[&[u8]]) -> (Vec<String>, Result<bool, ObjectError>) {
-    let (mut decoder, mut seen) = (WatchDecoder::new(), Vec::new());
+    let (mut decoder, mut seen) = (WatchDecoder::default(), Vec::new());
     for piece in pieces {
         if let Err(error) = decoder.feed(piece, |event| seen.push(format!("{event:?}"))) {
             return (seen, Err(error));
@@ -94,7 +94,7 @@ fn framed(event_type: &str, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_real_node_list_gives_what_the_inventory_needs() {
-    let (mut decoder, mut count) = (ListDecoder::new(), 0);
+    let (mut decoder, mut count) = (ListDecoder::default(), 0);
     decoder
         .feed(NODES, |versioned| {
             count += 1;
@@ -126,7 +126,7 @@ fn a_real_node_list_gives_what_the_inventory_needs() {
 
 #[test]
 fn a_real_pod_list_gives_names_and_labels() {
-    let (mut decoder, mut pods) = (ListDecoder::new(), Vec::new());
+    let (mut decoder, mut pods) = (ListDecoder::default(), Vec::new());
     decoder
         .feed(PODS, |versioned| {
             let Object::Pod(pod) = versioned.object else { panic!("not a pod") };
@@ -140,7 +140,7 @@ fn a_real_pod_list_gives_names_and_labels() {
 
 #[test]
 fn a_real_watch_gives_every_event() {
-    let (mut decoder, mut events) = (WatchDecoder::new(), Vec::new());
+    let (mut decoder, mut events) = (WatchDecoder::default(), Vec::new());
     decoder
         .feed(WATCH, |event| {
             let (name, versioned) = match event {
@@ -217,7 +217,7 @@ fn whole_pods_name_their_node() {
         put_bytes(out, 2, &pod("pending", 0));
     });
     let mut nodes = Vec::new();
-    let mut decoder = ListDecoder::new();
+    let mut decoder = ListDecoder::default();
     let fed = decoder.feed(&enveloped("PodList", &raw), |versioned| match versioned.object {
         Object::Pod(pod) => nodes.push((pod.name.to_owned(), pod.node_name.to_owned())),
         Object::Node(_) => panic!("not a pod"),
@@ -255,7 +255,7 @@ fn an_object_beyond_the_limit_is_skipped_in_a_list_and_ends_a_watch() {
     });
     let body = enveloped("PartialObjectMetadataList", &raw);
     for len in [1000, body.len()] {
-        let mut decoder = ListDecoder::new();
+        let mut decoder = ListDecoder::default();
         let mut names = Vec::new();
         for piece in body.chunks(len) {
             decoder
@@ -303,7 +303,7 @@ fn bookmarks_tell_the_end_of_initial_events() {
         ("other", "true", false),
     ] {
         let frame = bookmark(key, value);
-        let mut decoder = WatchDecoder::new();
+        let mut decoder = WatchDecoder::default();
         let mut seen = 0;
         decoder
             .feed(&frame, |event| {
@@ -335,7 +335,7 @@ fn an_error_event_and_a_refusal_give_the_status() {
     let body = enveloped("Status", &raw);
     assert_eq!(StatusObject::decode(&body), Ok(expected));
     let mut seen = 0;
-    WatchDecoder::new()
+    WatchDecoder::default()
         .feed(&framed("ERROR", &body), |event| {
             seen += 1;
             assert_eq!(event, WatchEvent::Error(expected));
@@ -382,7 +382,7 @@ fn a_nodes_path_port_and_readiness_are_read() {
         put_bytes(out, 3, &status);
     });
     let raw = message(|out| put_bytes(out, 2, &node));
-    let mut decoder = ListDecoder::new();
+    let mut decoder = ListDecoder::default();
     let mut seen = 0;
     decoder
         .feed(&enveloped("NodeList", &raw), |versioned| {

@@ -16,7 +16,7 @@ const NOW: UnixNanos = UnixNanos(1_795_514_230_000_000_000);
 type Seen = Vec<(Family, String, u64, Option<i64>)>;
 
 fn samples(bytes: &[u8], piece_len: usize) -> Seen {
-    let (mut decoder, mut seen) = (Decoder::new(), Vec::new());
+    let (mut decoder, mut seen) = (Decoder::default(), Vec::new());
     let mut keep = |sample: Sample<'_>| {
         let names = [sample.key.namespace, sample.key.pod, sample.key.container].join("\n");
         seen.push((sample.family, names, sample.value.to_bits(), sample.at_millis));

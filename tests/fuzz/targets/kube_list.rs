@@ -10,7 +10,7 @@ use toplet::wire::kube_stream::ListDecoder;
 const CAPACITY: Capacity = Capacity { nodes: 4, pods: 8, containers: 8, text_len: 2048 };
 
 fn objects(bytes: &[u8], piece_len: usize, store: &mut Store) -> (Vec<String>, String) {
-    let (mut decoder, mut seen) = (ListDecoder::new(), Vec::new());
+    let (mut decoder, mut seen) = (ListDecoder::default(), Vec::new());
     for piece in bytes.chunks(piece_len) {
         let fed = decoder.feed(piece, |versioned| {
             seen.push(format!("{versioned:?}"));

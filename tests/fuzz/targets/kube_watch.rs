@@ -11,7 +11,7 @@ const CAPACITY: Capacity = Capacity { nodes: 4, pods: 8, containers: 8, text_len
 
 /// The events, the error or whether the stream may end here.
 fn events(bytes: &[u8], piece_len: usize, mut each: impl FnMut(&WatchEvent<'_>)) -> (Vec<String>, String) {
-    let (mut decoder, mut seen) = (WatchDecoder::new(), Vec::new());
+    let (mut decoder, mut seen) = (WatchDecoder::default(), Vec::new());
     for piece in bytes.chunks(piece_len) {
         let fed = decoder.feed(piece, |event| {
             seen.push(format!("{event:?}"));
