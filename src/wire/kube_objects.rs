@@ -149,13 +149,7 @@ pub(super) enum Kind {
 impl Kind {
     /// The kind of a `TypeMeta` message, of an object or of a list of them.
     pub(super) fn of_type_meta(message: &[u8]) -> Result<Kind, ObjectError> {
-        let mut kind = "";
-        for field in Fields::new(message) {
-            if let (2, value) = field? {
-                kind = value.text()?;
-            }
-        }
-        match kind {
+        match last(message, 2)?.map_or(Ok(""), Value::text)? {
             "Node" | "NodeList" => Ok(Kind::Node),
             // Full pods have their metadata in the same field.
             "PartialObjectMetadata" | "PartialObjectMetadataList" | "Pod" | "PodList" => Ok(Kind::Pod),
@@ -210,13 +204,7 @@ pub(super) fn watch_event(message: &[u8]) -> Result<WatchEvent<'_>, ObjectError>
             _ => {}
         }
     }
-    let mut body = &[][..];
-    for field in Fields::new(extension) {
-        if let (1, value) = field? {
-            body = value.bytes()?;
-        }
-    }
-    let (kind, raw) = envelope(body)?;
+    let (kind, raw) = envelope(last(extension, 1)?.map_or(Ok(&[][..]), Value::bytes)?)?;
     Ok(match event_type {
         "ADDED" => WatchEvent::Added(kind.decode(raw)?),
         "MODIFIED" => WatchEvent::Modified(kind.decode(raw)?),
@@ -276,37 +264,21 @@ impl<'a> Metadata<'a> {
 
 /// The metadata of any object: always field 1.
 fn metadata_of(message: &[u8]) -> Result<Metadata<'_>, Malformed> {
-    let mut meta = Metadata::default();
-    for field in Fields::new(message) {
-        if let (1, value) = field? {
-            meta = Metadata::read(value.bytes()?)?;
-        }
-    }
-    Ok(meta)
+    last(message, 1)?.map_or(Ok(Metadata::default()), |value| Metadata::read(value.bytes()?))
 }
 
 fn pod(message: &[u8]) -> Result<Versioned<'_>, Malformed> {
     let Metadata { name, namespace, resource_version, labels, .. } = metadata_of(message)?;
-    let mut node_name = "";
-    for field in Fields::new(message) {
-        if let (2, spec) = field? {
-            for field in Fields::new(spec.bytes()?) {
-                if let (10, value) = field? {
-                    node_name = value.text()?;
-                }
-            }
-        }
-    }
+    let spec = last(message, 2)?.map_or(Ok(&[][..]), Value::bytes)?;
+    let node_name = last(spec, 10)?.map_or(Ok(""), Value::text)?;
     Ok(Versioned { object: Object::Pod(PodObject { namespace, name, labels, node_name }), resource_version })
 }
 
 fn node(message: &[u8]) -> Result<Versioned<'_>, Malformed> {
     let Metadata { name, resource_version, labels, metrics_path, overrides, .. } = metadata_of(message)?;
     let mut node = NodeObject { name, labels, metrics_path, ..NodeObject::default() };
-    for field in Fields::new(message) {
-        if let (3, value) = field? {
-            node_status(value.bytes()?, &mut node)?;
-        }
+    if let Some(status) = last(message, 3)? {
+        node_status(status.bytes()?, &mut node)?;
     }
     node.addresses.extend(overrides);
     Ok(Versioned { object: Object::Node(node), resource_version })
@@ -323,11 +295,9 @@ fn node_status<'a>(message: &'a [u8], node: &mut NodeObject<'a>) -> Result<(), M
             }
             (5, value) => node.addresses.push(pair(value)?),
             (6, value) => {
-                for endpoint in Fields::new(value.bytes()?) {
-                    if let (1, endpoint) = endpoint? {
-                        node.kubelet_port = u16::try_from(first_number(endpoint.bytes()?)?).unwrap_or(0);
-                    }
-                }
+                let endpoint = last(value.bytes()?, 1)?.map_or(Ok(&[][..]), Value::bytes)?;
+                let port = last(endpoint, 1)?.map_or(Ok(0), Value::varint)?;
+                node.kubelet_port = u16::try_from(port).unwrap_or(0);
             }
             _ => {}
         }
@@ -342,11 +312,8 @@ fn status(message: &[u8]) -> Result<StatusObject<'_>, Malformed> {
             (3, value) => status.message = value.text()?,
             (4, value) => status.reason = value.text()?,
             (5, value) => {
-                for detail in Fields::new(value.bytes()?) {
-                    if let (5, seconds) = detail? {
-                        status.retry_after_secs = u32::try_from(seconds.varint()?).unwrap_or(0);
-                    }
-                }
+                let seconds = last(value.bytes()?, 5)?.map_or(Ok(0), Value::varint)?;
+                status.retry_after_secs = u32::try_from(seconds).unwrap_or(0);
             }
             (6, value) => status.code = u16::try_from(value.varint()?).unwrap_or(0),
             _ => {}
@@ -368,13 +335,14 @@ fn pair<'a>(value: Value<'a>) -> Result<(&'a str, &'a str), Malformed> {
     Ok((first, second))
 }
 
-/// The varint of field 1; 0 when absent.
-fn first_number(message: &[u8]) -> Result<u64, Malformed> {
-    let mut number = 0;
+/// The last value of a field: in protobuf it is the one that counts.
+fn last(message: &[u8], number: u32) -> Result<Option<Value<'_>>, Malformed> {
+    let mut last = None;
     for field in Fields::new(message) {
-        if let (1, value) = field? {
-            number = value.varint()?;
+        let (found, value) = field?;
+        if found == number {
+            last = Some(value);
         }
     }
-    Ok(number)
+    Ok(last)
 }
