@@ -16,6 +16,7 @@ use crate::serve::slot::Slot;
 use crate::serve::socket::ClientSocket;
 use crate::store::Store;
 use smol::io::{AsyncWrite, AsyncWriteExt};
+use std::borrow::Cow;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
@@ -42,15 +43,14 @@ impl Storage<'_> {
 
 /// A body, read piece by piece.
 enum BodyReader {
-    Static(&'static [u8]),
-    Whole(Vec<u8>, usize),
+    /// Bytes, and how many of them were read.
+    Whole(Cow<'static, [u8]>, usize),
     List(Box<dyn Pieces>),
 }
 
 impl BodyReader {
     fn len(&self) -> Option<usize> {
         match self {
-            BodyReader::Static(bytes) => Some(bytes.len()),
             BodyReader::Whole(bytes, _) => Some(bytes.len()),
             BodyReader::List(list) => list.len(),
         }
@@ -58,12 +58,6 @@ impl BodyReader {
 
     fn next(&mut self, source: Storage<'_>, out: &mut Vec<u8>) -> Progress {
         match self {
-            BodyReader::Static(rest) => {
-                let (piece, after) = rest.split_at(rest.len().min(limits::CHUNK_LEN_MAX));
-                out.extend_from_slice(piece);
-                *rest = after;
-                if after.is_empty() { Progress::Done } else { Progress::More }
-            }
             BodyReader::Whole(bytes, at) => {
                 let Some(rest) = bytes.get(*at..) else { return Progress::Broken };
                 let (piece, _) = rest.split_at(rest.len().min(limits::CHUNK_LEN_MAX));
@@ -88,8 +82,8 @@ pub async fn write(
     source: Storage<'_>,
 ) -> io::Result<bool> {
     let mut reader = match std::mem::replace(&mut answer.body, Body::Static(&[])) {
-        Body::Static(bytes) => BodyReader::Static(bytes),
-        Body::Whole(bytes) => BodyReader::Whole(bytes, 0),
+        Body::Static(bytes) => BodyReader::Whole(bytes.into(), 0),
+        Body::Whole(bytes) => BodyReader::Whole(bytes.into(), 0),
         Body::List(list) => BodyReader::List(list),
     };
     let mut sender = Sender { to, slot, until: deadline() };
