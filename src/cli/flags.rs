@@ -57,20 +57,6 @@ pub enum Section {
 }
 
 impl Section {
-    /// Every section, in the order of printing.
-    pub const ALL: [Section; 10] = [
-        Section::Toplet,
-        Section::Metrics,
-        Section::Generic,
-        Section::Kubelet,
-        Section::Serving,
-        Section::Authentication,
-        Section::Authorization,
-        Section::Audit,
-        Section::Features,
-        Section::Logging,
-    ];
-
     /// The heading.
     #[must_use]
     pub fn title(self) -> &'static str {
