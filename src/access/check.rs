@@ -16,7 +16,6 @@ use crate::wire::request::{Head, RequestInfo};
 /// The state of one request's authentication and authorization.
 pub struct Check {
     stage: Stage,
-    warning: Option<&'static str>,
 }
 
 /// What the verdict that is awaited is about.
@@ -49,22 +48,15 @@ impl Check {
         info: &RequestInfo<'_>,
         now: UnixNanos,
     ) -> (Check, Step) {
-        let mut check = Check { stage: Stage::Over, warning: None };
+        let mut check = Check { stage: Stage::Over };
         if head.headers.iter().any(|header| impersonates(header.name)) {
             return (check, Step::Refused(Denial::Impersonation));
         }
         let verified = peer.verify(trust, now);
         let reviews = policy.mode == Mode::Delegated;
-        let (found, warning) = identity::authenticate(trust, verified, head, reviews);
-        check.warning = warning;
+        let found = identity::authenticate(trust, verified, head, reviews);
         let step = check.authenticated(policy, info, found);
         (check, step)
-    }
-
-    /// Text of a `Warning` header that belongs on the answer to this request, allowed or refused.
-    #[must_use]
-    pub fn warning(&self) -> Option<&'static str> {
-        self.warning
     }
 
     /// Goes on with a verdict.

@@ -9,6 +9,7 @@
 //! The first yes wins, whatever went wrong before it. Without a yes, any error refuses the request (401), and no
 //! opinion at all makes it anonymous. Identity headers count from a proven front proxy only. Source: the delegating
 //! authenticator of Kubernetes' `apiserver`.
+//! Deviation: a bearer token behind two blanks is ignored without a `Warning` header.
 
 use super::review::{Secret, Verdict};
 use super::trust::{Opinion, Trust, Verified};
@@ -24,8 +25,6 @@ const UNAUTHENTICATED: &str = "system:unauthenticated";
 /// The user of a request without credentials.
 pub(super) const ANONYMOUS: &str = "system:anonymous";
 
-const SPACE_WARNING: &str = "299 - \"the provided Authorization header contains extra space before the bearer token, and is ignored\"";
-
 /// What authentication came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Authentication {
@@ -39,35 +38,32 @@ pub(super) enum Authentication {
     Ask(Secret, Vec<String>),
 }
 
-/// Goes through the steps. Without `reviews` bearer tokens are passed over. The second value is the text of a
-/// `Warning` header.
+/// Goes through the steps. Without `reviews` bearer tokens are passed over.
 pub(super) fn authenticate(
     trust: &Trust,
     verified: &Verified,
     head: &Head<'_>,
     reviews: bool,
-) -> (Authentication, Option<&'static str>) {
-    // A badly spaced token is warned about in any case: metrics-server reads it first, for its own loopback client.
-    let (token, warning) = if reviews { bearer_token(head) } else { (None, None) };
+) -> Authentication {
     let mut errors = Vec::new();
     match (&verified.front_proxy, trust.front_proxy()) {
         (Opinion::Is(()), Some(settings)) => {
             if let Some(identity) = from_headers(settings, head) {
-                return (Authentication::Is(recognized(identity)), warning);
+                return Authentication::Is(recognized(identity));
             }
         }
         (Opinion::Error(error), _) => errors.push(format!("front proxy certificate: {error}")),
         _ => {}
     }
     match &verified.client {
-        Opinion::Is(identity) => return (Authentication::Is(recognized(identity.clone())), warning),
+        Opinion::Is(identity) => return Authentication::Is(recognized(identity.clone())),
         Opinion::Error(error) => errors.push(format!("client certificate: {error}")),
         Opinion::None => {}
     }
-    match token {
-        Some(token) => (Authentication::Ask(token, errors), warning),
-        None if errors.is_empty() => (Authentication::Is(anonymous()), warning),
-        None => (Authentication::Refused(errors.join("; ")), warning),
+    match bearer_token(head).filter(|_| reviews) {
+        Some(token) => Authentication::Ask(token, errors),
+        None if errors.is_empty() => Authentication::Is(anonymous()),
+        None => Authentication::Refused(errors.join("; ")),
     }
 }
 
@@ -149,29 +145,15 @@ fn percent_decoded(encoded: &str) -> String {
     }
 }
 
-/// Bytes of a header as text: each byte that is not UTF-8 becomes U+FFFD, as Go's JSON encoder writes it.
+/// Bytes of a header as text: what is not UTF-8 becomes U+FFFD, which no name contains.
 fn text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    text
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The bearer token of the first Authorization line: the word after one blank. A second blank before it voids it, with
-/// a warning.
-fn bearer_token(head: &Head<'_>) -> (Option<Secret>, Option<&'static str>) {
-    let line = Zeroizing::new(head.first("Authorization").map(text).unwrap_or_default());
-    let mut words = line.trim().splitn(3, ' ');
-    let (scheme, token) = (words.next().unwrap_or_default(), words.next());
-    match token {
-        Some(token) if scheme.eq_ignore_ascii_case("bearer") => {
-            if token.is_empty() {
-                return (None, words.next().map(|_| SPACE_WARNING));
-            }
-            (Some(Secret(Zeroizing::new(token.to_owned()))), None)
-        }
-        _ => (None, None),
-    }
+/// The bearer token of the first Authorization line: the word after one blank. A second blank before it voids it.
+fn bearer_token(head: &Head<'_>) -> Option<Secret> {
+    let line = Zeroizing::new(text(head.first("Authorization")?));
+    let (scheme, rest) = line.trim().split_once(' ')?;
+    let token = rest.split(' ').next().filter(|token| !token.is_empty())?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Secret(Zeroizing::new(token.to_owned())))
 }

@@ -111,15 +111,11 @@ impl RequestHandler {
             return (answer, None);
         }
         let info = RequestInfo::new(head);
-        let mut warning = None;
-        let (answered, under_way) = match self.admit(head, &info, peer, started_at, &mut warning).await {
+        let (answered, under_way) = match self.admit(head, &info, peer, started_at).await {
             Ok((until, under_way)) => (self.ask_api(head, &info, until).await, Some(under_way)),
             Err(status) => (Err(status), None),
         };
-        let mut answer = answered.unwrap_or_else(|status| encode_status::answer(&status, head));
-        if let Some(warning) = warning {
-            answer.headers.push(("Warning", warning.into()));
-        }
+        let answer = answered.unwrap_or_else(|status| encode_status::answer(&status, head));
         log::debug!("{} {}: {}", head.method, head.path, answer.status);
         (answer, under_way)
     }
@@ -131,7 +127,6 @@ impl RequestHandler {
         info: &RequestInfo<'_>,
         peer: &mut Peer,
         started_at: Instant,
-        warning: &mut Option<&'static str>,
     ) -> Result<(Instant, UnderWay), Status> {
         api::before_authentication(head, info)?;
         let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(self.app.request_time_max);
@@ -148,12 +143,10 @@ impl RequestHandler {
                 Step::Allowed(identity) => break identity,
                 Step::Refused(denial) => {
                     log::debug!("{} {}: {denial}", head.method, head.path);
-                    *warning = check.warning();
                     return Err(status_of(&denial));
                 }
             };
         };
-        *warning = check.warning();
         log::debug!("{} {}: by {}", head.method, head.path, identity.user);
         let exempt = identity.groups.iter().any(|group| group == "system:masters");
         let under_way = self.begin(exempt).ok_or_else(Status::too_many_requests)?;
