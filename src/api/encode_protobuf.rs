@@ -95,20 +95,20 @@ pub fn object(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     let metadata_len =
         32 + object.name.len() + object.namespace.map_or(0, str::len) + object.labels.text_len();
     wide_message(out, 1, if metadata_len < 128 { 1 } else { 2 }, |out| metadata(out, object, form));
-    message(out, 2, |out| {
-        if let Some(at) = object.at {
-            time(out, at);
-        }
-    });
-    message(out, 3, |out| put_varint_field(out, 1, object.window.0.cast_unsigned()));
+    match object.at {
+        Some(at) => time(out, 2, at),
+        None => put_len_head(out, 2, 0),
+    }
+    let window = object.window.0.cast_unsigned();
+    put_len_head(out, 3, 1 + varint_len(window));
+    put_varint_field(out, 1, window);
     match &object.measured {
         Measured::Node(node) => usage(out, 4, node),
         Measured::Pod(pod) => {
             for (name, container) in pod.containers() {
-                message(out, 4, |out| {
-                    put_bytes(out, 1, name.as_bytes());
-                    usage(out, 2, &container);
-                });
+                put_len_head(out, 4, field_len(name.len()) + usage_len(&container));
+                put_bytes(out, 1, name.as_bytes());
+                usage(out, 2, &container);
             }
         }
     }
@@ -136,16 +136,13 @@ fn metadata(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     put_bytes(out, 1, object.name.as_bytes());
     put_bytes(out, 2, b"");
     put_bytes(out, 3, object.namespace.unwrap_or("").as_bytes());
-    put_bytes(out, 4, b"");
-    put_bytes(out, 5, b"");
-    put_bytes(out, 6, b"");
-    put_varint_field(out, 7, 0);
-    message(out, 8, |out| time(out, form.now));
+    // Empty `selfLink`, `uid` and `resourceVersion`, and generation 0.
+    out.extend_from_slice(&[0x22, 0, 0x2a, 0, 0x32, 0, 0x38, 0]);
+    time(out, 8, form.now);
     for (key, value) in object.labels.iter() {
-        message(out, 11, |out| {
-            put_bytes(out, 1, key.as_bytes());
-            put_bytes(out, 2, value.as_bytes());
-        });
+        put_len_head(out, 11, field_len(key.len()) + field_len(value.len()));
+        put_bytes(out, 1, key.as_bytes());
+        put_bytes(out, 2, value.as_bytes());
     }
 }
 
@@ -161,7 +158,8 @@ fn metadata_len(object: &MetricsObject<'_>, form: &Form) -> usize {
         + labels_len
 }
 
-fn time(out: &mut Vec<u8>, at: UnixNanos) {
+fn time(out: &mut Vec<u8>, number: u32, at: UnixNanos) {
+    put_len_head(out, number, time_len(at));
     put_varint_field(out, 1, at.seconds().cast_unsigned());
     put_varint_field(out, 2, 0);
 }
@@ -179,17 +177,23 @@ fn usage(out: &mut Vec<u8>, number: u32, usage: &Usage) {
 }
 
 fn usage_len(usage: &Usage) -> usize {
-    let entry_len = |name: &str, quantity_len: usize| {
-        field_len(field_len(name.len()) + field_len(field_len(quantity_len)))
-    };
-    entry_len("cpu", quantity::cpu_text(usage.cpu).len())
-        + entry_len("memory", quantity::bytes_text(usage.working_set).len())
-        + usage.swap.map_or(0, |swap| entry_len("swap", quantity::bytes_text(swap).len()))
+    entry_len("cpu", quantity::cpu_len(usage.cpu))
+        + entry_len("memory", quantity::bytes_len(usage.working_set))
+        + usage.swap.map_or(0, |swap| entry_len("swap", quantity::bytes_len(swap)))
 }
 
+/// Bytes of one resource of a usage: a map entry of a name and a `Quantity`, which has its text as field 1.
+fn entry_len(name: &str, quantity_len: usize) -> usize {
+    field_len(field_len(name.len()) + field_len(field_len(quantity_len)))
+}
+
+#[allow(clippy::cast_possible_truncation)]
 fn entry(out: &mut Vec<u8>, number: u32, name: &str, quantity: &[u8]) {
-    message(out, number, |out| {
-        put_bytes(out, 1, name.as_bytes());
-        message(out, 2, |out| put_bytes(out, 1, quantity));
-    });
+    let (name_len, quantity_len) = (name.len() as u8, quantity.len() as u8);
+    // A resource's name has at most 6 bytes and a quantity 32, so that every head has two.
+    debug_assert!(number < 16 && name.len() <= 6 && quantity.len() <= 32, "{name}");
+    out.extend_from_slice(&[(number << 3 | 2) as u8, name_len + quantity_len + 6, 0x0a, name_len]);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(&[0x12, quantity_len + 2, 0x0a, quantity_len]);
+    out.extend_from_slice(quantity);
 }

@@ -143,6 +143,6 @@ impl MetricsRequest<'_, '_> {
     fn form(&self, rendition: Rendition) -> Result<Form, Status> {
         let is_table = rendition == Rendition::Table;
         let include = if is_table { query::include_object(self.head.query)? } else { Include::default() };
-        Ok(Form { api_version: self.api_version, is_table, include, now: self.context.now })
+        Ok(Form::new(self.api_version, is_table, include, self.context.now))
     }
 }

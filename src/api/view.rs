@@ -7,6 +7,8 @@
 use crate::counters::Counters;
 use crate::store::{Labels, NodeView, PodUsage, PodView, Usage};
 use crate::units::{UnixNanos, Window};
+use crate::wire::text::Text;
+use crate::wire::time;
 use std::time::Duration;
 
 /// The two resources.
@@ -70,6 +72,16 @@ pub struct Form {
     pub include: Include,
     /// The time of the request, which is every object's creation time.
     pub now: UnixNanos,
+    /// The same as text.
+    pub now_text: Text,
+}
+
+impl Form {
+    /// Objects or rows of a table as of `now`.
+    #[must_use]
+    pub fn new(api_version: &'static str, is_table: bool, include: Include, now: UnixNanos) -> Form {
+        Form { api_version, is_table, include, now, now_text: time::rfc3339_text(now) }
+    }
 }
 
 /// One object with usage.

@@ -37,8 +37,14 @@ pub(super) fn intern_labels(
 impl<'a> Labels<'a> {
     /// `(key, value)` pairs in key order.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let mut parts = self.text.split_terminator(SEPARATOR);
-        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+        let mut rest = self.text;
+        let mut next = move || {
+            let len = memchr::memchr(SEPARATOR as u8, rest.as_bytes())?;
+            let (part, behind) = rest.split_at_checked(len)?;
+            rest = behind.get(1..)?;
+            Some(part)
+        };
+        std::iter::from_fn(move || Some((next()?, next()?)))
     }
 
     /// Bytes of all keys and values, and a separator behind each.

@@ -18,13 +18,31 @@ const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /// A CPU rate in canonical form.
 #[must_use]
 pub fn cpu_text(cpu: Nanocores) -> Text {
-    canonical::<1000>(cpu.0, &DECIMAL_NANO)
+    text_of(parts::<1000>(cpu.0, &DECIMAL_NANO))
 }
 
 /// An amount of memory in canonical form.
 #[must_use]
 pub fn bytes_text(bytes: Bytes) -> Text {
-    if bytes.0 < 1024 { canonical::<1000>(bytes.0, &DECIMAL) } else { canonical::<1024>(bytes.0, &BINARY) }
+    text_of(bytes_parts(bytes))
+}
+
+/// Bytes of [`cpu_text`].
+#[must_use]
+pub fn cpu_len(cpu: Nanocores) -> usize {
+    let (number, suffix) = parts::<1000>(cpu.0, &DECIMAL_NANO);
+    digits(number) + suffix.len()
+}
+
+/// Bytes of [`bytes_text`].
+#[must_use]
+pub fn bytes_len(bytes: Bytes) -> usize {
+    let (number, suffix) = bytes_parts(bytes);
+    digits(number) + suffix.len()
+}
+
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
 /// Appends a CPU rate.
@@ -37,12 +55,14 @@ pub fn bytes(bytes: Bytes, out: &mut Vec<u8>) {
     out.extend_from_slice(bytes_text(bytes).as_bytes());
 }
 
-/// The largest suffix that leaves an integer.
-fn canonical<const BASE: u64>(value: u64, suffixes: &[&str]) -> Text {
-    let mut text = Text::new();
+fn bytes_parts(bytes: Bytes) -> (u64, &'static str) {
+    if bytes.0 < 1024 { parts::<1000>(bytes.0, &DECIMAL) } else { parts::<1024>(bytes.0, &BINARY) }
+}
+
+/// The largest suffix that leaves an integer, and that integer.
+fn parts<const BASE: u64>(value: u64, suffixes: &[&'static str]) -> (u64, &'static str) {
     if value == 0 {
-        text.push_front(b'0');
-        return text;
+        return (0, "");
     }
     // metrics-server keeps quantities in an int64 and, beyond it, a tenth with the scale of ten.
     let mut left = if i64::try_from(value).is_ok() { value } else { value / 10 * 10 };
@@ -51,8 +71,13 @@ fn canonical<const BASE: u64>(value: u64, suffixes: &[&str]) -> Text {
         left /= BASE;
         power += 1;
     }
-    text.push_str_front(suffixes.get(power).copied().unwrap_or(""));
-    text.push_number_front(left, 1);
+    (left, suffixes.get(power).copied().unwrap_or(""))
+}
+
+fn text_of((number, suffix): (u64, &str)) -> Text {
+    let mut text = Text::new();
+    text.push_str_front(suffix);
+    text.push_number_front(number, 1);
     text
 }
 
@@ -61,11 +86,15 @@ mod tests {
     use super::*;
 
     fn cpu_of(nanocores: u64) -> String {
-        cpu_text(Nanocores(nanocores)).as_str().to_owned()
+        let text = cpu_text(Nanocores(nanocores)).as_str().to_owned();
+        assert_eq!(cpu_len(Nanocores(nanocores)), text.len());
+        text
     }
 
     fn bytes_of(bytes: u64) -> String {
-        bytes_text(Bytes(bytes)).as_str().to_owned()
+        let text = bytes_text(Bytes(bytes)).as_str().to_owned();
+        assert_eq!(bytes_len(Bytes(bytes)), text.len());
+        text
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn quoted(text: &str) -> String {
 const LEN_MAX: usize = 32;
 
 /// A short ASCII text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Text {
     bytes: [u8; LEN_MAX],
     start: usize,
@@ -49,18 +49,28 @@ impl Text {
 
     /// Puts a text in front.
     pub(super) fn push_str_front(&mut self, text: &str) {
-        for byte in text.bytes().rev() {
-            self.push_front(byte);
+        let start = self.start.checked_sub(text.len());
+        assert!(start.is_some(), "the longest quantity or time has 25 bytes");
+        let end = std::mem::replace(&mut self.start, start.unwrap_or_default());
+        if let Some(place) = self.bytes.get_mut(self.start..end) {
+            place.copy_from_slice(text.as_bytes());
         }
     }
 
     /// Puts a number in front, with at least `width` digits.
     pub(super) fn push_number_front(&mut self, mut number: u64, width: usize) {
-        let mut count = 0;
-        while number > 0 || count < width {
+        let end = self.start;
+        // Two digits a division: it is what a number costs.
+        while number >= 10 {
+            self.push_front(digit(number % 100));
+            self.push_front(digit(number % 100 / 10));
+            number /= 100;
+        }
+        if number > 0 {
             self.push_front(digit(number));
-            number /= 10;
-            count += 1;
+        }
+        while end - self.start < width {
+            self.push_front(b'0');
         }
     }
 

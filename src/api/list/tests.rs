@@ -48,8 +48,8 @@ fn selection() -> Selection {
     }
 }
 
-const fn form(is_table: bool) -> Form {
-    Form { api_version: "metrics.k8s.io/v1beta1", is_table, include: Include::Metadata, now: NOW }
+fn form(is_table: bool) -> Form {
+    Form::new("metrics.k8s.io/v1beta1", is_table, Include::Metadata, NOW)
 }
 
 fn pieces_of(
