@@ -4,9 +4,15 @@
 mod support;
 
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
-use support::certs::Authority;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use support::certs::{Authority, server_config};
 use support::client::{Client, Connection};
+use support::kubelet::{Behaviour, Kubelet, container, exposition};
+use support::lab::Lab;
+use support::protobuf::Node;
 use support::toplet::{Folder, Toplet};
 use support::{PATIENCE, eventually};
 
@@ -72,39 +78,98 @@ fn connections_of_one_client_are_resumed() {
     println!("a new connection with a client certificate: {full} us of CPU, resumed {resumed} us");
 }
 
+/// System calls of a thread of `toplet`, traced from its first one on until dropped or [`Trace::end`].
+struct Trace {
+    strace: Child,
+    file: PathBuf,
+}
+
+impl Trace {
+    /// `None` where strace is not installed.
+    fn begin(folder: &Folder, thread: u32) -> Option<Trace> {
+        if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+            println!("SKIPPED: strace is not installed, so system calls cannot be counted");
+            return None;
+        }
+        let file = folder.path().join("trace");
+        let strace = Command::new("strace")
+            .args(["-p", &thread.to_string(), "-o", file.to_str().unwrap()])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Some(Trace { strace, file })
+    }
+
+    fn lines(&self) -> Vec<String> {
+        std::fs::read_to_string(&self.file).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    /// Everything that was traced: it is written with a buffer, and whole once strace has ended.
+    fn end(mut self) -> Vec<String> {
+        let kill = Command::new("kill").args(["-INT", &self.strace.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        self.strace.wait().unwrap();
+        self.lines()
+    }
+}
+
 #[test]
 fn a_request_on_a_kept_connection_takes_few_system_calls() {
     const REQUEST_COUNT: usize = 200;
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
-        println!("SKIPPED: strace is not installed, so system calls cannot be counted");
-        return;
-    }
     let folder = Folder::new();
     let toplet = Toplet::start(&folder, &[]);
     let client = toplet.client();
     let mut connection = served(&client);
-    let trace = folder.path().join("trace");
-    // The main thread alone: it is the one that serves.
-    let mut strace = Command::new("strace")
-        .args(["-p", &toplet.pid().to_string(), "-o", trace.to_str().unwrap()])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = || std::fs::read_to_string(&trace).unwrap_or_default().lines().count();
+    // The main thread is the one that serves.
+    let Some(trace) = Trace::begin(&folder, toplet.pid()) else { return };
     let mut ask = || {
         connection.send(&client.head("GET", "/livez", &[])).unwrap();
         assert_eq!(connection.read_answer("GET").unwrap().status, 200);
     };
     eventually("it is traced", PATIENCE, || {
         ask();
-        (lines() > 0).then_some(())
+        (!trace.lines().is_empty()).then_some(())
     });
-    let before = lines();
+    let before = trace.lines().len();
     (0..REQUEST_COUNT).for_each(|_| ask());
-    // The trace is written with a buffer; it is whole once strace has ended.
-    assert!(Command::new("kill").args(["-INT", &strace.id().to_string()]).status().unwrap().success());
-    strace.wait().unwrap();
-    let count = lines() - before;
+    let count = trace.end().len() - before;
     println!("{count} system calls for {REQUEST_COUNT} requests");
     assert!(count <= REQUEST_COUNT * 7, "{count}");
+}
+
+#[test]
+fn a_scrape_on_a_kept_connection_takes_one_write_and_a_read_for_each_record() {
+    /// What TLS carries in a record.
+    const RECORD_LEN: usize = 16 * 1024;
+    let containers: Vec<_> =
+        (0..400).map(|i| container("default", &format!("web-{i}"), "main", 100, 10)).collect();
+    let body_len = exposition(&containers).len();
+    let authority = Authority::new("kubelets");
+    let tls = server_config(&authority.server());
+    let kubelet = Kubelet::start_tls(Behaviour::Steady(containers), tls);
+    let lab = Lab::new();
+    lab.api.add_node(Node::new("n1", "127.0.0.1", kubelet.port()));
+    let mut arguments = lab.arguments();
+    arguments.retain(|word| word != "--deprecated-kubelet-completely-insecure");
+    arguments.push("--kubelet-insecure-tls".into());
+    let toplet = Toplet::start(&lab.folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let scrapes = || kubelet.scrapes.load(Ordering::Relaxed);
+    eventually("it is scraped", PATIENCE, || (scrapes() > 0).then_some(()));
+    let Some(trace) = Trace::begin(&lab.folder, toplet.thread("poller")) else { return };
+    let begin = scrapes();
+    eventually("it is scraped twice more", PATIENCE, || (scrapes() >= begin + 2).then_some(()));
+    // The end of the last answer.
+    std::thread::sleep(Duration::from_millis(500));
+    let count = scrapes() - begin;
+    let lines = trace.end();
+    let of =
+        |names: &[&str]| lines.iter().filter(|line| names.iter().any(|name| line.starts_with(name))).count();
+    let (writes, reads) = (of(&["write(", "send", "writev("]), of(&["read(", "recv", "readv("]));
+    println!(
+        "{count} scrapes of {body_len} bytes: {writes} writes, {reads} reads, {} system calls in all",
+        lines.len()
+    );
+    assert!(writes <= count, "{writes} writes");
+    assert!(reads <= count * (body_len.div_ceil(RECORD_LEN) + 2), "{reads} reads");
+    assert!(lines.len() <= 2 * reads + 12 * count, "{} in all:\n{}", lines.len(), lines.join("\n"));
 }

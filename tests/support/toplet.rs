@@ -178,6 +178,20 @@ impl Toplet {
         self.child.id()
     }
 
+    /// The id of its first thread of this name.
+    pub fn thread(&self, name: &str) -> u32 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let is_named = |path: &Path| {
+            std::fs::read_to_string(path.join("comm")).is_ok_and(|text| text.trim_end() == name)
+        };
+        let mut found: Vec<u32> = tasks
+            .filter_map(|task| Some(task.ok()?.path()).filter(|path| is_named(path)))
+            .map(|path| path.file_name().unwrap().to_str().unwrap().parse().unwrap())
+            .collect();
+        found.sort_unstable();
+        found[0]
+    }
+
     /// CPU time of the thread that serves, in nanoseconds.
     pub fn serving_nanos(&self) -> u64 {
         let pid = self.child.id();
