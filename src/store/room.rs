@@ -56,7 +56,11 @@ impl Store {
     pub fn has_room_again(&self, kind: Inventory) -> bool {
         let (refused, room, capacity) = match kind {
             Inventory::Nodes => (self.node_listing.refused_count, self.nodes.room(), self.nodes.capacity()),
-            Inventory::Pods => (self.pod_listing.refused_count, self.pods.room(), self.pods.capacity()),
+            // Unlisted pods make room for listed ones.
+            Inventory::Pods => {
+                let unlisted = self.pods.count().saturating_sub(self.listed_count) as usize;
+                (self.pod_listing.refused_count, self.pods.room() + unlisted, self.pods.capacity())
+            }
         };
         let wanted = (refused as usize).min(capacity / 8).max(1);
         refused > 0 && room >= wanted && self.names.room() >= wanted.saturating_mul(TEXT_LEN)
