@@ -1,27 +1,59 @@
 //! The program's allocator: one heap for all threads, which gives back what it does not need.
 //!
 //! Small pieces come from dlmalloc behind one lock, without caches: glibc keeps up to seven freed pieces of each size
-//! for each thread, which was a third of this program's heap, and musl's allocator is slow between threads. Large ones
-//! go to the C library, which maps each by itself once [`limit`] was called, so that a burst leaves no holes. Threads
-//! wait for each other only for some ten nanoseconds: scraping, storing and encoding allocate next to nothing.
-//! Memory: what is in use, and below `limits::HEAP_PIECE_LEN_MAX` what fragmentation holds.
+//! for each thread, which was a third of this program's heap, and musl's allocator is slow between threads. Its segments
+//! never touch each other: it would join them, and could give back only the end of what it joined. Each large piece is a
+//! mapping of the kernel, which goes back when it is freed. Threads wait for each other only for some ten nanoseconds:
+//! scraping, storing and encoding allocate next to nothing.
+//! Memory: what is in use, and below `limits::HEAP_PIECE_LEN_MAX` the segments that hold a piece in use.
 
 #![allow(unsafe_code)]
 
 use crate::limits;
 use dlmalloc::Dlmalloc;
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 // Fuzz targets keep the allocator of their sanitizer.
 #[cfg_attr(not(fuzzing), global_allocator)]
-static ALLOCATOR: Allocator = Allocator(Mutex::new(Dlmalloc::new()));
+static ALLOCATOR: Allocator = Allocator(Mutex::new(Dlmalloc::new_with_allocator(Apart)));
 
-struct Allocator(Mutex<Dlmalloc>);
+struct Allocator(Mutex<Dlmalloc<Apart>>);
 
 impl Allocator {
-    fn heap(&self) -> MutexGuard<'_, Dlmalloc> {
+    fn heap(&self) -> MutexGuard<'_, Dlmalloc<Apart>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Segments with a gap behind each, so that one whose pieces are all free goes back by itself, wherever it lies.
+struct Apart;
+
+// SAFETY: fresh private mappings, each longer by a gap that the heap does not know of. Pieces are smaller than a segment,
+// so that none is resized and none is given back in part.
+unsafe impl dlmalloc::Allocator for Apart {
+    fn alloc(&self, len: usize) -> (*mut u8, usize, u32) {
+        let whole = len.saturating_add(limits::HEAP_GAP_LEN);
+        (map(whole), len, 0)
+    }
+    fn free(&self, base: *mut u8, len: usize) -> bool {
+        // SAFETY: mapped by `alloc` with this length and the gap; the heap holds no piece of it.
+        unsafe { libc::munmap(base.cast(), len + limits::HEAP_GAP_LEN) == 0 }
+    }
+    fn remap(&self, _base: *mut u8, _old: usize, _new: usize, _can_move: bool) -> *mut u8 {
+        std::ptr::null_mut()
+    }
+    fn free_part(&self, _base: *mut u8, _old: usize, _new: usize) -> bool {
+        false
+    }
+    fn can_release_part(&self, _flags: u32) -> bool {
+        true
+    }
+    fn allocates_zeros(&self) -> bool {
+        true
+    }
+    fn page_size(&self) -> usize {
+        limits::HEAP_GAP_LEN
     }
 }
 
@@ -36,12 +68,21 @@ pub(crate) fn allocation_count() -> u64 {
     ALLOCATIONS.get()
 }
 
-fn is_small(len: usize) -> bool {
-    len < limits::HEAP_PIECE_LEN_MAX
+/// Whether a piece lies in the heap; others have a mapping of their own, which begins with a page.
+fn is_small(len: usize, align: usize) -> bool {
+    len < limits::HEAP_PIECE_LEN_MAX || align > limits::HEAP_GAP_LEN
+}
+
+/// Fresh zeroed memory of the kernel; null when there is none.
+fn map(len: usize) -> *mut u8 {
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a mapping of its own, wherever the kernel puts it.
+    let base = unsafe { libc::mmap(std::ptr::null_mut(), len, access, kind, -1, 0) };
+    if base == libc::MAP_FAILED { std::ptr::null_mut() } else { base.cast() }
 }
 
 // SAFETY: the layout that a piece is given back with is the one it was taken with, so `is_small` decides the same way
-// both times and a piece returns to the allocator it came from. dlmalloc is alone behind the lock, and a `Mutex` of
+// both times and a piece returns to where it came from. dlmalloc is alone behind the lock, and a `Mutex` of
 // this size neither allocates nor panics. The caller's promises (a size above zero, a live pointer) are passed on.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -49,9 +90,9 @@ unsafe impl GlobalAlloc for Allocator {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
         unsafe {
-            match is_small(layout.size()) {
+            match is_small(layout.size(), layout.align()) {
                 true => self.heap().malloc(layout.size(), layout.align()),
-                false => System.alloc(layout),
+                false => map(layout.size()),
             }
         }
     }
@@ -61,9 +102,9 @@ unsafe impl GlobalAlloc for Allocator {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above.
         unsafe {
-            match is_small(layout.size()) {
+            match is_small(layout.size(), layout.align()) {
                 true => self.heap().calloc(layout.size(), layout.align()),
-                false => System.alloc_zeroed(layout),
+                false => map(layout.size()),
             }
         }
     }
@@ -71,9 +112,12 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         // SAFETY: see above.
         unsafe {
-            match is_small(layout.size()) {
+            match is_small(layout.size(), layout.align()) {
                 true => self.heap().free(piece, layout.size(), layout.align()),
-                false => System.dealloc(piece, layout),
+                false => {
+                    // What was mapped can be taken down.
+                    libc::munmap(piece.cast(), layout.size());
+                }
             }
         }
     }
@@ -83,9 +127,12 @@ unsafe impl GlobalAlloc for Allocator {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: see above; between the two allocators the bytes that both lengths have are copied.
         unsafe {
-            match (is_small(layout.size()), is_small(len)) {
+            match (is_small(layout.size(), layout.align()), is_small(len, layout.align())) {
                 (true, true) => self.heap().realloc(piece, layout.size(), layout.align(), len),
-                (false, false) => System.realloc(piece, layout, len),
+                (false, false) => {
+                    let new = libc::mremap(piece.cast(), layout.size(), len, libc::MREMAP_MAYMOVE);
+                    if new == libc::MAP_FAILED { std::ptr::null_mut() } else { new.cast() }
+                }
                 _ => {
                     let new = self.alloc(Layout::from_size_align_unchecked(len, layout.align()));
                     if !new.is_null() {
@@ -99,7 +146,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Makes the C library map large pieces by themselves and keep no memory that is free. Call it before any thread starts.
+/// Makes the C library keep nothing of what it allocates for itself and frees. Call it before any thread starts.
 pub fn limit() {
     #[cfg(target_env = "gnu")]
     for (parameter, value) in [
@@ -117,7 +164,7 @@ pub fn limit() {
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 const THRESHOLD: libc::c_int = limits::HEAP_PIECE_LEN_MAX as libc::c_int;
 
-/// Gives free memory at the heap's end back to the operating system: some microseconds, nothing when there is none.
+/// Gives segments without a piece in use back to the operating system: some microseconds, nothing when there is none.
 pub fn trim() {
     // SAFETY: the heap is alone behind its lock.
     unsafe { ALLOCATOR.heap().trim(0) };
@@ -145,6 +192,27 @@ mod tests {
             drop(std::hint::black_box(vec![0xff_u8; len]));
             assert!(std::hint::black_box(vec![0_u8; len]).iter().all(|byte| *byte == 0));
         }
+    }
+
+    fn is_mapped(page: usize) -> bool {
+        let mut resident = 0_u8;
+        // SAFETY: a question about one page, and a byte for its answer.
+        unsafe { libc::mincore(std::ptr::without_provenance_mut(page & !4095), 1, &raw mut resident) == 0 }
+    }
+
+    #[test]
+    fn what_is_freed_between_pieces_in_use_goes_back() {
+        let pieces: Vec<Vec<u8>> = (0..4_000).map(|_| vec![1; 16 * 1024]).collect();
+        // One in forty stays: ten times as much as a segment holds lies between two of them.
+        let (kept, freed): (Vec<_>, Vec<_>) =
+            pieces.into_iter().enumerate().partition(|(nth, _)| nth % 40 == 0);
+        let places: Vec<usize> = freed.iter().map(|(_, piece)| piece.as_ptr().addr()).collect();
+        let mapped = || places.iter().filter(|place| is_mapped(**place)).count();
+        assert_eq!(mapped(), places.len());
+        drop(freed);
+        trim();
+        assert!(mapped() < places.len() / 4, "{} of {} pieces are kept", mapped(), places.len());
+        drop(kept);
     }
 
     #[test]

@@ -467,9 +467,12 @@ pub const THREAD_STACK_LEN: usize = if cfg!(debug_assertions) { 1024 * 1024 } el
 /// so that its end is not known exactly.
 pub const STACK_SPARE_LEN: usize = 16 * 1024;
 
-/// Bytes from which an allocation has a mapping of its own. Most pieces are below 17 KiB, one part of an answer; larger
-/// ones are heads of rare requests and objects, which must leave no holes.
-pub const HEAP_PIECE_LEN_MAX: usize = 32 * 1024;
+/// Bytes from which an allocation has a mapping of its own: parts of answers, TLS records, large heads and objects come and go,
+/// and must leave no holes that small pieces then pin.
+pub const HEAP_PIECE_LEN_MAX: usize = 16 * 1024;
+
+/// Bytes of address space between two segments of the heap: a page, which is never touched.
+pub const HEAP_GAP_LEN: usize = 4 * 1024;
 
 /// Bytes read of a kernel file (/proc/stat, memory.stat); what is looked for stands in the first two thousand.
 pub const HOST_FILE_LEN_MAX: usize = 8 * 1024;
