@@ -60,7 +60,7 @@ async fn serve(server: &Server, socket: ClientSocket, slot: &Slot) -> io::Result
     while connection.serve_one().await? {
         smol::future::yield_now().await;
     }
-    Ok(())
+    connection.linger_close().await
 }
 
 struct Connection<'a> {
@@ -101,7 +101,7 @@ impl<'a> Connection<'a> {
     async fn serve_one(&mut self) -> io::Result<bool> {
         let head_len = match self.arrive().await? {
             Ok(Arrived::Head(len)) => len,
-            Ok(Arrived::End) => return self.linger_close().await,
+            Ok(Arrived::End) => return Ok(false),
             Err(refusal) => return self.refuse(refusal).await,
         };
         if !self.socket.has_room() {
@@ -126,7 +126,7 @@ impl<'a> Connection<'a> {
         drop(under_way);
         let again = written?;
         self.inbox.forget_request();
-        if again { Ok(true) } else { self.linger_close().await }
+        Ok(again)
     }
 
     /// Charges a body whose size the client may have chosen to what connections share, until it is written.
@@ -196,7 +196,7 @@ impl<'a> Connection<'a> {
     async fn refuse(&mut self, refusal: Refusal) -> io::Result<bool> {
         log::debug!("refused a request: {refusal:?}");
         self.send(response::refusal(refusal).as_bytes()).await?;
-        self.linger_close().await
+        Ok(false)
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -207,11 +207,13 @@ impl<'a> Connection<'a> {
 
     /// Ends the sending direction and reads on for a bounded time and length: closing with unread bytes would reset the
     /// connection, and the peer might lose the answer.
-    async fn linger_close(&mut self) -> io::Result<bool> {
-        self.slot.enter(Phase::Busy, clock::mono(), limits::PIECE_TIME_MAX);
-        self.tls.close().await?;
-        self.socket.shutdown_write();
-        let socket = &mut self.socket;
+    async fn linger_close(self) -> io::Result<()> {
+        let Connection { slot, mut socket, mut tls, inbox, .. } = self;
+        slot.enter(Phase::Busy, clock::mono(), limits::PIECE_TIME_MAX);
+        tls.close().await?;
+        socket.shutdown_write();
+        // What a large request left there must not stay for as long as its peer takes.
+        drop((tls, inbox));
         let rest = async {
             let mut sink = vec![0; limits::READ_LEN_IDLE];
             let mut left = limits::LINGER_LEN_MAX;
@@ -228,6 +230,6 @@ impl<'a> Connection<'a> {
             smol::Timer::after(limits::LINGER_TIME_MAX).await;
         };
         rest.or(late).await;
-        Ok(false)
+        Ok(())
     }
 }
