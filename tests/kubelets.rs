@@ -5,6 +5,7 @@ mod support;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::certs::{Authority, server_config};
 use support::kubelet::{Behaviour, Kubelet, babbler, container};
@@ -147,6 +148,47 @@ fn kubelets_are_read_through_the_api_server_where_only_it_reaches_them() {
         let (code, _, error) = support::toplet::run(&[&["check"], &more[..]].concat());
         assert!(code == Some(2) && error.contains("cannot be used together"), "{other}: {error}");
     }
+}
+
+#[test]
+fn an_annotation_leads_to_the_node_proxy_and_never_out_of_it() {
+    let lab = Lab::new();
+    lab.api.world().credential = "abc".into();
+    let (near, unasked) = (Kubelet::start(good("web-1")), Kubelet::start(good("stolen")));
+    lab.node("near", &near, &[("default", "web-1")]);
+    let add = |name: &str, via: &str| {
+        let mut node = Node::new(name, "127.0.0.1", unasked.port());
+        node.annotations = vec![("toplet.io/kubelet-via".into(), via.into())];
+        lab.api.add_node(node);
+    };
+    add("far", "apiserver");
+    lab.api.world().proxied =
+        vec![("far".into(), vec![container("default", "web-2", "main", 100, 10)]), ("astray".into(), vec![])];
+    let toplet = lab.start(&[]);
+    let nodes =
+        toplet.until(&lab.admin(&toplet), NODES, |body| body.contains("near") && body.contains("far"));
+    assert!(!nodes.contains("stolen") && near.scrapes() > 0, "{nodes}");
+    drop(toplet);
+    // Where the flag sends everything to the API server, a node cannot ask for our token.
+    add("astray", "direct");
+    let kubeconfig = lab.api.kubeconfig(lab.folder.path(), "{token: abc}");
+    let toplet = Toplet::start(
+        &lab.folder,
+        &[
+            &format!("--kubeconfig={}", kubeconfig.display()),
+            "--kubelet-via-apiserver",
+            "--metric-resolution=10s",
+            "--kubelet-request-timeout=2s",
+        ],
+    );
+    toplet.until(&lab.admin(&toplet), NODES, |body| body.contains("astray"));
+    let said = "annotation toplet.io/kubelet-via: \"direct\" is not apiserver";
+    assert_eq!(
+        (toplet.logged(said), unasked.front.accepted.load(Ordering::SeqCst)),
+        (1, 0),
+        "{:?}",
+        toplet.log()
+    );
 }
 
 #[test]

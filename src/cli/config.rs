@@ -176,7 +176,8 @@ fn kubelet_addresses(flags: &Settled) -> Result<address::Rules, StartError> {
         port: flags.read("kubelet-port", value::port)?,
         use_status_port: flags.read("kubelet-use-node-status-port", value::switch)?,
         preferred_types: flags.read("kubelet-preferred-address-types", value::list)?,
-        proxy: None,
+        api_server: String::new(),
+        via_apiserver: flags.read("kubelet-via-apiserver", value::switch)?,
     })
 }
 
@@ -190,7 +191,6 @@ fn kubelet_credentials(flags: &Settled) -> Result<KubeletFlags, StartError> {
         }
     };
     Ok(KubeletFlags {
-        via_apiserver: flags.read("kubelet-via-apiserver", value::switch)?,
         pins,
         certificate_authority: flags.path("kubelet-certificate-authority"),
         pair: flags.path("kubelet-client-certificate").zip(flags.path("kubelet-client-key")),

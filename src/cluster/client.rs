@@ -10,6 +10,7 @@ use crate::net::fetch::{Exchange, FetchError, Fetcher, Reason, RemoteHost, Reque
 use crate::source::remedy::{KubeletTerms, KubeletVerification};
 use crate::units::UnixNanos;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The form of small documents.
@@ -18,7 +19,7 @@ pub(super) const JSON: &str = "application/json";
 /// One API server and our way to log in.
 pub struct ApiServer {
     base: String,
-    fetcher: Fetcher,
+    fetcher: Arc<Fetcher>,
     peer: RemoteHost,
 }
 
@@ -30,7 +31,7 @@ impl ApiServer {
     pub fn new(access: Access) -> Result<ApiServer, String> {
         Ok(ApiServer {
             base: access.server,
-            fetcher: Fetcher::new(access.credentials)?,
+            fetcher: Arc::new(Fetcher::new(access.credentials)?),
             peer: RemoteHost::default(),
         })
     }
@@ -39,6 +40,12 @@ impl ApiServer {
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// What sends its requests, for its node proxy.
+    #[must_use]
+    pub fn fetcher(&self) -> Arc<Fetcher> {
+        self.fetcher.clone()
     }
 
     /// Asks for `path` (with query). Without `timeout` the body may take any time: for watches.
@@ -135,8 +142,6 @@ pub fn hint(reason: Reason, right: &str) -> String {
 /// The kubelet flags that change what kubelets are shown and asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubeletFlags {
-    /// `--kubelet-via-apiserver`: kubelets are asked through the API server, with its credentials.
-    pub via_apiserver: bool,
     /// `--kubelet-certificate-authority`.
     pub certificate_authority: Option<PathBuf>,
     /// `--kubelet-client-certificate` and `--kubelet-client-key`.
@@ -174,7 +179,6 @@ pub fn kubelet_credentials(api_server: &Credentials, flags: &KubeletFlags) -> Cr
 #[must_use]
 pub fn kubelet_terms(credentials: &Credentials, flags: &KubeletFlags) -> KubeletTerms {
     let verification = match (&credentials.roots, &flags.certificate_authority) {
-        _ if flags.via_apiserver => KubeletVerification::Proxied,
         _ if flags.completely_insecure => KubeletVerification::PlainHttp,
         _ if flags.pins.is_some() => KubeletVerification::Pinned,
         (Roots::Any, _) => KubeletVerification::Off,

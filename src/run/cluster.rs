@@ -69,22 +69,27 @@ impl Clients {
             (Some(_), None) => "--kubelet-certificate-authority",
             (Some(_), Some(_)) => "--kubelet-certificate-authority or --kubelet-client-certificate",
         };
-        let credentials = match flags.via_apiserver {
-            true => access.credentials.clone(),
-            false => client::kubelet_credentials(&access.credentials, flags),
-        };
+        let credentials = client::kubelet_credentials(&access.credentials, flags);
         let terms = client::kubelet_terms(&credentials, flags);
         let mut fetcher = Fetcher::new(credentials).map_err(of(flag))?;
         if let Some(pins) = open_pins(config, keeps_pins)? {
             fetcher = fetcher.with_pins(pins);
         }
         let (mut rules, timeout) = (config.kubelet_addresses.clone(), config.kubelet_timeout);
-        rules.proxy = flags.via_apiserver.then(|| access.server.clone());
+        rules.api_server.clone_from(&access.server);
+        let proxy = inventory.fetcher();
         Ok(Some(Clients {
             tokens: reviews("--authentication-kubeconfig", &config.authentication_kubeconfig)?,
             permissions: reviews("--authorization-kubeconfig", &config.authorization_kubeconfig)?,
             inventory,
-            kubelets: Arc::new(KubeletAccess { fetcher, rules, terms, gzip: config.kubelet_gzip, timeout }),
+            kubelets: Arc::new(KubeletAccess {
+                fetcher,
+                proxy,
+                rules,
+                terms,
+                gzip: config.kubelet_gzip,
+                timeout,
+            }),
         }))
     }
 

@@ -6,7 +6,9 @@
 
 use crate::limits;
 use crate::store::Target;
-use crate::wire::kube_objects::{ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION};
+use crate::wire::kube_objects::{
+    ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION, VIA_ANNOTATION,
+};
 use crate::wire::percent;
 use std::net::IpAddr;
 
@@ -21,8 +23,10 @@ pub struct Rules {
     pub use_status_port: bool,
     /// `--kubelet-preferred-address-types`, in order.
     pub preferred_types: Vec<String>,
-    /// Base URL of the API server, when kubelets are asked through its node proxy (`--kubelet-via-apiserver`).
-    pub proxy: Option<String>,
+    /// Base URL of the API server, whose node proxy some kubelets are asked through.
+    pub api_server: String,
+    /// `--kubelet-via-apiserver`: all of them are.
+    pub via_apiserver: bool,
 }
 
 /// Which of a kubelet's answers is read.
@@ -39,13 +43,20 @@ const PATH: &str = "/metrics/resource";
 /// The path and query of the Summary API.
 const SUMMARY_PATH: &str = "/stats/summary?only_cpu_and_memory=true";
 
+/// Whether a node's kubelet is asked through the API server: by the flag, or by the node's annotation. An annotation takes no
+/// node out again: where the flag keeps our token from nodes, a node must not ask for it.
+#[must_use]
+pub fn is_proxied(target: &Target, rules: &Rules) -> bool {
+    rules.via_apiserver || valid(target, VIA_ANNOTATION).is_some()
+}
+
 /// The addresses to try, in order; none when no address has a preferred type. What is no address or host name is left out: the
 /// API server takes any text from a kubelet, and a path or query in it would be asked for with our credentials. Behind the node proxy the API server's base URL
 /// is the only one, as the API server knows where the kubelet is.
 #[must_use]
 pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
-    if let Some(base) = &rules.proxy {
-        return vec![base];
+    if is_proxied(target, rules) {
+        return vec![&rules.api_server];
     }
     let mut found: Vec<&str> = Vec::new();
     found.extend(valid(target, ADDRESS_ANNOTATION).into_iter().flat_map(|all| all.split(',').map(str::trim)));
@@ -66,23 +77,25 @@ pub fn candidates<'a>(target: &'a Target, rules: &'a Rules) -> Vec<&'a str> {
 /// the address and the node. An API server is verified by its own alone: a kubelet's certificate must not stand for it.
 #[must_use]
 pub fn server_names<'a>(target: &'a Target, rules: &Rules, node_first: bool) -> Vec<&'a str> {
-    match (&rules.proxy, valid(target, SERVER_NAME_ANNOTATION)) {
-        (Some(_), _) => vec![""],
-        (None, Some(annotated)) => vec![annotated],
-        (None, None) if node_first => vec![&target.name, ""],
-        (None, None) => vec!["", &target.name],
+    match valid(target, SERVER_NAME_ANNOTATION) {
+        _ if is_proxied(target, rules) => vec![""],
+        Some(annotated) => vec![annotated],
+        None if node_first => vec![&target.name, ""],
+        None => vec!["", &target.name],
     }
 }
 
 /// The first annotation of a node that cannot be used, and what is wrong with it; the node's status counts instead.
 #[must_use]
 pub fn invalid(target: &Target) -> Option<(&str, String)> {
-    [ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION].into_iter().find_map(|key| {
-        let (_, value) = target.addresses.iter().find(|(kind, _)| kind == key)?;
-        let wanted = problem(key, value)?;
-        let shown: String = value.chars().take(limits::LOGGED_LEN_MAX).collect();
-        Some((key, format!("{shown:?} is not {wanted}")))
-    })
+    [ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION, VIA_ANNOTATION].into_iter().find_map(
+        |key| {
+            let (_, value) = target.addresses.iter().find(|(kind, _)| kind == key)?;
+            let wanted = problem(key, value)?;
+            let shown: String = value.chars().take(limits::LOGGED_LEN_MAX).collect();
+            Some((key, format!("{shown:?} is not {wanted}")))
+        },
+    )
 }
 
 /// The value of an annotation, where it can be used.
@@ -99,6 +112,7 @@ fn problem(key: &str, value: &str) -> Option<&'static str> {
             value.split(',').all(|address| is_host(address.trim())),
             "IP addresses or host names separated by commas",
         ),
+        VIA_ANNOTATION => (value == "apiserver", "apiserver, the only other way to a kubelet"),
         _ => (is_host(value), "a host name or an IP address"),
     };
     (!is_valid).then_some(wanted)
@@ -122,7 +136,7 @@ fn annotated_port(target: &Target) -> Option<u16> {
 /// The URL of the kubelet's `path` at one of its addresses.
 #[must_use]
 pub fn url(address: &str, path: &str, target: &Target, rules: &Rules) -> String {
-    if rules.proxy.is_some() {
+    if is_proxied(target, rules) {
         return proxied(address, path, &target.name);
     }
     let port = match (annotated_port(target), target.kubelet_port) {
@@ -204,7 +218,8 @@ mod tests {
             port: 10250,
             use_status_port: true,
             preferred_types: ["InternalIP", "ExternalIP", "Hostname"].map(str::to_owned).to_vec(),
-            proxy: None,
+            api_server: "https://k8s:6443/base".to_owned(),
+            via_apiserver: false,
         }
     }
 
@@ -298,14 +313,14 @@ mod tests {
 
     #[test]
     fn the_node_proxy_stands_for_every_address_and_is_never_left() {
-        let proxy = Rules { proxy: Some("https://k8s:6443/base".to_owned()), ..rules() };
+        let proxy = Rules { via_apiserver: true, ..rules() };
         let mut node = target(&[]);
         let wanted = "https://k8s:6443/base/api/v1/nodes/edge-1/proxy/metrics/resource";
         assert_eq!(first_url(&node, &proxy).unwrap(), wanted);
-        let summary = url("https://k8s:6443", &path(&node, KubeletPath::Summary), &node, &proxy);
+        let summary = url(&proxy.api_server, &path(&node, KubeletPath::Summary), &node, &proxy);
         assert_eq!(
             summary,
-            "https://k8s:6443/api/v1/nodes/edge-1/proxy/stats/summary?only_cpu_and_memory=true"
+            "https://k8s:6443/base/api/v1/nodes/edge-1/proxy/stats/summary?only_cpu_and_memory=true"
         );
         for (annotation, end) in [
             ("/../../../../v1/namespaces/kube-system/secrets", "/v1/namespaces/kube-system/secrets"),
@@ -322,6 +337,27 @@ mod tests {
         node.name = "a/../b?c".to_owned();
         node.metrics_path.clear();
         assert!(first_url(&node, &proxy).unwrap().ends_with("/nodes/a%2F..%2Fb%3Fc/proxy/metrics/resource"));
+    }
+
+    #[test]
+    fn a_node_may_ask_for_the_node_proxy_and_never_to_be_taken_out_of_it() {
+        let mut node = target(&[("InternalIP", "10.0.0.7"), (VIA_ANNOTATION, "apiserver")]);
+        node.addresses.push((ADDRESS_ANNOTATION.to_owned(), "10.0.0.66".to_owned()));
+        node.addresses.push((SERVER_NAME_ANNOTATION.to_owned(), "edge-1".to_owned()));
+        let wanted = "https://k8s:6443/base/api/v1/nodes/edge-1/proxy/metrics/resource";
+        assert_eq!(first_url(&node, &rules()).unwrap(), wanted);
+        assert_eq!(server_names(&node, &rules(), false), [""], "the API server is verified by its own name");
+        let all = Rules { via_apiserver: true, ..rules() };
+        for value in ["direct", "", "APISERVER", "https://10.0.0.66"] {
+            let node = target(&[("InternalIP", "10.0.0.7"), (VIA_ANNOTATION, value)]);
+            assert_eq!(first_url(&node, &all).unwrap(), wanted, "{value:?}");
+            assert_eq!(
+                first_url(&node, &rules()).unwrap(),
+                "https://10.0.0.7:10250/metrics/resource",
+                "{value:?}"
+            );
+            assert!(invalid(&node).is_some_and(|(key, _)| key == VIA_ANNOTATION), "{value:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 use super::address::{self, KubeletPath, Rules};
 use super::body;
-use super::remedy::{KubeletTerms, remedy};
+use super::remedy::{KubeletTerms, KubeletVerification, remedy};
 use super::{Reading, Source, SourceError};
 use crate::host::clock;
 use crate::limits;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 pub struct KubeletAccess {
     /// Sends requests with the credentials for kubelets.
     pub fetcher: Fetcher,
+    /// Sends requests with the credentials for the API server, to the node proxy.
+    pub proxy: Arc<Fetcher>,
     /// Where kubelets listen.
     pub rules: Rules,
     /// What is presented and verified, for remedies.
@@ -38,6 +40,8 @@ pub struct KubeletAccess {
 pub struct KubeletSource {
     access: Arc<KubeletAccess>,
     peer: RemoteHost,
+    /// The node was asked through the API server last.
+    is_proxied: bool,
     /// The address that worked last, and whether its certificate names the node instead of the address.
     good: Option<(String, bool)>,
     /// While the Summary API is read in place of resource metrics.
@@ -63,7 +67,7 @@ impl KubeletSource {
     /// The source of one node.
     #[must_use]
     pub fn new(access: Arc<KubeletAccess>) -> KubeletSource {
-        KubeletSource { access, peer: RemoteHost::default(), good: None, fallback: None }
+        KubeletSource { access, peer: RemoteHost::default(), is_proxied: false, good: None, fallback: None }
     }
 
     /// Asks the addresses in turn, beginning with the one that worked last, until one gives an answer.
@@ -171,7 +175,8 @@ impl KubeletSource {
         batch: &mut Batch,
     ) -> Result<Reading, FetchError> {
         let requested_at = clock::wall();
-        let mut answer = self.access.fetcher.send(&self.peer, request)?;
+        let fetcher = if self.is_proxied { &*self.access.proxy } else { &self.access.fetcher };
+        let mut answer = fetcher.send(&self.peer, request)?;
         if let Some(mut refusal) = answer.refusal() {
             let line = body::first_line(&mut answer);
             if !line.is_empty() && refusal.reason != Reason::Redirect {
@@ -196,6 +201,11 @@ impl KubeletSource {
 impl Source for KubeletSource {
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError> {
         let deadline = clock::mono() + self.access.timeout;
+        let is_proxied = address::is_proxied(target, &self.access.rules);
+        if is_proxied != self.is_proxied {
+            // No connection is used with the credentials of another peer.
+            (self.peer, self.is_proxied) = (RemoteHost::default(), is_proxied);
+        }
         let mut attempts = Vec::new();
         for (asked, endpoint) in self.endpoints(target).iter().copied().enumerate() {
             let opened = self.peer.opened_count();
@@ -236,7 +246,9 @@ impl Source for KubeletSource {
         let others = attempts.iter().filter(|attempt| attempt.url != *url);
         let message =
             others.fold(message, |text, other| format!("{text}; GET {}: {}", other.url, other.error));
-        let hint = remedy(error.reason, *endpoint, self.access.terms);
+        let verification =
+            if is_proxied { KubeletVerification::Proxied } else { self.access.terms.verification };
+        let hint = remedy(error.reason, *endpoint, KubeletTerms { verification, ..self.access.terms });
         Err(SourceError { reason: error.reason.label(), message, hint })
     }
 }

@@ -18,7 +18,7 @@ pub enum KubeletVerification {
     Off,
     /// There is none: plain HTTP.
     PlainHttp,
-    /// By the API server, whose node proxy is asked (`--kubelet-via-apiserver`).
+    /// By the API server, whose node proxy is asked.
     Proxied,
 }
 

@@ -16,7 +16,9 @@ pub const ADDRESS_ANNOTATION: &str = "toplet.io/kubelet-address";
 pub const PORT_ANNOTATION: &str = "toplet.io/kubelet-port";
 /// Annotation of a node: the name that its kubelet's certificate must have.
 pub const SERVER_NAME_ANNOTATION: &str = "toplet.io/kubelet-server-name";
-const OVERRIDES: [&str; 3] = [ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION];
+/// Annotation of a node: `apiserver` when its kubelet is to be asked through the API server's node proxy.
+pub const VIA_ANNOTATION: &str = "toplet.io/kubelet-via";
+const OVERRIDES: [&str; 4] = [ADDRESS_ANNOTATION, PORT_ANNOTATION, SERVER_NAME_ANNOTATION, VIA_ANNOTATION];
 /// Annotation of the bookmark that ends the initial events of a streamed list.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 

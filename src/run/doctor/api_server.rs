@@ -69,7 +69,7 @@ fn needs<'a>(config: &Config, clients: &'a Clients) -> Vec<Need<'a>> {
         need(inventory, "list", "", "pods", Some(pods)),
         need(inventory, "watch", "", "pods", Some(pods)),
     ];
-    if config.kubelet_credentials.via_apiserver {
+    if config.kubelet_addresses.via_apiserver {
         needs.push(need(inventory, "get", "", "nodes/proxy", Some("no kubelet can be asked")));
     } else if config.kubelet_credentials.pair.is_none() && !config.kubelet_credentials.completely_insecure {
         // What a kubelet answers decides: it may allow more than the API server would.

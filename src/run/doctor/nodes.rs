@@ -114,7 +114,7 @@ fn visit(access: &std::sync::Arc<KubeletAccess>, target: Target) -> Visit {
     let facts = match &scraped {
         Err(error) if UNREACHABLE.contains(&error.reason) => ServerFacts::default(),
         // The certificate and the clock there are the API server's.
-        _ if access.rules.proxy.is_some() => ServerFacts::default(),
+        _ if address::is_proxied(&target, &access.rules) => ServerFacts::default(),
         _ => facts(access, &target),
     };
     let scraped = match scraped {

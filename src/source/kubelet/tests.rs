@@ -18,12 +18,15 @@ fn target(fake: &Fake) -> Target {
 
 fn source(https: bool, credentials: Credentials, timeout_ms: u64) -> KubeletSource {
     let preferred_types = vec!["InternalIP".to_owned(), "Hostname".to_owned()];
-    let rules = Rules { https, port: 10250, use_status_port: true, preferred_types, proxy: None };
+    let (api_server, via_apiserver) = (String::new(), false);
+    let rules =
+        Rules { https, port: 10250, use_status_port: true, preferred_types, api_server, via_apiserver };
     let verification = KubeletVerification::ClusterAuthority;
     let terms = KubeletTerms { token: true, certificate: false, verification };
     let timeout = Duration::from_millis(timeout_ms);
     let fetcher = Fetcher::new(credentials).unwrap();
-    KubeletSource::new(Arc::new(KubeletAccess { fetcher, rules, terms, gzip: false, timeout }))
+    let proxy = Arc::new(Fetcher::new(Credentials::none()).unwrap());
+    KubeletSource::new(Arc::new(KubeletAccess { fetcher, proxy, rules, terms, gzip: false, timeout }))
 }
 
 fn read(script: impl FnMut(usize, &str) -> Reply + Send + 'static) -> Result<(Reading, usize), SourceError> {
