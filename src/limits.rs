@@ -66,6 +66,15 @@ pub const REJECTED_INSTANCES_MAX: usize = 256;
 /// Bytes of names one node may report: 128 for each container. Beyond it the node is refused as a whole.
 pub const NODE_TEXT_LEN_MAX: usize = 1024 * 1024;
 
+/// Containers of a node that each thread has room for by itself: some more than a kubelet's default of 110 pods has.
+pub const BATCH_CONTAINERS_OWN: usize = 512;
+/// Bytes of their names.
+pub const BATCH_TEXT_LEN_OWN: usize = 64 * 1024;
+/// Larger nodes that are read at a time. A thread that comes upon another waits, within the time of its request.
+pub const LARGE_BATCHES_MAX: usize = 2;
+/// Bytes of a larger node: names, and 88 for each container.
+pub const LARGE_BATCH_LEN: usize = NODE_TEXT_LEN_MAX + 88 * NODE_CONTAINERS_MAX;
+
 /// Bytes of freed text that are left in place in a small arena. Beyond this, and beyond the bytes in use, the texts in
 /// use are moved together, so that churn does not touch more and more of the reserved space.
 pub const TEXT_DEAD_LEN_MAX: usize = 16 * 1024;
@@ -237,6 +246,8 @@ pub const KUBELET_PIECE_LEN: usize = 8 * 1024;
 pub const RESOURCE_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// The same after the connection to it was lost, as by its restart.
 pub const RESOURCE_RETRY_AFTER_RECONNECT: Duration = Duration::from_secs(60);
+/// Bytes of a scrape under way: a stack, buffers of TLS and HTTP, inflating, and a batch of its own.
+pub const SCRAPE_LEN: usize = 256 * 1024;
 /// Threads that scrape at once, however slow the nodes are.
 pub const SCRAPERS_MAX: usize = 16;
 /// Time after which a scrape under way counts as hanging: another thread then goes on with the other nodes.

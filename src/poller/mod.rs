@@ -256,7 +256,9 @@ impl Crew {
         let started = clock::mono();
         let target = job.target.clone();
         let source = job.source.get_or_insert_with(|| (self.make_source)(&target));
-        let Some(outcome) = self.attempt(source.as_mut(), batch, &target) else { return };
+        let outcome = self.attempt(source.as_mut(), batch, &target);
+        batch.release();
+        let Some(outcome) = outcome else { return };
         let now = clock::mono();
         let round = {
             let mut desk = lock(&self.desk);

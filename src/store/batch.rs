@@ -7,6 +7,7 @@
 //! Deviation: of repeated series metrics-server takes the last, and so rates two instances of a container as one; here
 //! the instance that continues the last point is kept.
 //! Memory: at most `limits::NODE_CONTAINERS_MAX` rows and `limits::NODE_TEXT_LEN_MAX` bytes; beyond, the node is refused.
+//! Of large batches there are `limits::LARGE_BATCHES_MAX` at a time.
 //! Source: metrics-server `pkg/scraper/client/resource/decode.go`.
 
 pub use super::grouping::BatchError;
@@ -119,10 +120,18 @@ impl Batch {
         Batch::default()
     }
 
+    /// Gives back the memory of a large node, once its points are in the store: others may be waiting for it.
+    pub fn release(&mut self) {
+        if self.points.release() {
+            self.order = Vec::new();
+        }
+    }
+
     /// Forgets the previous body; the source is a kubelet until said otherwise. `requested_at` stamps samples without a timestamp (truncated to milliseconds).
     pub fn begin(&mut self, requested_at: UnixNanos) {
         self.decoder.begin();
         self.summary.begin();
+        self.release();
         self.points.clear();
         self.points.requested_at = UnixNanos::from_millis(requested_at.0.div_euclid(1_000_000));
         self.order.clear();
@@ -233,6 +242,7 @@ impl Batch {
         match self.error {
             None => Ok(()),
             Some(error) => {
+                self.release();
                 self.points.clear();
                 Err(error)
             }

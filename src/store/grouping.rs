@@ -3,8 +3,9 @@
 //! Families list containers in the same order, so a sample is looked for next to its family's last one first, then in
 //! a hash index; each container's names are kept once, one after the other in one text. A body that holds one series
 //! twice (the cgroup of an old instance remained) gives an entry for each instance; which one counts is decided by the
-//! commit. All of it is scratch of a batch, kept between scrapes and bounded by `limits`.
+//! commit. All of it is scratch of a batch, bounded by `limits`, and kept between scrapes unless it is that of a large node.
 
+use super::large::LargePlace;
 use super::names::hash;
 use super::pool::count_of;
 use super::row::Point;
@@ -57,6 +58,8 @@ pub(super) struct Points {
     family: Option<Family>,
     /// First of each container that was seen twice.
     repeated: Vec<u32>,
+    /// Held while there is more than a batch may have on its own account.
+    large: Option<LargePlace>,
 }
 
 /// One container, or one of several instances of it that a body holds.
@@ -120,6 +123,15 @@ impl Points {
         self.index.fill(0);
         self.repeated.clear();
         (self.cursor, self.family) = (0, None);
+    }
+
+    /// Gives back what a large node took, and its place.
+    pub(super) fn release(&mut self) -> bool {
+        let is_large = self.large.is_some();
+        if is_large {
+            *self = Points { requested_at: self.requested_at, ..Points::default() };
+        }
+        is_large
     }
 
     /// Whether any sample of the node was seen.
@@ -271,6 +283,11 @@ impl Points {
     fn push(&mut self, key: Key<'_>) -> Result<(), BatchError> {
         if self.entries.len() >= limits::NODE_CONTAINERS_MAX {
             return Err(BatchError::TooManyContainers);
+        }
+        let is_large = self.entries.len() >= limits::BATCH_CONTAINERS_OWN
+            || self.text.len() >= limits::BATCH_TEXT_LEN_OWN;
+        if is_large && self.large.is_none() {
+            self.large = Some(LargePlace::take());
         }
         let len = |text: &str| u16::try_from(text.len()).map_err(|_| BatchError::TooMuchText);
         let entry = Entry {

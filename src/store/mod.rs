@@ -12,6 +12,7 @@ mod grouping;
 mod instances;
 mod inventory;
 mod labels;
+mod large;
 mod names;
 mod owner;
 mod pool;

@@ -66,6 +66,8 @@ impl OutgoingCall {
             .stream
             .send(&bytes[..len], &mut self.buffers, Some(self.deadlines.head))
             .map_err(|e| sort_io(&e, timeout))?;
+        // The answer may take its time.
+        drop(bytes);
         let answer = loop {
             let (used, answer) = call.try_response(self.buffers.plain(), false).map_err(malformed)?;
             self.buffers.consume(used);

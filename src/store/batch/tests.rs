@@ -424,3 +424,27 @@ fn points_set_directly_are_grouped_alike() {
     assert_eq!(batch.node(), Some(node_point()));
     assert_eq!(batch.pods().map(|pod| pod.name).collect::<Vec<_>>(), ["a", "b"]);
 }
+
+#[test]
+fn of_large_batches_few_are_filled_at_a_time_and_the_next_waits_for_a_place() {
+    let fill = || {
+        let mut batch = Batch::new();
+        batch.begin(UnixNanos(0));
+        for nth in 0..=limits::BATCH_CONTAINERS_OWN {
+            let line = format!(
+                "container_memory_working_set_bytes{{container=\"c\",namespace=\"n\",pod=\"p{nth}\"}} 1 1\n"
+            );
+            batch.feed(line.as_bytes()).unwrap();
+        }
+        batch
+    };
+    let mut held: Vec<Batch> = (0..limits::LARGE_BATCHES_MAX).map(|_| fill()).collect();
+    let (sender, filled) = std::sync::mpsc::channel();
+    let next = std::thread::spawn(move || sender.send(fill().finish().incomplete_pods));
+    let pause = std::time::Duration::from_millis(50);
+    assert!(filled.recv_timeout(pause).is_err(), "it waits");
+    held[0].release();
+    assert_eq!(filled.recv().unwrap() as usize, limits::BATCH_CONTAINERS_OWN + 1);
+    next.join().unwrap().unwrap();
+    assert!(held[0].points.text_capacity() == 0, "what was large is given back");
+}
