@@ -29,6 +29,7 @@ use crate::source::machine::{HostSource, MachineRoots};
 use crate::source::{Reading, Source, SourceError};
 use crate::store::batch::Batch;
 use crate::store::{Store, Target};
+use crate::units::Bytes;
 use cluster::{Clients, ClusterThreads};
 use housekeeping::Housekeeping;
 use listeners::{ListenSockets, connection_limits};
@@ -112,6 +113,7 @@ impl Program {
         tls::check_random()?;
         let signals = Signals::take().map_err(|e| format!("signals cannot be handled: {e}"))?;
         logger::start_writing().map_err(|e| format!("no thread for the log: {e}"))?;
+        check_memory(&config)?;
         // Files first, then the port: a mistake in one of them must not leave a certificate behind.
         let clients = Clients::open(&config, true)?;
         let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
@@ -194,6 +196,20 @@ impl Program {
             }
         }
     }
+}
+
+/// Whether there is address space for everything that `toplet check` adds up: later its lack would end the process.
+fn check_memory(config: &Config) -> Result<(), String> {
+    let holders = cli::holders(config);
+    memory::check_room(holders.iter().map(|(_, len)| Bytes(*len))).map_err(|e| {
+        let sum = holders.iter().fold(0_u64, |sum, (_, len)| sum.saturating_add(*len));
+        format!(
+            "the {} KiB that these flags may need cannot be had: {e}; lower --max-containers, --max-pods, --max-nodes or \
+             --max-connections (`toplet check` prints what each needs), or raise the limit of address space (LimitAS=, \
+             ulimit -v)",
+            sum.div_ceil(1024)
+        )
+    })
 }
 
 /// Says where it serves; in host-only mode also one line to try.

@@ -11,8 +11,9 @@ use std::fmt::Write;
 /// Clusters whose share of the tables is printed: nodes, pods. Two containers a pod.
 const CLUSTERS: [(u32, u32); 4] = [(1, 30), (100, 7_000), (1_000, 30_000), (5_000, 100_000)];
 
-/// Holders and the most bytes each may come to.
-pub(super) fn holders(config: &Config) -> Vec<(&'static str, u64)> {
+/// Holders of memory, and the most bytes each may come to.
+#[must_use]
+pub fn holders(config: &Config) -> Vec<(&'static str, u64)> {
     let mut holders: Vec<_> = config.capacity.holders().to_vec();
     holders.push(("connections", u64::from(config.max_connections).saturating_mul(limits::CONNECTION_LEN)));
     if config.kubelet_credentials.pins.is_some() {

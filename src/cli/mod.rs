@@ -22,6 +22,7 @@ pub use check::{ConfigCheck, Named, Validate, validate_file};
 pub use commands::{ManifestKind, ReportForm, SetupOptions};
 pub use config::Config;
 pub use error::{StartError, ValueOrigin};
+pub use memory::holders;
 pub use mode::{Presence, RunMode, Surroundings};
 
 use std::ffi::OsString;

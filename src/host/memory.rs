@@ -24,6 +24,30 @@ pub fn forget_program() {
     unsafe { libc::madvise(begin, len, libc::MADV_DONTNEED) };
 }
 
+/// Whether the operating system would give pieces of so many bytes now, all at once; nothing stays reserved.
+/// # Errors
+/// A limit of the process or of the machine is in the way.
+pub fn check_room(mut pieces: impl Iterator<Item = Bytes>) -> std::io::Result<()> {
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let mut held = Vec::new();
+    let mut take = |piece: Bytes| {
+        let len = usize::try_from(piece.0.max(1)).map_err(|_| std::io::ErrorKind::OutOfMemory)?;
+        // SAFETY: a mapping of its own, wherever the kernel puts it.
+        let room = unsafe { libc::mmap(std::ptr::null_mut(), len, access, kind, -1, 0) };
+        if room == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        held.push((room, len));
+        Ok(())
+    };
+    let taken = pieces.try_for_each(&mut take);
+    for (room, len) in held {
+        // SAFETY: mapped above, and nothing points into it.
+        unsafe { libc::munmap(room, len) };
+    }
+    taken
+}
+
 /// Bytes of a page of memory.
 #[must_use]
 pub fn page_len() -> usize {
@@ -56,6 +80,16 @@ mod tests {
         let touched = std::hint::black_box(vec![1_u8; 32 << 20]);
         assert!(resident().unwrap() > Bytes(32 << 20));
         drop(touched);
+    }
+
+    #[test]
+    fn room_beyond_the_address_space_is_refused_and_room_that_is_there_is_not_kept() {
+        let room = |pieces: &[u64]| check_room(pieces.iter().copied().map(Bytes));
+        assert!(room(&[4096, u64::MAX / 4]).is_err());
+        // Kept, they would be more than there are addresses for.
+        for _ in 0..200_000 {
+            room(&[1 << 30, 0]).unwrap();
+        }
     }
 
     #[test]
