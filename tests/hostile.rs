@@ -20,7 +20,7 @@ use support::kubelet::{Behaviour, Kubelet, container};
 use support::lab::{Lab, PODS};
 use support::protobuf::Pod;
 use support::toplet::{Folder, Toplet};
-use support::{PATIENCE, eventually};
+use support::{PATIENCE, eventually, timestamp};
 use toplet::limits;
 
 const PODS_COUNT: usize = 3_000;
@@ -465,6 +465,63 @@ fn under_each_attack_probes_are_answered_and_memory_stays_within_the_budget() {
     let list = target.admin().get(PODS).unwrap().text();
     assert_eq!(list.matches("\"usage\"").count(), PODS_COUNT, "the list is whole afterwards");
     println!("after all of them: {} KiB", toplet.status_kib("VmRSS"));
+}
+
+/// What 40 kubelets do to us: each of these, over and over.
+fn hostile(nth: usize) -> Behaviour {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
+    let raw = |bytes: Vec<u8>| Behaviour::Raw(bytes, Duration::from_secs(30));
+    let containers = |count: usize, len: usize| {
+        let pad = "x".repeat(len);
+        (0..count)
+            .map(|nth| container(&format!("{pad}{nth}"), &format!("p{pad}{nth}"), "main", 1, 1))
+            .collect()
+    };
+    match nth % 10 {
+        0 => Behaviour::Endless(100 << 20),
+        1 => Behaviour::Silence,
+        2 => Behaviour::Body(b"\x00\xff{}{}\n\"".repeat(500_000)),
+        3 => Behaviour::Body(vec![b'a'; 7 << 20]),
+        4 => Behaviour::Steady(containers(limits::NODE_CONTAINERS_MAX - 1, 10)),
+        5 => Behaviour::Steady(containers(3_000, 200)),
+        6 => raw([head.as_bytes(), &b"X: ".repeat(100_000)].concat()),
+        7 => raw(format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", "1;".repeat(100_000)).into_bytes()),
+        8 => raw([
+            head.as_bytes(),
+            b"Content-Encoding: gzip\r\nContent-Length: 200000\r\n\r\n",
+            &gzip(&vec![b'#'; 100 << 20]),
+        ]
+        .concat()),
+        _ => raw(format!("{head}Content-Length: 9\r\n\r\n# half").into_bytes()),
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn forty_hostile_kubelets_cost_less_than_two_mebibytes() {
+    let lab = Lab::new();
+    let fine = Kubelet::start(Behaviour::Steady(vec![container("default", "web-1", "main", 100, 10)]));
+    lab.node("a-fine", &fine, &[("default", "web-1")]);
+    let toplet = lab.start(&[]);
+    let admin = lab.admin(&toplet);
+    toplet.until(&admin, PODS, |body| body.contains("web-1"));
+    let memory = toplet.watch_memory();
+    let kubelets: Vec<Kubelet> = (0..40).map(|nth| Kubelet::start(hostile(nth))).collect();
+    kubelets.iter().enumerate().for_each(|(nth, kubelet)| lab.node(&format!("bad-{nth}"), kubelet, &[]));
+    for (nth, kubelet) in kubelets.iter().enumerate() {
+        let what = format!("kubelet {nth} is asked three times");
+        eventually(&what, PATIENCE * 3, || (kubelet.scrapes() >= 3).then_some(()));
+    }
+    let seen = timestamp(&admin.get(PODS).unwrap().text());
+    toplet.until(&admin, PODS, |body| body.contains("web-1") && timestamp(body) > seen);
+    let growth = memory.growth_kib();
+    println!("40 hostile kubelets: {growth} KiB more than before");
+    assert!(growth < GROWTH_KIB_MAX, "{growth} KiB");
 }
 
 /// The sum of `toplet check` for these flags, in KiB.

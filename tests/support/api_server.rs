@@ -43,8 +43,10 @@ pub struct World {
     pub proxied: Vec<(String, Vec<super::kubelet::Container>)>,
     /// Answers every list and watch with this status instead.
     pub failure: Option<u16>,
-    /// Lists break off in their middle.
-    pub cuts_lists: bool,
+    /// `Retry-After` of such an answer, in seconds.
+    pub retry_after: Option<u64>,
+    /// Lists have the first half of their body.
+    pub halves_lists: bool,
     /// Method and target of every request, in order.
     pub seen: Vec<String>,
     /// Bodies of the reviews, in order.
@@ -238,18 +240,18 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     } else {
         (reply(&world, &target), Duration::ZERO)
     };
-    let (ahead, cuts_lists) = (world.clock_ahead, world.cuts_lists);
+    let (ahead, halves_lists, retry_after) = (world.clock_ahead, world.halves_lists, world.retry_after);
     drop(world);
     std::thread::sleep(delay);
     match reply {
-        Reply::Json(code, text) => json(request, code, &text, ahead),
+        Reply::Json(code, text) => json(request, code, &text, ahead, retry_after.filter(|_| code >= 400)),
         Reply::Text(text) => {
             let _ = request.respond(tiny_http::Response::from_string(text));
         }
         Reply::Watch(from, kind) => follow(shared, request, from, kind),
         Reply::Protobuf(body) => {
             let kind = tiny_http::Header::from_bytes("Content-Type", "application/vnd.kubernetes.protobuf");
-            let len = if cuts_lists { body.len() / 2 } else { body.len() };
+            let len = if halves_lists { body.len() / 2 } else { body.len() };
             let body = &body[..len];
             let _ = request.respond(tiny_http::Response::from_data(body).with_header(kind.unwrap()));
         }
@@ -307,9 +309,12 @@ fn reply(world: &World, target: &str) -> Reply {
     }
 }
 
-fn json(request: tiny_http::Request, code: u16, text: &str, ahead: i64) {
+fn json(request: tiny_http::Request, code: u16, text: &str, ahead: i64, retry_after: Option<u64>) {
     let kind = tiny_http::Header::from_bytes("Content-Type", "application/json").unwrap();
-    let answer = tiny_http::Response::from_string(text).with_status_code(code).with_header(kind);
+    let mut answer = tiny_http::Response::from_string(text).with_status_code(code).with_header(kind);
+    if let Some(secs) = retry_after {
+        answer.add_header(tiny_http::Header::from_bytes("Retry-After", secs.to_string()).unwrap());
+    }
     let _ = request.respond(answer.with_header(super::date_header(ahead)));
 }
 

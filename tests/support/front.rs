@@ -9,7 +9,7 @@ use smol::future::FutureExt as _;
 use smol::net::{TcpListener, TcpStream};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Answers one request, on a thread of its own.
 pub type Handler = Arc<dyn Fn(tiny_http::Request) + Send + Sync>;
@@ -22,6 +22,8 @@ pub struct Front {
     pub accepted: Arc<AtomicUsize>,
     /// Connections are closed as soon as they are accepted.
     pub resets: Arc<AtomicBool>,
+    /// Bytes after which a new connection breaks.
+    pub breaks_after: Arc<AtomicU64>,
     handler: Handler,
     tls: Option<Arc<rustls::ServerConfig>>,
     running: Option<(smol::channel::Sender<()>, std::thread::JoinHandle<()>)>,
@@ -35,6 +37,7 @@ impl Front {
             address: nowhere,
             accepted: Arc::default(),
             resets: Arc::default(),
+            breaks_after: Arc::new(AtomicU64::new(u64::MAX)),
             handler,
             tls: tls.map(Arc::new),
             running: None,
@@ -62,7 +65,7 @@ impl Front {
         self.address = listener.local_addr().unwrap();
         let (stop, stopped) = smol::channel::bounded::<()>(1);
         let (handler, tls, accepted) = (self.handler.clone(), self.tls.clone(), self.accepted.clone());
-        let resets = self.resets.clone();
+        let (resets, breaks_after) = (self.resets.clone(), self.breaks_after.clone());
         let thread = std::thread::spawn(move || {
             let executor = smol::LocalExecutor::new();
             let listen = async {
@@ -71,7 +74,8 @@ impl Front {
                     if let Ok((client, _)) = listener.accept().await {
                         accepted.fetch_add(1, Ordering::SeqCst);
                         if !resets.load(Ordering::SeqCst) {
-                            executor.spawn(relay(client, handler.clone(), tls.clone())).detach();
+                            let len = breaks_after.load(Ordering::SeqCst);
+                            executor.spawn(relay(client, handler.clone(), tls.clone(), len)).detach();
                         }
                     }
                 }
@@ -91,15 +95,15 @@ impl Drop for Front {
     }
 }
 
-async fn relay(client: TcpStream, handler: Handler, tls: Option<Arc<rustls::ServerConfig>>) {
+async fn relay(client: TcpStream, handler: Handler, tls: Option<Arc<rustls::ServerConfig>>, len: u64) {
     let backend = Backend::start(handler);
     let Ok(server) = TcpStream::connect(backend.address()).await else { return };
     match tls {
-        None => both_ways(client.clone(), client, server).await,
+        None => both_ways(client.clone(), client, server, len).await,
         Some(config) => {
             if let Ok(stream) = TlsAcceptor::from(config).accept(client).await {
                 let (reader, writer) = smol::io::split(stream);
-                both_ways(reader, writer, server).await;
+                both_ways(reader, writer, server, len).await;
             }
         }
     }
@@ -136,8 +140,10 @@ async fn both_ways(
     reader: impl smol::io::AsyncRead + Unpin,
     writer: impl smol::io::AsyncWrite + Unpin,
     server: TcpStream,
+    len: u64,
 ) {
+    use smol::io::AsyncReadExt as _;
     let up = smol::io::copy(reader, server.clone());
-    let down = smol::io::copy(server, writer);
+    let down = smol::io::copy(server.take(len), writer);
     let _ = up.or(down).await;
 }

@@ -23,6 +23,8 @@ pub struct Container {
 pub enum Behaviour {
     /// The node and its containers.
     Steady(Vec<Container>),
+    /// The same after a while.
+    Slow(Vec<Container>, Duration),
     /// The same from a kubelet that has only the Summary API.
     Summary(Vec<Container>),
     /// A body of these bytes.
@@ -133,8 +135,14 @@ fn answer(request: tiny_http::Request, how: Behaviour, clock_ahead: i64) {
         Behaviour::Steady(_) if is_summary => {
             request.respond(Response::from_string("no").with_status_code(404))
         }
-        Behaviour::Steady(containers) => request
-            .respond(Response::from_string(exposition(&containers)).with_header(text).with_header(date)),
+        Behaviour::Steady(containers) => {
+            let body = exposition_at(&containers, clock_ahead);
+            request.respond(Response::from_string(body).with_header(text).with_header(date))
+        }
+        Behaviour::Slow(containers, pause) => {
+            std::thread::sleep(pause);
+            request.respond(Response::from_string(exposition_at(&containers, clock_ahead)).with_header(text))
+        }
         Behaviour::Body(bytes) => {
             request.respond(Response::from_data(bytes).with_header(text).with_header(date))
         }
@@ -176,8 +184,13 @@ static STARTED: std::sync::OnceLock<f64> = std::sync::OnceLock::new();
 
 /// The exposition of now: counters as if every container had burned steadily since a day ago.
 pub fn exposition(containers: &[Container]) -> String {
+    exposition_at(containers, 0)
+}
+
+/// The same from a kubelet whose clock is ahead by so many seconds; a clock changes no counter and no start.
+fn exposition_at(containers: &[Container], clock_ahead: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let millis = now.as_millis();
+    let millis = now.as_millis() as i64 + clock_ahead * 1_000;
     let start = *STARTED.get_or_init(|| now.as_secs_f64() - 86_400.0);
     let up = now.as_secs_f64() - start;
     let mut out = String::new();

@@ -5,6 +5,7 @@ use super::{PATIENCE, eventually};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,6 +88,16 @@ impl Toplet {
         Toplet::launch(program, port, folder)
     }
 
+    /// Starts it under a limit of the operating system, for example `-n 100` (`ulimit` of the shell), without waiting.
+    pub fn spawn_limited(folder: &Folder, limit: &str, args: &[&str]) -> Toplet {
+        let (port, mut program) = (free_port(), Command::new("/bin/sh"));
+        let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
+        program.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        program.args(["-c", &script, env!("CARGO_BIN_EXE_toplet"), "--bind-address=127.0.0.1"]);
+        program.arg(format!("--secure-port={port}")).args(args);
+        Toplet::launch(program, port, folder)
+    }
+
     /// Starts it as systemd would, with a listening socket that this process keeps, and waits until it serves.
     pub fn with_socket(folder: &Folder, args: &[&str], socket: &std::net::TcpListener) -> Toplet {
         let mut toplet =
@@ -109,7 +120,8 @@ impl Toplet {
         Toplet { child, port, lines }
     }
 
-    fn until_serving(&mut self) {
+    /// Waits until it serves.
+    pub fn until_serving(&mut self) {
         // The port alone is open before the certificate is made.
         eventually("it says that it serves", PATIENCE, || {
             assert!(self.running(), "it ended at the start:\n{}", self.log().join("\n"));
@@ -173,6 +185,29 @@ impl Toplet {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Memory that is its own now, in KiB: neither the program's file nor shared.
+    pub fn anonymous_kib(&self) -> u64 {
+        anonymous_kib(self.child.id()).unwrap()
+    }
+
+    /// Looks at that from now on, every few milliseconds.
+    ///
+    /// The kernel's peak (`VmHWM`) counts the program's file too, of which some is given back soon after the start: a debug
+    /// build has so much of it that a growth by megabytes would not show.
+    pub fn watch_memory(&self) -> MemoryWatch {
+        let (pid, before) = (self.child.id(), self.anonymous_kib());
+        let (peak, stop) = (Arc::new(AtomicU64::new(before)), Arc::new(AtomicBool::new(false)));
+        let (highest, stopped) = (peak.clone(), stop.clone());
+        std::thread::spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                let Some(now) = anonymous_kib(pid) else { break };
+                highest.fetch_max(now, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        MemoryWatch { pid, before, peak, stop }
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -223,6 +258,34 @@ impl Toplet {
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the program ends", PATIENCE, || self.child.try_wait().unwrap())
     }
+}
+
+/// The peak of a program's own memory since [`Toplet::watch_memory`].
+pub struct MemoryWatch {
+    pid: u32,
+    before: u64,
+    peak: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl MemoryWatch {
+    /// KiB by which the peak until now is above what it began with.
+    pub fn growth_kib(&self) -> u64 {
+        let now = anonymous_kib(self.pid).unwrap_or_default();
+        self.peak.fetch_max(now, Ordering::SeqCst).max(now).saturating_sub(self.before)
+    }
+}
+
+impl Drop for MemoryWatch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+fn anonymous_kib(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("Anonymous:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Gathers the lines of a pipe.
