@@ -148,12 +148,19 @@ pub const VERDICT_LEN_MAX: usize = 32 * 1024;
 /// Beyond it a request that needs a new one is answered with 429.
 pub const REVIEW_COUNT_MAX: usize = 64;
 
+/// Bytes of all tokens and questions under review, at most half of them for unauthenticated callers; they stay until the
+/// API server answers, however long ago their callers left. The largest head fits. Beyond it 429, as above.
+pub const REVIEW_BYTES_MAX: usize = 2 * HEAD_LEN_MAX;
+
+/// Copies of a question while it is asked: its own, quoted, in the document, and in the bytes that are sent.
+pub const REVIEW_COPIES: usize = 4;
+
 /// Tokens that were valid once and are still given the places of authenticated callers: 4 KiB of hashes. Beyond it the
 /// one that was reviewed longest ago counts as unknown.
 pub const KNOWN_TOKEN_COUNT_MAX: usize = 256;
 
-/// Requests that wait for one review: clients that come and go while it lasts leave their places behind. Beyond it a
-/// request is answered with 429.
+/// Requests that wait for reviews, all together. Beyond it those whose clients left go, and if there are none a request that
+/// would join a review is answered with 429.
 pub const REVIEW_WAITER_COUNT_MAX: usize = 1024;
 
 /// Seconds after which a review that never came back is asked again. Its own deadline is far below.

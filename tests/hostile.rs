@@ -73,7 +73,7 @@ impl Target {
 type Held = Box<dyn std::any::Any>;
 type Attack = (&'static str, fn(&Target) -> Held);
 
-const ATTACKS: [Attack; 14] = [
+const ATTACKS: [Attack; 15] = [
     ("slow headers", slow_headers),
     ("slow reads of a large list", slow_reads),
     ("10,000 connections", many_connections),
@@ -88,6 +88,7 @@ const ATTACKS: [Attack; 14] = [
     ("client certificates of 100 KB", large_certificates),
     ("session-ticket flood", session_flood),
     ("tokens nobody has", token_flood),
+    ("questions nobody waits for", abandoned_questions),
 ];
 
 /// What one attack may add to the memory that is resident before it.
@@ -416,10 +417,25 @@ fn token_flood(target: &Target) -> Held {
     Box::new(())
 }
 
+/// Tokens that fill a head, whose callers do not wait for their slow review.
+fn abandoned_questions(target: &Target) -> Held {
+    target.lab.api.world().review_delay = Duration::from_secs(5);
+    let client = target.toplet.client();
+    let path = format!("{PODS}?timeout=20ms");
+    let statuses = (0..40).map(|nth| {
+        let token = format!("Bearer {nth}-{}", "t".repeat(limits::HEAD_LEN_MAX * 3 / 4));
+        client.request("GET", &path, &[("Authorization", &token)]).unwrap().status
+    });
+    let (late, busy): (Vec<u16>, Vec<u16>) = statuses.partition(|status| *status == 504);
+    assert!(!late.is_empty() && busy.iter().all(|status| *status == 429), "{late:?} {busy:?}");
+    Box::new(())
+}
+
 /// Memory in rest, a full table of connections, and what limits.rs lets all of them share, in KiB.
 fn budget(rest_kib: u64) -> u64 {
     let connections = limits::CONNECTIONS_MAX as u64 * limits::CONNECTION_LEN;
     let shared = limits::HEAD_LEN_SHARED
+        + limits::REVIEW_BYTES_MAX * limits::REVIEW_COPIES
         + limits::VERDICT_BYTES_MAX
         + limits::TLS_SESSIONS_MAX * limits::TLS_SESSION_LEN_MAX;
     rest_kib + (connections + shared as u64) / 1024

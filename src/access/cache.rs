@@ -13,8 +13,8 @@ use super::Identity;
 use super::digest::KeyedHash;
 use super::review::{Asked, Question, Verdict};
 use crate::limits::{
-    KNOWN_TOKEN_COUNT_MAX, REVIEW_COUNT_MAX, REVIEW_GRACE_SECS, REVIEW_SECS_MAX, REVIEW_WAITER_COUNT_MAX,
-    VERDICT_BYTES_MAX, VERDICT_COUNT_MAX, VERDICT_LEN_MAX,
+    KNOWN_TOKEN_COUNT_MAX, REVIEW_BYTES_MAX, REVIEW_COUNT_MAX, REVIEW_GRACE_SECS, REVIEW_SECS_MAX,
+    REVIEW_WAITER_COUNT_MAX, VERDICT_BYTES_MAX, VERDICT_COUNT_MAX, VERDICT_LEN_MAX,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -49,6 +49,7 @@ pub enum Begin<W> {
 pub struct Reviews<W> {
     lifetimes: Lifetimes,
     hash: KeyedHash,
+    is_gone: fn(&W) -> bool,
     /// Names of the remembered questions; the row of the same index belongs to it.
     names: Vec<u128>,
     rows: Vec<CachedVerdict>,
@@ -75,6 +76,8 @@ struct Flight<W> {
     ticket: Ticket,
     cacheable: bool,
     is_unauthenticated: bool,
+    /// Bytes of the question.
+    len: usize,
     since: Instant,
     waiters: Vec<W>,
 }
@@ -82,12 +85,13 @@ struct Flight<W> {
 const GRACE: Duration = Duration::from_secs(REVIEW_GRACE_SECS);
 
 impl<W> Reviews<W> {
-    /// Empty. `key` is random, new for each process.
+    /// Empty. `key` is random, new for each process; `is_gone` tells that nobody waits with a waiter any more.
     #[must_use]
-    pub fn new(lifetimes: Lifetimes, key: [u8; 32]) -> Reviews<W> {
+    pub fn new(lifetimes: Lifetimes, key: [u8; 32], is_gone: fn(&W) -> bool) -> Reviews<W> {
         Reviews {
             lifetimes,
             hash: KeyedHash::new(&key),
+            is_gone,
             names: Vec::new(),
             rows: Vec::new(),
             bytes: 0,
@@ -108,10 +112,11 @@ impl<W> Reviews<W> {
             return Begin::Answer(verdict, waiter);
         }
         let ticket = Ticket(name);
-        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.ticket == ticket) {
-            if flight.waiters.len() >= REVIEW_WAITER_COUNT_MAX {
+        if let Some(at) = self.flights.iter().position(|flight| flight.ticket == ticket) {
+            let may_join = self.may_join();
+            let Some(flight) = self.flights.get_mut(at).filter(|_| may_join) else {
                 return self.busy(name, waiter, now);
-            }
+            };
             flight.waiters.push(waiter);
             if now.saturating_duration_since(flight.since) < Duration::from_secs(REVIEW_SECS_MAX) {
                 return Begin::Wait;
@@ -119,21 +124,35 @@ impl<W> Reviews<W> {
             flight.since = now;
             return Begin::Ask(ticket, question);
         }
-        let is_unauthenticated = question.is_unauthenticated;
-        let unauthenticated = self.flights.iter().filter(|flight| flight.is_unauthenticated).count();
-        if self.flights.len() >= REVIEW_COUNT_MAX
-            || (is_unauthenticated && unauthenticated >= REVIEW_COUNT_MAX / 2)
+        let (is_unauthenticated, len) = (question.is_unauthenticated, question.len());
+        if !self.has_room(1, len, |_| true)
+            || (is_unauthenticated && !self.has_room(2, len, |flight| flight.is_unauthenticated))
         {
             return self.busy(name, waiter, now);
         }
-        self.flights.push(Flight {
-            ticket,
-            cacheable,
-            is_unauthenticated,
-            since: now,
-            waiters: vec![waiter],
-        });
+        let waiters = vec![waiter];
+        self.flights.push(Flight { ticket, cacheable, is_unauthenticated, len, since: now, waiters });
         Begin::Ask(ticket, question)
+    }
+
+    /// Whether one more question of `len` bytes fits into a `part` of the room, of which these flights take some.
+    fn has_room(&self, part: usize, len: usize, counts: fn(&Flight<W>) -> bool) -> bool {
+        let (count, bytes) = self
+            .flights
+            .iter()
+            .filter(|flight| counts(flight))
+            .fold((1, len), |(count, bytes), flight| (count + 1, bytes + flight.len));
+        count <= REVIEW_COUNT_MAX / part && bytes <= REVIEW_BYTES_MAX / part
+    }
+
+    /// Whether one more request may wait for a review that is under way.
+    fn may_join(&mut self) -> bool {
+        let count = |flights: &[Flight<W>]| flights.iter().map(|flight| flight.waiters.len()).sum::<usize>();
+        if count(&self.flights) >= REVIEW_WAITER_COUNT_MAX {
+            let is_gone = self.is_gone;
+            self.flights.iter_mut().for_each(|flight| flight.waiters.retain(|waiter| !is_gone(waiter)));
+        }
+        count(&self.flights) < REVIEW_WAITER_COUNT_MAX
     }
 
     fn busy(&self, name: u128, waiter: W, now: Instant) -> Begin<W> {

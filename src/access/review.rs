@@ -28,6 +28,15 @@ pub enum Asked {
 }
 
 impl Question {
+    /// Bytes that it holds.
+    #[must_use]
+    pub(super) fn len(&self) -> usize {
+        match &self.asked {
+            Asked::Token(token) => token.0.len(),
+            Asked::Access { spec, .. } => spec.len(),
+        }
+    }
+
     /// Whose token is this? Nobody knows yet whether it is valid.
     #[must_use]
     pub fn token(token: Secret) -> Question {

@@ -4,6 +4,7 @@
 //! cluster. The sum is the most that these holders can come to, not what they hold.
 
 use super::config::Config;
+use crate::access::Mode;
 use crate::limits;
 use crate::store::Capacity;
 use std::fmt::Write;
@@ -24,6 +25,9 @@ pub fn holders(config: &Config) -> Vec<(&'static str, u64)> {
     let large = at_once(limits::LARGE_BATCHES_MAX) * limits::LARGE_BATCH_LEN as u64;
     holders.push(("scrapes under way", scrapes + large));
     holders.push(("large request heads", limits::HEAD_LEN_SHARED as u64));
+    if config.policy.mode == Mode::Delegated {
+        holders.push(("reviews under way", (limits::REVIEW_BYTES_MAX * limits::REVIEW_COPIES) as u64));
+    }
     holders.push(("program, threads, caches", limits::PROGRAM_LEN));
     holders
 }

@@ -78,7 +78,7 @@ impl RequestHandler {
     pub fn new(app: App) -> RequestHandler {
         let mut key = [0; 32];
         tls::random(&mut key);
-        let reviews = RefCell::new(Reviews::new(app.lifetimes, key));
+        let reviews = RefCell::new(Reviews::new(app.lifetimes, key, Sender::is_closed));
         RequestHandler { app, reviews, verdicts: smol::channel::unbounded(), under_way: Rc::default() }
     }
 

@@ -9,7 +9,7 @@ const LIFETIMES: Lifetimes = Lifetimes {
 };
 
 fn reviews() -> Reviews<u32> {
-    Reviews::new(LIFETIMES, [7; 32])
+    Reviews::new(LIFETIMES, [7; 32], |_| false)
 }
 
 fn token(text: &str) -> Question {
@@ -86,7 +86,7 @@ fn verdicts_end_with_the_lifetime_of_their_kind() {
         assert_eq!(answer(&mut reviews, &question, now + lifetime - Duration::from_nanos(1)), Some(verdict));
         assert_eq!(answer(&mut reviews, &question, now + lifetime), None, "{question:?}");
     }
-    let mut off = Reviews::<u32>::new(Lifetimes { allowed: Duration::ZERO, ..LIFETIMES }, [7; 32]);
+    let mut off = Reviews::<u32>::new(Lifetimes { allowed: Duration::ZERO, ..LIFETIMES }, [7; 32], |_| false);
     learn(&mut off, &access("a"), Verdict::Allowed, now);
     assert_eq!(answer(&mut off, &access("a"), now), None);
 }
@@ -247,10 +247,35 @@ fn a_remembered_verdict_counts_while_reviews_are_refused() {
 }
 
 #[test]
-fn the_places_of_one_review_are_limited() {
+fn questions_that_are_asked_are_bounded_in_bytes() {
     let (mut reviews, now) = (reviews(), start());
-    for _ in 0..REVIEW_WAITER_COUNT_MAX {
-        assert!(matches!(reviews.begin(token("a"), 0, now), Begin::Ask(..) | Begin::Wait));
+    let large = |nth: usize| format!("{nth}{}", "x".repeat(REVIEW_BYTES_MAX / 8));
+    for nth in 0..3 {
+        assert!(matches!(reviews.begin(token(&large(nth)), 0, now), Begin::Ask(..)));
     }
-    assert!(is_busy(&mut reviews, token("a"), now));
+    assert!(is_busy(&mut reviews, token(&large(3)), now), "unauthenticated callers have half");
+    assert!(matches!(reviews.begin(token("small"), 0, now), Begin::Ask(..)));
+    for nth in 0..4 {
+        assert!(matches!(reviews.begin(access(&large(nth)), 0, now), Begin::Ask(..)));
+    }
+    assert!(is_busy(&mut reviews, access(&large(4)), now));
+    let Begin::Ask(ticket, _) = reviews.begin(access("small"), 0, now) else { panic!("no room") };
+    reviews.finish(ticket, Verdict::Allowed, now);
+    assert_eq!(reviews.in_flight(), 8);
+}
+
+#[test]
+fn requests_that_wait_are_limited_and_those_that_left_make_room() {
+    // Waiter 7 has left.
+    let (mut reviews, now) = (Reviews::new(LIFETIMES, [7; 32], |waiter: &u32| *waiter == 7), start());
+    for nth in 0..REVIEW_WAITER_COUNT_MAX {
+        let waiter = if nth % 2 == 0 { 7 } else { 0 };
+        let question = token(if nth % 3 == 0 { "a" } else { "b" });
+        assert!(matches!(reviews.begin(question, waiter, now), Begin::Ask(..) | Begin::Wait));
+    }
+    for _ in 0..REVIEW_WAITER_COUNT_MAX / 2 {
+        assert!(matches!(reviews.begin(token("a"), 0, now), Begin::Wait));
+    }
+    assert!(is_busy(&mut reviews, token("a"), now) && is_busy(&mut reviews, token("b"), now));
+    assert!(matches!(reviews.begin(token("c"), 0, now), Begin::Ask(..)), "a new question waits for no other");
 }
