@@ -329,7 +329,7 @@ pub const TRUST_INTERVAL: Duration = Duration::from_secs(30);
 
 // ---- serve: connections ---------------------------------------------------------------------------------------------
 
-/// Connections at once from their first byte on (default of the cap). Each costs about 13 KiB at rest, so 1.7 MiB when all
+/// Connections at once from their first byte on (default of the cap). Each costs about 11 KiB at rest, so 1.4 MiB when all
 /// are open. When full, another connection makes room (see `serve::room`), or the new one waits.
 pub const CONNECTIONS_MAX: usize = 128;
 /// Connections at once that have not sent a byte or wait for a place: a socket and less than 1 KiB each. Beyond it the
@@ -462,7 +462,7 @@ pub const POD_TEXT_LEN: u64 = 256;
 pub const CONTAINER_TEXT_LEN: u64 = 32;
 
 /// Bytes a connection may hold at a time: in the handshake a client's chain in TLS buffers (64 KiB); later its own part of
-/// a head and its lines, one piece of an answer with its framing, and a TLS record each way. In rest it is about 13 KiB.
+/// a head and its lines, one piece of an answer with its framing, and a TLS record each way. At rest it is about 11 KiB.
 pub const CONNECTION_LEN: u64 = 96 * 1024;
 
 /// Bytes of everything that does not grow: touched program text, stacks, caches.

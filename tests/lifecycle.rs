@@ -250,6 +250,39 @@ fn a_certificate_folder_is_kept_over_restarts() {
 }
 
 #[test]
+fn what_is_written_stays_in_its_folders_and_secrets_with_their_owner() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let state = folder.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let mut toplet = Toplet::start(&folder, &[&format!("--state-dir={}", state.display())]);
+    toplet.signal("TERM");
+    assert_eq!(toplet.wait().code(), Some(0));
+    let mut written = Vec::new();
+    let mut folders = vec![folder.path().to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            let path = entry.path().strip_prefix(folder.path()).unwrap().display().to_string();
+            written.push(format!("{path} {mode:o}"));
+        }
+    }
+    written.sort();
+    let wanted = [
+        "cert/apiserver.crt 644",
+        "cert/apiserver.key 600",
+        "cert/ca.crt 644",
+        "cert/ca.key 600",
+        "state/points 600",
+    ];
+    assert_eq!(written, wanted);
+}
+
+#[test]
 fn a_port_in_use_is_a_start_up_error_that_names_the_flag() {
     let folder = Folder::new();
     let toplet = Toplet::start(&folder, &[]);
