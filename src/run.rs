@@ -283,7 +283,7 @@ fn app(
         unauthorized: unauthorized.load(Ordering::Relaxed),
         pods_optional: host_only,
         rss: if with_process { memory::resident().unwrap_or_default().0 } else { 0 },
-        cpu_nanos: if with_process { u64::try_from(memory::cpu_time().as_nanos()).unwrap_or(0) } else { 0 },
+        cpu_nanos: if with_process { memory::cpu_time().as_nanos() as u64 } else { 0 },
         started_at,
     };
     App {
@@ -299,7 +299,7 @@ fn app(
         lifetimes: config.lifetimes,
         ask,
         vitals: Box::new(vitals),
-        requests_max: usize::try_from(config.max_requests).unwrap_or(usize::MAX),
+        requests_max: config.max_requests as usize,
         request_time_max: config.request_timeout.min(limits::REQUEST_TIME_MAX),
     }
 }

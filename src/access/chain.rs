@@ -106,6 +106,7 @@ impl Pool {
             .collect::<Vec<_>>();
         let leaf = CertificateDer::from(leaf);
         let leaf = EndEntityCert::try_from(&leaf)?;
+        // A clock before 1970 is not set yet.
         let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.seconds()).unwrap_or(0)));
         let respects_anchor = |path: &VerifiedPath<'_>| {
             let count = path.intermediate_certificates().count();

@@ -6,6 +6,7 @@
 use super::Identity;
 use crate::limits::QUOTED_LEN_MAX;
 use crate::wire::request::RequestInfo;
+use crate::wire::text;
 use std::fmt;
 
 /// Why a request may not proceed.
@@ -65,7 +66,7 @@ impl Forbidden {
 
 /// At most [`QUOTED_LEN_MAX`] bytes of a text.
 fn cut(text: &str) -> String {
-    text.get(..text.floor_char_boundary(QUOTED_LEN_MAX)).unwrap_or_default().to_owned()
+    text::cut(text, QUOTED_LEN_MAX).to_owned()
 }
 
 impl fmt::Display for Forbidden {

@@ -145,7 +145,7 @@ impl Page {
         if self.after.is_none() && nodes.iter().any(|node| head != SCRAPE_ERRORS || !node.errors.is_empty()) {
             text.head(head);
         }
-        for node in nodes.get(start..).unwrap_or_default() {
+        for node in nodes.iter().skip(start) {
             write(node, text);
             if text.0.len() > end {
                 self.after = Some(node.name.clone());

@@ -196,19 +196,18 @@ impl<'a> Clause<'a> {
 
     /// Whether a media type is meant, by name or by wildcard.
     fn names(&self, media: Media) -> bool {
-        let sub = media.content_type().as_bytes().get("application/".len()..).unwrap_or_default();
-        match (self.main, self.sub) {
-            (b"*", b"*") => true,
-            (main, wanted) => {
-                main.eq_ignore_ascii_case(b"application")
-                    && (wanted == b"*" || wanted.eq_ignore_ascii_case(sub))
-            }
-        }
+        let (main, sub) = (self.main, self.sub);
+        media.content_type().split_once('/').is_some_and(|(group, name)| {
+            let is_group = main.eq_ignore_ascii_case(group.as_bytes());
+            (is_group && (sub == b"*" || sub.eq_ignore_ascii_case(name.as_bytes())))
+                || (main, sub) == (b"*", b"*")
+        })
     }
 }
 
 /// The text before and after the first separator, without blanks.
 fn halves(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    // A split has a first part, even of nothing.
     let mut halves = text.splitn(2, |b| *b == separator).map(<[u8]>::trim_ascii);
     (halves.next().unwrap_or_default(), halves.next())
 }

@@ -6,7 +6,7 @@
 //! Deviation: the messages of errors, and of the failing filters before routing, which are a `Status` too, are our own.
 
 use crate::limits::{QUOTED_LEN_MAX, STATUS_MESSAGE_LEN_MAX};
-use crate::wire::text::quoted;
+use crate::wire::text::{cut, quoted};
 
 /// The API group of everything served here.
 pub const GROUP: &str = "metrics.k8s.io";
@@ -48,11 +48,6 @@ pub struct Cause {
     pub message: String,
     /// The field it is about.
     pub field: &'static str,
-}
-
-/// The first bytes of a text, at most `len_max`.
-fn cut(text: &str, len_max: usize) -> &str {
-    text.get(..text.floor_char_boundary(len_max)).unwrap_or_default()
 }
 
 impl Status {

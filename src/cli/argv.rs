@@ -49,16 +49,17 @@ pub struct Settled {
 impl Settled {
     /// The setting of a flag. Every name asked for stands in the table: a test builds the whole configuration, and a missing
     /// one must not pass for an empty value.
-    fn setting(&self, name: &str) -> Option<&Setting> {
-        let setting = self.settings.iter().find(|setting| setting.flag.name == name);
-        assert!(setting.is_some(), "--{name} is not in the table");
+    fn setting(&self, name: &str) -> &Setting {
+        let Some(setting) = self.settings.iter().find(|setting| setting.flag.name == name) else {
+            unreachable!("--{name} is not in the table")
+        };
         setting
     }
 
     /// Where a flag's value came from.
     #[must_use]
     pub fn origin(&self, name: &str) -> ValueOrigin {
-        self.setting(name).map_or(ValueOrigin::Default, |setting| setting.origin.clone())
+        self.setting(name).origin.clone()
     }
 
     /// Whether the flag was given.
@@ -83,7 +84,7 @@ impl Settled {
     /// The value in force as text.
     #[must_use]
     pub fn text(&self, name: &str) -> String {
-        self.setting(name).map(Setting::text).unwrap_or_default()
+        self.setting(name).text()
     }
 
     /// A path, unless it is empty.
@@ -95,8 +96,7 @@ impl Settled {
     /// The elements of a repeated flag.
     #[must_use]
     pub fn repeated(&self, name: &str) -> Vec<String> {
-        let values = self.setting(name).map(|setting| setting.values.as_slice()).unwrap_or_default();
-        values.iter().filter(|value| !value.is_empty()).cloned().collect()
+        self.setting(name).values.iter().filter(|value| !value.is_empty()).cloned().collect()
     }
 
     /// The value in force, read as its type.
@@ -212,10 +212,11 @@ fn short_flag<'a>(
     origin: &ValueOrigin,
 ) -> Result<(&'static Flag, Option<&'a str>), StartError> {
     let mut rest = text.chars();
+    // A lone dash is a word, and stands for no flag.
     let letter = rest.next().unwrap_or('-');
     let Some(flag) = flags::find_short(letter) else {
         // A long name after one dash is a common slip: Go's own flag package takes it.
-        let name = text.split('=').next().unwrap_or(text);
+        let name = text.split_once('=').map_or(text, |(name, _)| name);
         let remedy = match flags::find(name) {
             Some(flag) => format!("write --{}", flag.name),
             None => "see toplet --help".to_owned(),
@@ -263,12 +264,12 @@ fn read_file(
             "one flag a line",
         ));
     }
-    for (index, line) in text.lines().enumerate() {
+    for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let origin = ValueOrigin::File(name.clone(), u32::try_from(index + 1).unwrap_or(u32::MAX));
+        let origin = ValueOrigin::File(name.clone(), number);
         all.push(file_line(line, &origin)?);
     }
     Ok(())

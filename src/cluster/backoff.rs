@@ -14,7 +14,7 @@ pub fn chance() -> f64 {
 /// of it more.
 #[must_use]
 pub fn wait(failures: u32, first: Duration, factor: f64, longest: Duration, jitter: f64) -> Duration {
-    let exponent = i32::try_from(failures.saturating_sub(1).min(64)).unwrap_or(64);
+    let exponent = failures.saturating_sub(1).min(64) as i32;
     let seconds = (first.as_secs_f64() * factor.powi(exponent)).min(longest.as_secs_f64());
     Duration::from_secs_f64(seconds * (1.0 + jitter))
 }

@@ -243,7 +243,7 @@ fn server(name: &str, cluster: &KubeconfigCluster) -> Result<(String, bool), Str
         return Err(format!("{field} {server:?} is a placeholder; write the API server's URL there"));
     }
     let (scheme, rest) = server.split_once("://").ok_or_else(wrong)?;
-    let authority = rest.split('/').next().unwrap_or_default();
+    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
     if !matches!(scheme, "http" | "https") || authority.is_empty() || rest.contains(['?', '#', '@', ' ']) {
         return Err(wrong());
     }

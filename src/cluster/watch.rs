@@ -207,7 +207,7 @@ impl Watcher {
                 break;
             }
             let mut store = lock(&self.store);
-            let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |object| {
+            let fed = decoder.feed(&piece[..len], |object| {
                 self.refusals.upsert(&mut store, &object.object);
             });
             drop(store);
@@ -285,7 +285,7 @@ impl Watcher {
             let refused = self.refusals.count;
             let (mut touched, mut bookmark, mut forward) = (false, false, true);
             let mut store = lock(&self.store);
-            let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |event| match event {
+            let fed = decoder.feed(&piece[..len], |event| match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     forward &= state.saw(object.resource_version);
                     self.refusals.upsert(&mut store, &object.object);

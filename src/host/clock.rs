@@ -22,6 +22,8 @@ pub fn mono() -> Instant {
 /// Time since this machine started, sleep included. It outlives the process, which [`mono`] does not.
 #[must_use]
 pub fn uptime() -> Uptime {
-    // Neither part is ever negative.
-    Uptime::from_duration(Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default())
+    let since_boot = Duration::try_from(clock_gettime(ClockId::Boottime));
+    // With a wrong time every window would be wrong.
+    assert!(since_boot.is_ok(), "the time since the boot is never negative");
+    Uptime::from_duration(since_boot.unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub fn raise_limit(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
-    let raised = u64::try_from(wanted).unwrap_or(u64::MAX).min(number(limit.maximum));
+    let raised = (wanted as u64).min(number(limit.maximum));
     let is_raised = number(limit.current) < raised
         && setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..limit }).is_ok();
     usize::try_from(if is_raised { raised } else { number(limit.current) }).unwrap_or(usize::MAX)

@@ -52,7 +52,9 @@ pub fn check_room(mut pieces: impl Iterator<Item = Bytes>) -> std::io::Result<()
 #[must_use]
 pub fn page_len() -> usize {
     // SAFETY: a query without arguments that can be wrong.
-    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(64 * 1024)
+    let len = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
+    assert!(len.is_ok_and(|len| len > 0), "every kernel says how long its pages are");
+    len.unwrap_or_default()
 }
 
 /// Resident memory of this process; `None` where /proc does not say.
@@ -68,6 +70,7 @@ pub fn resident() -> Option<Bytes> {
 /// CPU time this process has used, user and system, of all its threads.
 #[must_use]
 pub fn cpu_time() -> Duration {
+    // A time is never negative.
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 

@@ -25,11 +25,12 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let file = File::open(path).map_err(fault)?;
     // The buffer gets its size at once: growing it would leave unwiped copies of a key behind.
     bytes.reserve_exact(
-        file.metadata().map_or(0, |m| usize::try_from(m.len()).unwrap_or(0)).min(limits::CREDENTIAL_LEN_MAX)
+        file.metadata()
+            .map_or(0, |m| usize::try_from(m.len()).unwrap_or(usize::MAX))
+            .min(limits::CREDENTIAL_LEN_MAX)
             + 1,
     );
-    let limit = u64::try_from(limits::CREDENTIAL_LEN_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(limit).read_to_end(&mut bytes).map_err(fault)?;
+    file.take(limits::CREDENTIAL_LEN_MAX as u64 + 1).read_to_end(&mut bytes).map_err(fault)?;
     if bytes.len() > limits::CREDENTIAL_LEN_MAX {
         return Err(format!("{}: larger than {} bytes", path.display(), limits::CREDENTIAL_LEN_MAX));
     }

@@ -168,11 +168,10 @@ impl Pins {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
             Err(error) => return Err(fault(&error.to_string())),
         };
-        let len_max = u64::try_from(self.count_max.saturating_add(2)).unwrap_or(u64::MAX);
-        let len_max = len_max.saturating_mul(limits::PIN_LEN);
+        let len_max = (self.count_max as u64).saturating_add(2).saturating_mul(limits::PIN_LEN);
         let mut bytes = Vec::new();
         file.take(len_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| fault(&e.to_string()))?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > len_max {
+        if bytes.len() as u64 > len_max {
             return Err(fault("larger than the pins of --max-nodes can be"));
         }
         parse(&bytes).ok_or_else(|| fault("damaged: not as it was written"))

@@ -82,6 +82,7 @@ fn authority_params(now: UnixNanos) -> CertificateParams {
 
 /// From an hour ago, since clocks of a cluster differ, for `len`. A clock before 1970 counts as 1970.
 fn set_life(params: &mut CertificateParams, now: UnixNanos, len: Duration) {
+    // A clock before 1970 is not set yet.
     let now = Duration::from_secs(u64::try_from(now.seconds()).unwrap_or(0).min(YEAR_9000));
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + now.saturating_sub(Duration::from_secs(3_600));
@@ -95,7 +96,7 @@ fn common_name(name: &str) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
     // The field ends at 64 characters (RFC 5280, ub-common-name); names are matched by the SAN alone anyhow.
     let end = name.char_indices().nth(64).map_or(name.len(), |(at, _)| at);
-    subject.push(DnType::CommonName, name.get(..end).unwrap_or("toplet"));
+    subject.push(DnType::CommonName, name.split_at(end).0);
     subject
 }
 

@@ -175,7 +175,7 @@ impl ClusterThreads {
 /// # Errors
 /// Their file cannot be used, and how to mend that.
 pub fn open_pins(config: &Config, keeps: bool) -> Result<Option<Pins>, String> {
-    let count_max = usize::try_from(config.capacity.nodes).unwrap_or(usize::MAX);
+    let count_max = config.capacity.nodes as usize;
     let open = |path: &PathBuf| Pins::open(path.clone(), count_max, keeps).map_err(of("--kubelet-pin"));
     config.kubelet_credentials.pins.as_ref().map(open).transpose()
 }

@@ -84,10 +84,10 @@ fn bind(config: &Config) -> Result<TcpListener, String> {
 /// How many connections there may be; fewer than configured when the process may not open so many files.
 #[must_use]
 pub fn connection_limits(config: &Config) -> SlotLimits {
-    let places = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
+    let places = config.max_connections as usize;
     let wanted = SlotLimits { places, silent: limits::SILENT_CONNECTIONS_MAX };
     // One connection a node, and what the program itself has open.
-    let nodes = usize::try_from(config.capacity.nodes).unwrap_or(usize::MAX);
+    let nodes = config.capacity.nodes as usize;
     let others = nodes.saturating_add(limits::OTHER_FILES_MAX);
     let needed = places.saturating_add(wanted.silent).saturating_add(others);
     let allowed = files::raise_limit(needed);

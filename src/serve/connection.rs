@@ -29,7 +29,7 @@ use std::rc::Rc;
 pub async fn run(server: Rc<Server>, socket: ClientSocket, slot: Rc<Slot>) {
     let mut first = [0; 5];
     let begun = match socket.peek(&mut first).await {
-        Ok(len) if is_plain_http(first.get(..len).unwrap_or(&first)) => {
+        Ok(len) if first.get(..len).is_some_and(is_plain_http) => {
             refuse_plain_http(socket.clone()).await;
             false
         }

@@ -24,7 +24,7 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     fn take(&mut self, piece: &[u8]) -> Result<(), FetchError> {
-        self.len = self.len.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        self.len = self.len.saturating_add(piece.len() as u64);
         if self.len > limits::KUBELET_BODY_LEN_MAX {
             let limit = limits::KUBELET_BODY_LEN_MAX;
             return Err(FetchError::new(Reason::TooLarge, format!("the body is larger than {limit} bytes")));

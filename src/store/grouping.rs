@@ -336,6 +336,9 @@ impl Points {
 
     fn key_of(&self, entry: &Entry) -> Key<'_> {
         let text = self.text.get(entry.text_start as usize..).unwrap_or("");
+        let len =
+            usize::from(entry.namespace_len) + usize::from(entry.pod_len) + usize::from(entry.container_len);
+        debug_assert!(text.len() >= len, "the names of an entry lie in the text");
         let (namespace, text) = text.split_at_checked(entry.namespace_len.into()).unwrap_or_default();
         let (pod, text) = text.split_at_checked(entry.pod_len.into()).unwrap_or_default();
         Key { namespace, pod, container: text.get(..entry.container_len.into()).unwrap_or("") }

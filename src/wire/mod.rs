@@ -1,4 +1,7 @@
 //! Bytes to values and back. Pure: no socket, file, clock or thread; no panic for any input.
+//!
+//! So bytes from the network are cut with `get` and `split_at_checked` also where a position was just found in them, with
+//! all or nothing behind `unwrap_or`: such a fallback is never taken, and no answer would be made of it.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 

@@ -71,6 +71,7 @@ fn parts<const BASE: u64>(value: u64, suffixes: &[&'static str]) -> (u64, &'stat
         left /= BASE;
         power += 1;
     }
+    debug_assert!(power < suffixes.len(), "a number with another suffix is another number");
     (left, suffixes.get(power).copied().unwrap_or(""))
 }
 

@@ -108,15 +108,14 @@ impl<'a> RequestInfo<'a> {
     }
 
     fn read_path<'p>(&mut self, head: &Head<'a>, path: &'p str, own: impl Fn(&'p str) -> Cow<'a, str>) {
-        let mut parts = path.trim_matches('/').split('/');
-        match parts.next() {
-            Some("apis") if parts.clone().count() >= 3 => self.group = own(parts.next().unwrap_or("")),
-            Some("api") if parts.clone().count() >= 2 => {}
-            _ => return,
-        }
-        self.is_resource = true;
-        self.version = own(parts.next().unwrap_or(""));
-        let mut parts: std::iter::Peekable<_> = parts.peekable();
+        let mut parts = path.trim_matches('/').split('/').peekable();
+        let group = match parts.next() {
+            Some("apis") => parts.next(),
+            Some("api") => Some(""),
+            _ => None,
+        };
+        let (Some(group), Some(version), Some(_)) = (group, parts.next(), parts.peek()) else { return };
+        (self.is_resource, self.group, self.version) = (true, own(group), own(version));
         let by_path = parts.next_if(|part| matches!(*part, "watch" | "proxy"));
         self.verb = by_path.map_or(Cow::Borrowed(verb_of(head.method)), &own);
         self.read_resource(parts, own);

@@ -152,7 +152,7 @@ struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     fn next(&mut self) -> Word<'a> {
-        let (_, rest) = self.text.split_at_checked(self.at).unwrap_or_default();
+        let (_, rest) = self.text.split_at(self.at);
         let rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
         let at = self.text.len() - rest.len();
         let (token, len) = match rest.as_bytes() {
@@ -172,7 +172,7 @@ impl<'a> Lexer<'a> {
             }
         };
         self.at = at + len;
-        Word { token, text: rest.split_at_checked(len).unwrap_or_default().0, at }
+        Word { token, text: rest.split_at(len).0, at }
     }
 }
 

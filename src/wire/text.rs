@@ -5,11 +5,16 @@
 
 use crate::limits;
 
+/// The first bytes of a text, at most `len_max`, whole characters.
+#[must_use]
+pub fn cut(text: &str, len_max: usize) -> &str {
+    text.split_at(text.floor_char_boundary(len_max)).0
+}
+
 /// Text of a client in double quotes: cut at `limits::QUOTED_LEN_MAX` bytes, and what is not printable is escaped.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    let len = text.floor_char_boundary(limits::QUOTED_LEN_MAX);
-    let (shown, rest) = text.split_at_checked(len).unwrap_or((text, ""));
+    let shown = cut(text, limits::QUOTED_LEN_MAX);
     let mut out = String::with_capacity(shown.len() + 2);
     out.push('"');
     for c in shown.chars() {
@@ -18,7 +23,7 @@ pub fn quoted(text: &str) -> String {
             c => out.extend(c.escape_debug()),
         }
     }
-    out.push_str(if rest.is_empty() { "\"" } else { "\"..." });
+    out.push_str(if shown.len() == text.len() { "\"" } else { "\"..." });
     out
 }
 

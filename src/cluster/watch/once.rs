@@ -22,7 +22,7 @@ pub fn list_nodes(api: &ApiServer, store: &mut Store, timeout: Duration) -> Resu
         let mut decoder = ListDecoder::default();
         loop {
             let len = answer.read(&mut piece)?;
-            let fed = decoder.feed(piece.get(..len).unwrap_or_default(), |object| {
+            let fed = decoder.feed(&piece[..len], |object| {
                 if let Object::Node(node) = &object.object {
                     refused += u32::from(store.upsert_node(node).is_err());
                 }

@@ -16,7 +16,7 @@ pub(super) fn accepted(mut answer: Exchange) -> Result<Exchange, FetchError> {
             _ => break,
         }
     }
-    if let Ok(status) = StatusObject::decode(body.get(..len).unwrap_or_default()) {
+    if let Ok(status) = StatusObject::decode(&body[..len]) {
         let said: String = status.message.chars().take(limits::LOGGED_LEN_MAX).collect();
         refusal.message.push_str(&format!(": {said}"));
     }

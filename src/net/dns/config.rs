@@ -36,7 +36,8 @@ impl ResolverConfig {
             tcp_only: false,
         };
         for line in text.lines() {
-            let mut words = line.split(['#', ';']).next().unwrap_or_default().split_ascii_whitespace();
+            let mut words =
+                line.split_once(['#', ';']).map_or(line, |(before, _)| before).split_ascii_whitespace();
             match words.next() {
                 // An address with a zone (fe80::1%eth0) is left out: the zone's number is not known here.
                 Some("nameserver") => {
@@ -60,7 +61,7 @@ impl ResolverConfig {
     fn option(&mut self, word: &str) {
         let (name, value) = word.split_once(':').unwrap_or((word, ""));
         match (name, value.parse::<u32>()) {
-            ("ndots", Ok(dots)) => self.dot_count_min = usize::try_from(dots.min(15)).unwrap_or(15),
+            ("ndots", Ok(dots)) => self.dot_count_min = dots.min(15) as usize,
             ("timeout", Ok(secs)) => {
                 self.timeout = Duration::from_secs(secs.clamp(1, 30).into()).min(limits::DNS_TRY_TIMEOUT);
             }
@@ -87,7 +88,7 @@ impl ResolverConfig {
 
 /// The address of a line of the hosts file, when the line names `name`.
 pub fn hosts_line(line: &str, name: &str) -> Option<IpAddr> {
-    let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+    let mut words = line.split_once('#').map_or(line, |(before, _)| before).split_ascii_whitespace();
     let address = words.next()?.parse().ok()?;
     let name = name.strip_suffix('.').unwrap_or(name);
     words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)

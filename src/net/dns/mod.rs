@@ -180,7 +180,7 @@ impl Resolver {
         let first = lock(&self.state).server;
         let count = config.servers.len();
         let mut trouble = io::Error::other("no name server");
-        for turn in 0..count * usize::try_from(config.attempts).unwrap_or(1) {
+        for turn in 0..count * config.attempts as usize {
             let at = (first + turn) % count.max(1);
             let Some(server) = config.servers.get(at) else { break };
             let now = clock::mono();

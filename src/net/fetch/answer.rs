@@ -57,6 +57,7 @@ impl OutgoingCall {
             Some(SendRequestResult::RecvResponse(call)) => call,
             Some(SendRequestResult::SendBody(mut call)) => {
                 let room = &mut bytes[len..];
+                // Only a request with a body comes here.
                 len += call.write(body.unwrap_or_default(), room).map_err(malformed)?.1;
                 call.proceed().ok_or_else(|| FetchError::new(Reason::Io, "the request is too large"))?
             }
@@ -227,7 +228,7 @@ impl AnswerBody {
             let (used, len) = call.read(connection.buffers.plain(), buf).map_err(malformed)?;
             connection.buffers.consume(used);
             if len > 0 {
-                *left = left.checked_sub(u64::try_from(len).unwrap_or(u64::MAX)).ok_or_else(|| {
+                *left = left.checked_sub(len as u64).ok_or_else(|| {
                     FetchError::new(Reason::TooLarge, format!("the body is larger than {limit} bytes"))
                 })?;
                 return Ok(Some(len));

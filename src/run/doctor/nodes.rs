@@ -102,7 +102,7 @@ fn visit_all(access: &std::sync::Arc<KubeletAccess>, targets: Vec<Target>) -> Ve
             });
         }
     });
-    let mut visits = visits.into_inner().unwrap_or_default();
+    let mut visits = visits.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     visits.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     visits
 }

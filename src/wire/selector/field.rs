@@ -38,7 +38,7 @@ impl FieldSelector {
                 )
             })?;
             let start = field.len() + operator.len();
-            let (_, value) = part.split_at_checked(start).unwrap_or_default();
+            let (_, value) = part.split_at(start);
             let value = unescaped(value, at + start)?;
             // A term about nothing at all (`=`) says nothing.
             if !(field.is_empty() && value.is_empty()) {
