@@ -132,8 +132,10 @@ pub fn token(api: &ApiServer, path: &str) -> Result<Option<Zeroizing<String>>, F
         return Ok(None);
     };
     let text = Zeroizing::new(text);
-    let bytes = STANDARD.decode(text.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    bytes.map(|token| Some(Zeroizing::new(token))).ok_or_else(not_an_object)
+    let token = STANDARD.decode(text.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    // What a JSON Web Token consists of, so that it stands in a kubeconfig as it is.
+    let is_token = |token: &String| token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    token.filter(is_token).map(|token| Some(Zeroizing::new(token))).ok_or_else(not_an_object)
 }
 
 /// The body of an answer that is no refusal.

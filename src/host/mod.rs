@@ -6,6 +6,7 @@ pub mod listen;
 pub mod log;
 mod log_queue;
 pub mod memory;
+pub mod process;
 pub mod signals;
 pub mod socket;
 pub mod systemd;

@@ -16,7 +16,7 @@ use super::manifest::{self, HostFacts, ManifestObject};
 use super::shared::certificate_names;
 use crate::cli::{Config, ManifestKind, SetupOptions};
 use crate::cluster::client::{ApiServer, hint};
-use crate::cluster::kubeconfig::{self, Access};
+use crate::cluster::kubeconfig;
 use crate::cluster::watch::once;
 use crate::cluster::{objects, questions};
 use crate::host::clock;
@@ -48,21 +48,21 @@ pub fn run(options: &SetupOptions) -> Result<(), String> {
 
 fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> {
     let layout = Layout::find(options, &record)?;
-    let (access, api) = connect(&layout.kubeconfig)?;
-    let config = layout.config(&record, options.replace)?;
-    // Refused now, and not when half is done.
-    kubeconfig_file(&access, "")?;
-    let (node, address) = own_address(options, &api, &config)?;
+    let (kubeconfig, api) = connect(&layout.kubeconfig)?;
+    let kubeconfig = kubeconfig?;
+    let check = layout.config(&record, options.replace)?;
+    let config = check.config();
+    let (node, address) = own_address(options, &api, config)?;
     let listen = SocketAddr::new(address, config.listen.port());
     let name = node.as_ref().map_or_else(String::new, |node| format!(" {node}"));
     say("found", &format!("this node{name}, served at {listen}"));
     let example = manifest::objects(&manifest::text(ManifestKind::Host, &HostFacts::EXAMPLE));
     let mut survey = Survey::take(&api, &example)?;
     let files = layout.files(&record, listen.port())?;
-    let directory = state_directory(&config)?;
+    let directory = state_directory(config)?;
     if options.dry_run {
         survey.print(&example);
-        return print_all(&record, &access, &files, listen, &directory);
+        return print_all(&record, &kubeconfig, &files, listen, &directory);
     }
     if options.replace && layout.has_packaged_metrics_server {
         say(
@@ -79,7 +79,7 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
         survey.refuse_foreign(layout.has_packaged_metrics_server)?;
         refuse_files(&record, &files)?;
     }
-    let authority = make_authority(&mut record, &directory, &config)?;
+    let authority = make_authority(&mut record, &directory, config)?;
     let facts = HostFacts { address, port: listen.port(), ca_bundle: Some(authority) };
     let wanted = manifest::objects(&manifest::text(ManifestKind::Host, &facts));
     survey.delete_foreign(&api)?;
@@ -88,7 +88,7 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
     for (index, object) in first {
         survey.apply(&api, index, object, options.replace)?;
     }
-    let has_changed = write_files(&mut record, &access, &api, files, options.replace)?;
+    let has_changed = write_files(&mut record, &kubeconfig, &api, files, options.replace)?;
     let starts = options.start && options.root == Path::new("/") && record.at("/run/systemd/system").exists();
     if starts {
         service::start(has_changed)?;
@@ -112,17 +112,19 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
     Ok(())
 }
 
-/// A client for the administrator's kubeconfig, that the API server accepts.
-fn connect(path: &Path) -> Result<(Access, ApiServer), String> {
+/// A client for the administrator's kubeconfig, that the API server accepts; before it the kubeconfig of the service, or why
+/// there can be none.
+fn connect(path: &Path) -> Result<(Result<String, String>, ApiServer), String> {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     let access = kubeconfig::load(path)
         .map_err(|error| if is_root { error } else { format!("run toplet setup as root: {error}") })?;
-    let api = ApiServer::new(access.clone())?;
+    let kubeconfig = layout::kubeconfig(&access);
+    let api = ApiServer::new(access)?;
     let version = questions::version(&api, limits::SETUP_REQUEST_TIME_MAX).map_err(|error| {
         format!("{}: {error}; {}", api.base(), hint(error.reason, "\"get\" on \"/version\" to its user"))
     })?;
     say("found", &format!("API server {} ({version}) of {}", api.base(), path.display()));
-    Ok((access, api))
+    Ok((kubeconfig, api))
 }
 
 /// This node's name and address by its Node, or the address that was given.
@@ -210,7 +212,7 @@ fn refuse_files(record: &FileRecord, files: &[SetupFile]) -> Result<(), String> 
 /// Writes the kubeconfig with the account's token, then the others; whether anything changed.
 fn write_files(
     record: &mut FileRecord,
-    access: &Access,
+    kubeconfig: &str,
     api: &ApiServer,
     mut files: Vec<SetupFile>,
     replace: bool,
@@ -220,7 +222,7 @@ fn write_files(
         found.ok_or_else(|| "no token in it yet; does kube-controller-manager run?".to_owned())
     })
     .map_err(|reason| format!("Secret metrics-server-host {reason}"))?;
-    files.insert(0, kubeconfig_file(access, &token)?);
+    files.insert(0, kubeconfig_file(kubeconfig, &token));
     let mut has_changed = false;
     for file in &files {
         let what = record.write(file, replace)?;
@@ -233,15 +235,15 @@ fn write_files(
 
 const SECRET: &str = "/api/v1/namespaces/kube-system/secrets/metrics-server-host";
 
-fn kubeconfig_file(access: &Access, token: &str) -> Result<SetupFile, String> {
-    let bytes = layout::kubeconfig(access, token)?.as_bytes().to_vec();
-    Ok(SetupFile { path: layout::KUBECONFIG, mode: 0o600, bytes, is_configuration: false })
+fn kubeconfig_file(kubeconfig: &str, token: &str) -> SetupFile {
+    let bytes = kubeconfig.replace(layout::TOKEN, token).into_bytes();
+    SetupFile { path: layout::KUBECONFIG, mode: 0o600, bytes, is_configuration: false }
 }
 
 /// Prints every object and file as it would be made.
 fn print_all(
     record: &FileRecord,
-    access: &Access,
+    kubeconfig: &str,
     files: &[SetupFile],
     listen: SocketAddr,
     directory: &str,
@@ -250,7 +252,7 @@ fn print_all(
     let facts = HostFacts { address: listen.ip(), port: listen.port(), ca_bundle: Some(bundle) };
     let mut out = std::io::stdout();
     let _ = writeln!(out, "---\n{}", manifest::text(ManifestKind::Host, &facts));
-    let kubeconfig = kubeconfig_file(access, "TOKEN")?;
+    let kubeconfig = kubeconfig_file(kubeconfig, layout::TOKEN);
     for file in std::iter::once(&kubeconfig).chain(files) {
         let SetupFile { path, mode, bytes, .. } = file;
         let _ = writeln!(out, "==> {} (mode {mode:o}, {} bytes)", record.at(path).display(), bytes.len());

@@ -120,7 +120,7 @@ impl FileRecord {
             FileState::Ours => "changed",
             FileState::Foreign | FileState::Shipped => {
                 let aside = aside(&at);
-                fs::copy(&at, &aside).map_err(|error| fault(&aside, &error))?;
+                fs::hard_link(&at, &aside).map_err(|error| fault(&aside, &error))?;
                 "replaced"
             }
         };
@@ -218,18 +218,23 @@ fn make_parent(at: &Path) -> Result<(), String> {
     fs::create_dir_all(parent).map_err(|error| fault(parent, &error))
 }
 
-/// Removes a directory with what is in it; systemd may have moved it and left a link.
+/// Removes a directory with the files in it; systemd may have moved it and left a link.
 fn remove_directory(at: &Path) -> Result<&'static str, String> {
-    let target = fs::canonicalize(at).unwrap_or_else(|_| at.to_owned());
-    match fs::remove_dir_all(&target) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(fault(&target, &error)),
+    let target = match fs::read_link(at) {
+        Ok(moved) => at.with_file_name(moved),
+        Err(_) => at.to_owned(),
+    };
+    if !target.exists() {
+        return Ok("removed");
     }
-    if target != at {
-        let _ = fs::remove_file(at);
-    }
-    Ok("removed")
+    let remove = || {
+        for entry in fs::read_dir(&target)? {
+            fs::remove_file(entry?.path())?;
+        }
+        fs::remove_dir(&target)?;
+        if target == at { Ok(()) } else { fs::remove_file(at) }
+    };
+    remove().map(|()| "removed").map_err(|error| fault(&target, &error))
 }
 
 fn fault(path: &Path, error: &std::io::Error) -> String {

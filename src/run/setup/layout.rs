@@ -1,14 +1,13 @@
 //! What a machine has: which kind of cluster runs here, an administrator's kubeconfig, and the files of the service.
 
 use super::files::{FileRecord, FileState, SetupFile};
-use crate::cli::{self, Command, Config, RunMode, SetupOptions, Surroundings};
+use crate::cli::{self, Command, ConfigCheck, RunMode, SetupOptions, Surroundings};
 use crate::cluster::kubeconfig::{Access, K3S};
 use crate::net::credentials::Roots;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use zeroize::Zeroizing;
 
 const KUBEADM: &str = "/etc/kubernetes/admin.conf";
 const KUBEADM_AUTHORITY: &str = "/etc/kubernetes/pki/ca.crt";
@@ -79,7 +78,7 @@ impl Layout {
     /// The configuration that the service will have: of an edited file, or of the one that is written.
     /// # Errors
     /// A mistake in the file, or what setup cannot work with.
-    pub fn config(&self, record: &FileRecord, replace: bool) -> Result<Config, String> {
+    pub fn config(&self, record: &FileRecord, replace: bool) -> Result<Box<ConfigCheck>, String> {
         let is_edited = record.state(FLAG_FILE, self.flags.as_bytes())? == FileState::Foreign && !replace;
         let path = record.at(FLAG_FILE);
         let flags: Vec<String> = match is_edited {
@@ -88,19 +87,19 @@ impl Layout {
         };
         let words = ["toplet", "check"].map(str::to_owned).into_iter().chain(flags).map(OsString::from);
         let around = Surroundings { state_directory: Some(STATE.to_owned()), ..Surroundings::default() };
-        let config = match cli::parse(words, &around).map_err(|error| error.to_string())? {
-            Command::Check(check) => check.config().clone(),
+        let check = match cli::parse(words, &around).map_err(|error| error.to_string())? {
+            Command::Check(check) => check,
             _ => return Err(format!("{}: holds a word that is no flag", path.display())),
         };
         let copy = PathBuf::from(COPY);
-        if config.mode != (RunMode::Kubeconfig { path: copy }) {
+        if check.config().mode != (RunMode::Kubeconfig { path: copy }) {
             return Err(format!(
                 "{}: was edited, and does not use the kubeconfig that setup makes; write --kubeconfig={COPY} into it, or \
                  give --replace (the old file is kept beside it)",
                 path.display()
             ));
         }
-        Ok(config)
+        Ok(check)
     }
 
     /// The files of the service, but for the kubeconfig.
@@ -134,10 +133,13 @@ impl Layout {
 /// The port of `toplet.socket` and of the flag files.
 const SHIPPED_PORT: u16 = 4443;
 
-/// The kubeconfig of the service: the API server as the administrator's file has it, and a token.
+/// Stands for the token.
+pub const TOKEN: &str = "$TOKEN";
+
+/// The kubeconfig of the service: the API server as the administrator's file has it, and [`TOKEN`] in place of a token.
 /// # Errors
 /// The administrator's file verifies nothing, or names an authority that cannot be read.
-pub fn kubeconfig(access: &Access, token: &str) -> Result<Zeroizing<String>, String> {
+pub fn kubeconfig(access: &Access) -> Result<String, String> {
     let authority = match &access.credentials.roots {
         Roots::Pem(pem) => format!(", certificate-authority-data: {}", STANDARD.encode(&*pem.read()?)),
         Roots::None => String::new(),
@@ -151,15 +153,15 @@ pub fn kubeconfig(access: &Access, token: &str) -> Result<Zeroizing<String>, Str
     };
     let name = access.credentials.server_name.iter().map(|name| format!(", tls-server-name: {name:?}"));
     let name: String = name.collect();
-    Ok(Zeroizing::new(format!(
+    Ok(format!(
         "# Written by toplet setup: service account kube-system/metrics-server, whose token is valid until the Secret\n\
          # kube-system/metrics-server-host is deleted.\n\
          apiVersion: v1\n\
          kind: Config\n\
          clusters: [{{name: cluster, cluster: {{server: {:?}{authority}{name}}}}}]\n\
-         users: [{{name: toplet, user: {{token: {token:?}}}}}]\n\
+         users: [{{name: toplet, user: {{token: {TOKEN:?}}}}}]\n\
          contexts: [{{name: toplet, context: {{cluster: cluster, user: toplet}}}}]\n\
          current-context: toplet\n",
         access.server
-    )))
+    ))
 }

@@ -3,12 +3,11 @@
 use super::step::say;
 use crate::cluster::client::ApiServer;
 use crate::cluster::questions;
-use crate::host::clock;
+use crate::host::{clock, process};
 use crate::limits;
 use crate::net::probe;
 use crate::run::doctor;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
 const UNITS: [&str; 3] = ["toplet.socket", "toplet.path", "toplet.service"];
@@ -16,9 +15,9 @@ const UNITS: [&str; 3] = ["toplet.socket", "toplet.path", "toplet.service"];
 /// Runs systemctl; its own words go to standard error.
 fn systemctl(words: &[&str]) -> Result<(), String> {
     let remedy = "see systemctl status toplet and journalctl -u toplet";
-    match Command::new("systemctl").args(words).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("systemctl {}: {status}; {remedy}", words.join(" "))),
+    match process::run(&[&["systemctl"], words].concat()) {
+        Ok(0) => Ok(()),
+        Ok(code) => Err(format!("systemctl {}: exit code {code}; {remedy}", words.join(" "))),
         Err(error) => Err(format!("systemctl {}: {error}; is systemd installed?", words.join(" "))),
     }
 }
