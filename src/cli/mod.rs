@@ -58,7 +58,14 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
     let args = args.map_err(|arg| {
         StartError::new(arg.to_string_lossy(), ValueOrigin::CommandLine, "not UTF-8", "write it in UTF-8")
     })?;
-    let mut settled = argv::settle(&args, &|path| std::fs::read_to_string(path))?;
+    parse_words(&args, around)
+}
+
+/// Reads the words after the program's name.
+/// # Errors
+/// The first mistake.
+pub fn parse_words(args: &[String], around: &Surroundings) -> Result<Command, StartError> {
+    let mut settled = argv::settle(args, &|path| std::fs::read_to_string(path))?;
     if settled.help || settled.words.first().is_some_and(|word| word == "help") {
         return Ok(Command::Say(help::text()));
     }

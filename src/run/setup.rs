@@ -55,7 +55,7 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
     let (node, address) = own_address(options, &api, config)?;
     let listen = SocketAddr::new(address, config.listen.port());
     let name = node.as_ref().map_or_else(String::new, |node| format!(" {node}"));
-    say("found", &format!("this node{name}, served at {listen}"));
+    say("found", &format_args!("this node{name}, served at {listen}"));
     let example = manifest::objects(&manifest::text(ManifestKind::Host, &HostFacts::EXAMPLE));
     let mut survey = Survey::take(&api, &example)?;
     let files = layout.files(&record, listen.port())?;
@@ -67,7 +67,7 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
     if options.replace && layout.has_packaged_metrics_server {
         say(
             "warning",
-            "k3s puts its metrics-server back at its next start: write `disable: [metrics-server]` into /etc/rancher/k3s/config.yaml",
+            &"k3s puts its metrics-server back at its next start: write `disable: [metrics-server]` into /etc/rancher/k3s/config.yaml",
         );
     }
     if !options.replace {
@@ -84,8 +84,7 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
     let wanted = manifest::objects(&manifest::text(ManifestKind::Host, &facts));
     survey.delete_foreign(&api)?;
     let is_api_service = |object: &ManifestObject| object.path.contains("/apiservices/");
-    let (last, first): (Vec<_>, Vec<_>) = wanted.iter().enumerate().partition(|(_, it)| is_api_service(it));
-    for (index, object) in first {
+    for (index, object) in wanted.iter().enumerate().filter(|(_, object)| !is_api_service(object)) {
         survey.apply(&api, index, object, options.replace)?;
     }
     let has_changed = write_files(&mut record, &kubeconfig, &api, files, options.replace)?;
@@ -94,17 +93,17 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
         service::start(has_changed)?;
         service::answers(listen)?;
     }
-    for (index, object) in last {
+    for (index, object) in wanted.iter().enumerate().filter(|(_, object)| is_api_service(object)) {
         survey.apply(&api, index, object, options.replace)?;
     }
     if starts {
         return service::is_served(&api, node.as_deref());
     }
     let (flags, kubeconfig) = (layout::FLAG_FILE, layout::KUBECONFIG);
-    say("left out", "starting it: systemctl enable --now toplet.socket toplet.path toplet.service");
+    say("left out", &"starting it: systemctl enable --now toplet.socket toplet.path toplet.service");
     say(
         "",
-        &format!(
+        &format_args!(
             "without systemd, as root: toplet --config={flags} --kubeconfig={kubeconfig} --state-dir={}",
             layout::STATE
         ),
@@ -123,7 +122,7 @@ fn connect(path: &Path) -> Result<(Result<String, String>, ApiServer), String> {
     let version = questions::version(&api, limits::SETUP_REQUEST_TIME_MAX).map_err(|error| {
         format!("{}: {error}; {}", api.base(), hint(error.reason, "\"get\" on \"/version\" to its user"))
     })?;
-    say("found", &format!("API server {} ({version}) of {}", api.base(), path.display()));
+    say("found", &format_args!("API server {} ({version}) of {}", api.base(), path.display()));
     Ok((kubeconfig, api))
 }
 
@@ -217,18 +216,21 @@ fn write_files(
     mut files: Vec<SetupFile>,
     replace: bool,
 ) -> Result<bool, String> {
-    let token = service::until(limits::SETUP_TOKEN_TIME_MAX, || {
-        let found = objects::token(api, SECRET).map_err(|error| error.to_string())?;
-        found.ok_or_else(|| "no token in it yet; does kube-controller-manager run?".to_owned())
+    let mut token = None;
+    service::until(limits::SETUP_TOKEN_TIME_MAX, &mut || {
+        token = objects::token(api, SECRET).map_err(|error| error.to_string())?;
+        let missing = || "no token in it yet; does kube-controller-manager run?".to_owned();
+        token.as_ref().map(drop).ok_or_else(missing)
     })
     .map_err(|reason| format!("Secret metrics-server-host {reason}"))?;
+    let token = token.unwrap_or_default();
     files.insert(0, kubeconfig_file(kubeconfig, &token));
     let mut has_changed = false;
     for file in &files {
         let what = record.write(file, replace)?;
         has_changed |= !["unchanged", "kept"].contains(&what);
         let yours = if what == "kept" { ": was edited" } else { "" };
-        say(what, &format!("{}{yours}", record.at(file.path).display()));
+        say(what, &format_args!("{}{yours}", record.at(file.path).display()));
     }
     Ok(has_changed)
 }
@@ -279,7 +281,7 @@ fn undo(options: &SetupOptions, record: FileRecord) -> Result<(), String> {
             }
             registration::undo(&api, &made, options.dry_run)?;
         }
-        Err(_) if !record.is_missing() => say("left out", "objects: no cluster is here any more"),
+        Err(_) if !record.is_missing() => say("left out", &"objects: no cluster is here any more"),
         Err(error) => return Err(error),
     }
     if options.dry_run {
@@ -292,7 +294,7 @@ fn undo(options: &SetupOptions, record: FileRecord) -> Result<(), String> {
     }
     for (path, what) in record.undo()? {
         let changed = if what == "kept" { ": changed since setup wrote it" } else { "" };
-        say(what, &format!("{path}{changed}"));
+        say(what, &format_args!("{path}{changed}"));
     }
     if runs { service::forget() } else { Ok(()) }
 }

@@ -6,7 +6,6 @@ use crate::cluster::kubeconfig::{Access, K3S};
 use crate::net::credentials::Roots;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 const KUBEADM: &str = "/etc/kubernetes/admin.conf";
@@ -81,13 +80,14 @@ impl Layout {
     pub fn config(&self, record: &FileRecord, replace: bool) -> Result<Box<ConfigCheck>, String> {
         let is_edited = record.state(FLAG_FILE, self.flags.as_bytes())? == FileState::Foreign && !replace;
         let path = record.at(FLAG_FILE);
-        let flags: Vec<String> = match is_edited {
-            true => vec![format!("--config={}", path.display())],
-            false => self.flags.lines().filter(|line| line.starts_with("--")).map(str::to_owned).collect(),
-        };
-        let words = ["toplet", "check"].map(str::to_owned).into_iter().chain(flags).map(OsString::from);
+        let mut words = vec!["check".to_owned()];
+        if is_edited {
+            words.push(format!("--config={}", path.display()));
+        } else {
+            words.extend(self.flags.lines().filter(|line| line.starts_with("--")).map(str::to_owned));
+        }
         let around = Surroundings { state_directory: Some(STATE.to_owned()), ..Surroundings::default() };
-        let check = match cli::parse(words, &around).map_err(|error| error.to_string())? {
+        let check = match cli::parse_words(&words, &around).map_err(|error| error.to_string())? {
             Command::Check(check) => check,
             _ => return Err(format!("{}: holds a word that is no flag", path.display())),
         };

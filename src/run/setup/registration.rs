@@ -150,7 +150,7 @@ pub fn undo(api: &ApiServer, made: &[ManifestObject], dry_run: bool) -> Result<(
     for ManifestObject { path, title, .. } in made.iter().rev() {
         match objects::look(api, path).map_err(|e| refused(title, "get", &e))? {
             None => {}
-            Some(found) if !found.is_ours => say("kept", &format!("{title}: not made by toplet setup")),
+            Some(found) if !found.is_ours => say("kept", &format_args!("{title}: not made by toplet setup")),
             Some(_) if dry_run => say("present", title),
             Some(_) => {
                 objects::delete(api, path).map_err(|e| refused(title, "delete", &e))?;

@@ -28,7 +28,7 @@ fn systemctl(words: &[&str]) -> Result<(), String> {
 pub fn start(has_changed: bool) -> Result<(), String> {
     let runs = systemctl(&["is-active", "--quiet", "toplet.service"]).is_ok();
     if runs && !has_changed {
-        say("unchanged", "toplet.service runs");
+        say("unchanged", &"toplet.service runs");
         return Ok(());
     }
     systemctl(&["daemon-reload"])?;
@@ -36,7 +36,7 @@ pub fn start(has_changed: bool) -> Result<(), String> {
     if runs {
         systemctl(&["restart", "toplet.service"])?;
     }
-    say("started", "toplet.service, enabled with its socket and its path unit");
+    say("started", &"toplet.service, enabled with its socket and its path unit");
     Ok(())
 }
 
@@ -45,7 +45,7 @@ pub fn start(has_changed: bool) -> Result<(), String> {
 /// systemd's refusal.
 pub fn stop() -> Result<(), String> {
     systemctl(&[&["disable", "--now", "--quiet"], &UNITS[..]].concat())?;
-    say("stopped", "toplet.service");
+    say("stopped", &"toplet.service");
     Ok(())
 }
 
@@ -59,11 +59,11 @@ pub fn forget() -> Result<(), String> {
 /// Looks again and again, until it is so or the time is over; then the last reason why not.
 /// # Errors
 /// See there.
-pub fn until<T>(limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+pub fn until(limit: Duration, look: &mut dyn FnMut() -> Result<(), String>) -> Result<(), String> {
     let end = clock::mono() + limit;
     loop {
         match look() {
-            Ok(found) => return Ok(found),
+            Ok(()) => return Ok(()),
             Err(reason) if clock::mono() >= end => {
                 return Err(format!("after {} s: {reason}", limit.as_secs()));
             }
@@ -76,15 +76,16 @@ pub fn until<T>(limit: Duration, mut look: impl FnMut() -> Result<T, String>) ->
 /// # Errors
 /// Why it does not.
 pub fn answers(at: SocketAddr) -> Result<(), String> {
-    until(limits::SETUP_START_TIME_MAX, || {
-        match probe::ask(&format!("https://{at}/livez"), limits::SETUP_REQUEST_TIME_MAX) {
-            Ok((answer, _)) if answer.status == 200 => Ok(()),
-            Ok((answer, _)) => Err(format!("/livez answers {}", answer.status)),
-            Err(error) => Err(error.to_string()),
-        }
+    until(limits::SETUP_START_TIME_MAX, &mut || match probe::ask(
+        &format!("https://{at}/livez"),
+        limits::SETUP_REQUEST_TIME_MAX,
+    ) {
+        Ok((answer, _)) if answer.status == 200 => Ok(()),
+        Ok((answer, _)) => Err(format!("/livez answers {}", answer.status)),
+        Err(error) => Err(error.to_string()),
     })
     .map_err(|reason| format!("toplet at {at}: {reason}; see journalctl -u toplet -n 20"))?;
-    say("ready", &format!("toplet answers at {at}"));
+    say("ready", &format_args!("toplet answers at {at}"));
     Ok(())
 }
 
@@ -94,23 +95,29 @@ pub fn answers(at: SocketAddr) -> Result<(), String> {
 pub fn is_served(api: &ApiServer, node: Option<&str>) -> Result<(), String> {
     for version in ["v1beta1", "v1"] {
         let name = format!("APIService {version}.metrics.k8s.io");
-        until(limits::SETUP_SERVED_TIME_MAX, || {
-            match questions::registration(api, version, limits::SETUP_REQUEST_TIME_MAX) {
-                Ok(found) if found.is_available => Ok(()),
-                Ok(found) => {
-                    let remedy = doctor::availability_remedy(&found.reason, &found.message);
-                    Err(format!("{}: {}; {remedy}", found.reason, found.message))
-                }
-                Err(error) => Err(error.to_string()),
+        until(limits::SETUP_SERVED_TIME_MAX, &mut || match questions::registration(
+            api,
+            version,
+            limits::SETUP_REQUEST_TIME_MAX,
+        ) {
+            Ok(found) if found.is_available => Ok(()),
+            Ok(found) => {
+                let remedy = doctor::availability_remedy(&found.reason, &found.message);
+                Err(format!("{}: {}; {remedy}", found.reason, found.message))
             }
+            Err(error) => Err(error.to_string()),
         })
         .map_err(|reason| format!("{name} is not available {reason}"))?;
-        say("ready", &format!("{name} is available"));
+        say("ready", &format_args!("{name} is available"));
     }
-    let served = until(limits::SETUP_SERVED_TIME_MAX, || {
+    let mut count = 0;
+    until(limits::SETUP_SERVED_TIME_MAX, &mut || {
         let served = questions::served_nodes(api, limits::SETUP_REQUEST_TIME_MAX).map_err(|e| e.to_string())?;
         match node.map_or(!served.is_empty(), |node| served.iter().any(|name| name == node)) {
-            true => Ok(served.len()),
+            true => {
+                count = served.len();
+                Ok(())
+            }
             false => Err("its kubelet has not been read twice".to_owned()),
         }
     })
@@ -121,6 +128,6 @@ pub fn is_served(api: &ApiServer, node: Option<&str>) -> Result<(), String> {
              (kubeadm: its kubelets sign their own certificates, see the comment on them in that file)"
         )
     })?;
-    say("ready", &format!("kubectl top node answers: the usage of {served} nodes is served"));
+    say("ready", &format_args!("kubectl top node answers: the usage of {count} nodes is served"));
     Ok(())
 }
