@@ -22,6 +22,8 @@ fn understood(parsed: &Result<Command, StartError>) -> Option<String> {
         Ok(Command::Run(config)) => Some(format!("{config:?}")),
         Ok(Command::Check(check) | Command::Doctor(check, _)) => Some(format!("{:?}", check.config())),
         Ok(Command::Say(text)) => Some(text.clone()),
+        Ok(Command::Manifest(kind, address)) => Some(format!("{kind:?} {address:?}")),
+        Ok(Command::Setup(options)) => Some(format!("{options:?}")),
         Err(_) => None,
     }
 }
@@ -40,6 +42,7 @@ fn check(parsed: &Result<Command, StartError>) {
         }
         Ok(Command::Run(config)) => assert!(!config.resolution.is_zero() && config.max_connections > 0),
         Ok(Command::Say(text)) => assert!(!text.is_empty()),
+        Ok(Command::Manifest(..) | Command::Setup(_)) => {}
     }
 }
 
