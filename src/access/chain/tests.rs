@@ -152,6 +152,9 @@ fn keys_of_the_usual_kinds_are_verified() {
     let rsa = Pool::parse(&golden("rsa-ca")).unwrap();
     assert!(rsa.verify(&[golden_der("rsa-client")], NOW).is_ok());
     assert!(rsa.verify(&[golden_der("v1-ca-client")], NOW).is_err());
+    let sha512 = Pool::parse(&golden("sha512-ca")).unwrap();
+    let refused = sha512.verify(&[golden_der("sha512")], UnixNanos(2_000_000_000_000_000_000)).unwrap_err();
+    assert!(refused.contains("UnsupportedSignatureAlgorithm"), "ECDSA with SHA-512: {refused}");
 }
 
 #[test]
