@@ -1,6 +1,6 @@
 //! Verification of the servers that are called: the API server and kubelets.
 //!
-//! A certificate chains to an authority of the pool (webpki), or stands in the pool itself, as openssl's self-signed ones
+//! A certificate chains to an authority of the pool (webpki) that is itself valid now, which webpki leaves to us, or stands in the pool itself, as openssl's self-signed ones
 //! with `CA:TRUE` do: then it is trusted for the names it carries while it is valid. With verification off, any
 //! certificate is taken. In each case the server must hold the certificate's key: the handshake's signature is verified
 //! with the key as it stands in the certificate, so a version-1 certificate can be used where it need not be verified.
@@ -47,18 +47,31 @@ impl ServerVerifier {
         }
         // A server's own certificate is trusted itself and signs no other: the library would let every certificate of the
         // pool issue some, and one node of a bundle could pass for all of them.
-        let may_issue = |der: &&CertificateDer<'_>| Certificate::parse(der).is_some_and(|it| it.may_issue());
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(certificates.iter().filter(may_issue).cloned());
-        let webpki = match roots.is_empty() {
-            true => None,
-            false => {
-                let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
-                Some(builder.build().map_err(|error| error.to_string())?)
-            }
-        };
+        let webpki = chains_to(certificates.iter().filter(|der| may_issue(der)))?;
         Ok(ServerVerifier { pool: Some(TrustedPool { webpki, certificates }) })
     }
+}
+
+fn may_issue(der: &[u8]) -> bool {
+    Certificate::parse(der).is_some_and(|certificate| certificate.may_issue())
+}
+
+fn is_current(der: &[u8]) -> bool {
+    let now = clock::wall();
+    validity(der).is_some_and(|(start, end)| start <= now && now <= end)
+}
+
+/// The library's verifier for these authorities; `None` without one.
+fn chains_to<'a>(
+    authorities: impl Iterator<Item = &'a CertificateDer<'static>>,
+) -> Result<Option<Arc<WebPkiServerVerifier>>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.cloned());
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+    builder.build().map(Some).map_err(|error| error.to_string())
 }
 
 impl TrustedPool {
@@ -74,14 +87,25 @@ impl TrustedPool {
             return verify_itself(leaf, name);
         }
         let Some(webpki) = &self.webpki else { return Err(CertificateError::UnknownIssuer.into()) };
-        webpki.verify_server_cert(leaf, sent, name, ocsp, now).map_err(|error| match error {
-            Error::InvalidCertificate(
-                CertificateError::Other(_)
-                | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-            ) => refusal(std::iter::once(leaf).chain(sent)),
-            error => error,
-        })
+        let verified =
+            webpki.verify_server_cert(leaf, sent, name, ocsp, now).map_err(|error| match error {
+                Error::InvalidCertificate(
+                    CertificateError::Other(_)
+                    | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                    | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+                ) => refusal(std::iter::once(leaf).chain(sent)),
+                error => error,
+            })?;
+        let authorities = || self.certificates.iter().filter(|der| may_issue(der));
+        if authorities().all(|der| is_current(der)) {
+            return Ok(verified);
+        }
+        // Seldom: an authority was replaced and its certificate stays in the bundle.
+        let current = chains_to(authorities().filter(|der| is_current(der))).map_err(Error::General)?;
+        let still = current.map(|webpki| webpki.verify_server_cert(leaf, sent, name, ocsp, now));
+        still
+            .and_then(Result::ok)
+            .ok_or_else(|| flawed("the authority that signed the certificate is not valid now"))
     }
 }
 
@@ -103,6 +127,10 @@ fn verify_itself(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<Ser
 /// What is wrong with the first certificate of a chain that cannot be verified.
 fn refusal<'a>(mut chain: impl Iterator<Item = &'a CertificateDer<'a>>) -> Error {
     let what = chain.find_map(|der| flaw(der)).unwrap_or("the certificate cannot be verified");
+    flawed(what)
+}
+
+fn flawed(what: &'static str) -> Error {
     CertificateError::Other(OtherError(Arc::new(CertificateFlaw(what)))).into()
 }
 

@@ -66,6 +66,54 @@ fn a_certificate_in_the_pool_itself_is_trusted_for_its_names_and_its_time() {
 }
 
 #[test]
+fn an_authority_that_is_not_valid_now_vouches_for_nobody() {
+    let authority = |years: (i32, i32)| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+        params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+        params.distinguished_name.push(rcgen::DnType::CommonName, format!("{years:?}"));
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        (pem, rcgen::Issuer::new(params, key))
+    };
+    let [old, current, next] = [(2020, 2021), (2020, 2090), (2085, 2090)].map(authority);
+    let bundle = [&*old.0, &*current.0, &*next.0].concat();
+    for (issuer, is_valid) in [(&old.1, false), (&current.1, true), (&next.1, false)] {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, issuer).unwrap().pem();
+        let key = key.serialize_pem();
+        match ask((leaf.as_bytes(), key.as_bytes()), trusting(bundle.as_bytes())) {
+            Ok(status) => assert!(is_valid && status == 200),
+            Err((reason, text)) => {
+                assert!(!is_valid && reason == Reason::Untrusted && text.contains("authority"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_s_certificate_or_a_common_name_makes_no_server() {
+    let key = KeyPair::generate().unwrap();
+    let mut top = CertificateParams::new(Vec::new()).unwrap();
+    top.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = top.self_signed(&key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(top, key);
+    let mut client = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    client.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let mut nameless = CertificateParams::new(Vec::new()).unwrap();
+    nameless.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+    let named = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    for (leaf, is_server) in [(client, false), (nameless, false), (named, true)] {
+        let key = KeyPair::generate().unwrap();
+        let leaf = leaf.signed_by(&key, &issuer).unwrap().pem();
+        let asked = ask((leaf.as_bytes(), key.serialize_pem().as_bytes()), trusting(pem.as_bytes()));
+        assert_eq!(asked.is_ok(), is_server, "{asked:?}");
+    }
+}
+
+#[test]
 fn without_verification_a_version_1_certificate_is_taken_and_its_key_still_proven() {
     let any = || Credentials { roots: Roots::Any, ..Credentials::none() };
     let (certificate, key) = (golden("odd-v1.pem"), golden("odd.key"));
