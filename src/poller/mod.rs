@@ -241,7 +241,7 @@ impl Crew {
             }
             selected
         };
-        targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        targets.sort_unstable_by(Target::by_name);
         report::log_shared_address(&self.log, &targets);
         report::log_invalid_annotations(&self.log, &targets);
         self.metrics.retain_nodes(&targets.iter().map(|t| t.name.as_str()).collect::<Vec<_>>());

@@ -67,7 +67,7 @@ impl LabelSelector {
         check_len(text)?;
         let mut parser = Parser { lexer: Lexer { text, at: 0 }, peeked: None, term_count: 0 };
         let mut requirements = parser.selector()?;
-        requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        requirements.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Ok(LabelSelector { requirements })
     }
 
@@ -248,7 +248,7 @@ impl<'a> Parser<'a> {
             (Token::Name, "notin") => (Operator::NotIn, self.values()?),
             _ => return Err(word.expected("'=', '==', '!=', 'in', 'notin', '>', '<', ',' or the end")),
         };
-        values.sort();
+        values.sort_unstable();
         values.dedup();
         Ok(LabelRequirement { key, operator, values })
     }

@@ -141,7 +141,8 @@ impl Resolver {
             found.extend(address.filter(|address| !found.contains(address)));
             line.clear();
         }
-        found.sort_by_key(IpAddr::is_ipv6);
+        let (mut found, six): (Vec<_>, Vec<_>) = found.into_iter().partition(IpAddr::is_ipv4);
+        found.extend(six);
         found.truncate(limits::ADDRESSES_MAX);
         (!found.is_empty()).then_some(found)
     }

@@ -44,7 +44,7 @@ pub fn examine(config: &Config, clients: &Clients, findings: &mut Vec<Finding>) 
             return Vec::new();
         }
     };
-    targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    targets.sort_unstable_by(Target::by_name);
     if targets.is_empty() {
         let remedy = "without a node nothing is served: see --node-selector, and kubectl get nodes";
         findings.push(Finding::warning(DoctorStep::Nodes, "", "no node is selected", remedy));
@@ -171,12 +171,13 @@ fn listed(all: Vec<Finding>, step: DoctorStep, findings: &mut Vec<Finding>) {
         findings.extend(all);
         return;
     }
-    let (well, mut problems): (Vec<Finding>, Vec<Finding>) = all.into_iter().partition(Finding::is_ok);
+    let (well, problems): (Vec<Finding>, Vec<Finding>) = all.into_iter().partition(Finding::is_ok);
     if !well.is_empty() {
         findings.push(Finding::ok(step, "", format!("{} of the kubelets are as they should be", well.len())));
     }
     // What failed stands before warnings; the rest is counted, as failed if one of them is.
-    problems.sort_by_key(|finding| !finding.is_failed());
+    let (mut problems, warnings): (Vec<_>, Vec<_>) = problems.into_iter().partition(Finding::is_failed);
+    problems.extend(warnings);
     let rest = problems.split_off(problems.len().min(limits::DOCTOR_PROBLEMS_MAX));
     findings.extend(problems);
     if !rest.is_empty() {

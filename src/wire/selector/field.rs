@@ -45,7 +45,7 @@ impl FieldSelector {
                 terms.push(FieldTerm { field: field.to_owned(), equal: operator != "!=", value });
             }
         }
-        terms.sort_by(|a, b| (&a.field, a.equal, &a.value).cmp(&(&b.field, b.equal, &b.value)));
+        terms.sort_unstable_by(|a, b| (&a.field, a.equal, &a.value).cmp(&(&b.field, b.equal, &b.value)));
         Ok(FieldSelector { terms })
     }
 
