@@ -13,9 +13,8 @@
 use crate::limits;
 use crate::wire::x509::PublicKey;
 use rustls::DigitallySignedStruct;
-use rustls::SignatureScheme;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
@@ -178,11 +177,10 @@ pub fn server_config(
         // A list of TLS 1.3 or weak suites only leaves nothing to speak TLS 1.2 with: Go would fail such handshakes too.
         MinVersion::Tls12 | MinVersion::Tls13 => &TLS13,
     };
-    let verifier = Arc::new(AnyClient(provider.signature_verification_algorithms));
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .map_err(|error| format!("TLS configuration: {error}"))?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(AnyClient))
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(limits::TLS_SESSIONS_MAX)));
@@ -190,9 +188,37 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
+/// What the verifiers of both sides have in common: signatures are verified with the key as it stands in the certificate.
+macro_rules! verify_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            leaf: &rustls::pki_types::CertificateDer<'_>,
+            signature: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            crate::net::tls::verify_tls12(message, leaf, signature)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            leaf: &rustls::pki_types::CertificateDer<'_>,
+            signature: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            crate::net::tls::verify_tls13(message, leaf, signature)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            crate::net::tls::provider().signature_verification_algorithms.supported_schemes()
+        }
+    };
+}
+pub(super) use verify_signatures;
+
 /// Lets any client certificate through whose key the peer holds.
 #[derive(Debug)]
-struct AnyClient(WebPkiSupportedAlgorithms);
+struct AnyClient;
 
 impl ClientCertVerifier for AnyClient {
     fn client_auth_mandatory(&self) -> bool {
@@ -217,27 +243,7 @@ impl ClientCertVerifier for AnyClient {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12(message, leaf, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13(message, leaf, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
+    verify_signatures!();
 }
 
 /// Verifies the signature of a TLS 1.2 handshake with the key of a certificate of any version.
