@@ -92,18 +92,6 @@ impl Text {
         assert!(text.is_ok(), "only whole characters are pushed");
         text.unwrap_or_default()
     }
-
-    /// Its length in bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        LEN_MAX - self.start
-    }
-
-    /// Whether nothing was written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.start == LEN_MAX
-    }
 }
 
 /// The last decimal digit of a number, as ASCII.

@@ -249,7 +249,7 @@ mod tests {
         ] {
             let text_of = rfc3339_text(UnixNanos(nanos));
             assert_eq!(text_of.as_str(), text);
-            assert_eq!(text_of.len(), 20);
+            assert_eq!(text_of.as_bytes().len(), 20);
         }
     }
 
