@@ -310,7 +310,7 @@ impl Crew {
         };
         self.metrics.committed(&commit);
         self.log_refusals(&target.name, &commit);
-        report::log_oddities(&self.log, &target.name, batch, &commit);
+        report::log_oddities(&self.log, &target.name, batch, &reading.dropped, &commit);
         if reading.instead_of.is_some() {
             self.metrics.own_cgroup_reading();
         }

@@ -2,7 +2,7 @@
 
 use crate::log_once::LogOnce;
 use crate::source::{SourceError, address};
-use crate::store::batch::Batch;
+use crate::store::batch::{Batch, Dropped};
 use crate::store::{Commit, Target};
 use log::Level::Warn;
 
@@ -51,7 +51,7 @@ pub(super) fn log_shared_address(log: &LogOnce, targets: &[Target]) {
 }
 
 /// Logs what a commit and its body have that is not as it should be, once for each change.
-pub(super) fn log_oddities(log: &LogOnce, node: &str, batch: &Batch, commit: &Commit) {
+pub(super) fn log_oddities(log: &LogOnce, node: &str, batch: &Batch, dropped: &Dropped, commit: &Commit) {
     let log = |subject: &'static str, state: &str, problem: Option<String>, recovery: &str| match problem {
         Some(problem) => {
             log.problem(Warn, (subject, node), state, format_args!("node {node}: {problem}"));
@@ -86,6 +86,15 @@ pub(super) fn log_oddities(log: &LogOnce, node: &str, batch: &Batch, commit: &Co
         )
     });
     log("repeated", "", repeated, "reports every container once again");
+    let unusable = dropped.first.map(|(line, reason)| {
+        format!(
+            "its kubelet's answer has lines that are left out ({} in all), the first is line {line}: {reason}; see the \
+             kubelet's log",
+            dropped.bad_lines
+        )
+    });
+    let reason = dropped.first.map_or("", |(_, reason)| reason);
+    log("lines", reason, unusable, "every line of its kubelet's answer is used again");
     let steps = commit.clock_steps;
     let stepped = (steps > 0).then(|| {
         format!("its clock stepped: {steps} of its samples give no rate until the next scrape; synchronise its clock")
