@@ -37,6 +37,8 @@ pub enum Behaviour {
     Endless(u64),
     /// Takes the request and says nothing.
     Silence,
+    /// What this gives for each request, head included.
+    Made(fn() -> Vec<u8>),
     /// These bytes, head included, then nothing for a while, then the end of the connection.
     Raw(Vec<u8>, Duration),
 }
@@ -165,6 +167,10 @@ fn answer(request: tiny_http::Request, how: Behaviour, clock_ahead: i64) {
                 sent += piece.len() as u64;
             }
             Ok(())
+        }
+        Behaviour::Made(make) => {
+            let mut out = request.into_writer();
+            out.write_all(&make()).and_then(|()| out.flush())
         }
         Behaviour::Raw(bytes, pause) => {
             let mut out = request.into_writer();
