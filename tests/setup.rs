@@ -285,6 +285,33 @@ fn replacing_leaves_nothing_of_the_old_service() {
 }
 
 #[test]
+fn a_kubeadm_node_gets_its_own_flags() {
+    let board = Board::new();
+    let kubeconfig = board.read("/etc/rancher/k3s/k3s.yaml");
+    std::fs::remove_dir_all(board.at("/etc/rancher")).unwrap();
+    board.write("/etc/kubernetes/admin.conf", &kubeconfig);
+    board.write("/etc/kubernetes/pki/ca.crt", "");
+    let printed = board.setup(0, &[]);
+    assert!(printed.contains("/etc/kubernetes/admin.conf"), "{printed}");
+    let flags = board.read("/etc/toplet/toplet.conf");
+    assert!(flags.contains("\n--kubelet-certificate-authority=/etc/kubernetes/pki/ca.crt\n"), "{flags}");
+}
+
+#[test]
+fn the_packages_own_flag_file_is_replaced_and_comes_back() {
+    let board = Board::new();
+    let shipped =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/host-only.conf")).unwrap();
+    board.write("/etc/toplet/toplet.conf", &shipped);
+    let printed = board.setup(0, &[]);
+    assert!(
+        printed.contains("replaced ") && !board.read("/etc/toplet/toplet.conf").contains("\n--host-only")
+    );
+    board.setup(0, &["--undo"]);
+    assert_eq!(board.read("/etc/toplet/toplet.conf"), shipped);
+}
+
+#[test]
 fn without_a_package_program_and_units_are_installed() {
     let board = Board::new();
     std::fs::remove_file(board.at("/usr/lib/systemd/system/toplet.service")).unwrap();
