@@ -256,6 +256,31 @@ fn a_kubelet_that_refuses_us_is_named_with_what_was_presented() {
 }
 
 #[test]
+fn a_node_that_asks_for_the_api_servers_way_is_asked_there_and_the_missing_right_is_named() {
+    let ward = Ward::new();
+    let mut far = Node::new("n2", "127.0.0.1", free_port());
+    far.annotations = vec![("toplet.io/kubelet-via".into(), "apiserver".into())];
+    ward.api.add_node(far);
+    let report = ward.examine(&[]);
+    report.ends(1);
+    report.says(
+        "failed nodes n2",
+        &["403 Forbidden", "/api/v1/nodes/n2/proxy/"],
+        "\"get\" on \"nodes/proxy\"",
+    );
+    ward.api.world().proxied = vec![("n2".into(), vec![container("default", "web-2", "main", 150, 20)])];
+    ward.document(THROUGH, 200, r#"{"kind":"NodeMetricsList","items":[]}"#);
+    // Whatever kubelets' certificates are worth, the API server's is verified.
+    let report = ward.examine(&["--kubelet-insecure-tls"]);
+    report.ends(0);
+    report.says("ok nodes", &["2 of 2 kubelets answer"], "");
+    std::fs::write(ward.folder.path().join("kubelet-ca.crt"), Authority::new("others").pem).unwrap();
+    let report = ward.examine(&["--kubelet-certificate-authority=kubelet-ca.crt"]);
+    report.says("failed nodes n1", &["unknown authority"], "--kubelet-certificate-authority");
+    report.says("ok nodes", &["1 of 2 kubelets answer"], "");
+}
+
+#[test]
 fn an_empty_body_and_one_that_is_no_exposition_are_named() {
     let ward = Ward::new();
     ward.kubelet.set(Behaviour::Body(Vec::new()));

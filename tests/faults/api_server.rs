@@ -48,6 +48,18 @@ fn cut_lists(lab: &mut Lab) {
     lab.api.end_watches(Some(410));
     lab.api.front.cut();
     lab.api.front.resume();
+    let lists = |lab: &Lab| {
+        let world = lab.api.world();
+        world
+            .seen
+            .iter()
+            .filter(|asked| asked.starts_with("GET /api/v1/pods") && !asked.contains("watch="))
+            .count()
+    };
+    let before = lists(lab);
+    eventually("a list that was cut is asked for again", PATIENCE, || {
+        (lists(lab) >= before + 2).then_some(())
+    });
 }
 
 /// Comes back with versions from before those that toplet knows.
