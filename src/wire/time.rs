@@ -171,13 +171,11 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
     let error = |what: &str| format!("invalid duration {}: {what}", quoted(text));
     let invalid = || error("expected a number with a unit, such as 15s or 1m30s");
     let too_long = || error("longer than 292 years");
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     if rest == "0" {
         return Ok(0);
     }
+    // Below zero, where there is one number more.
     let mut sum = 0_i64;
     loop {
         let is_digit = |c: char| c.is_ascii_digit() || c == '.';
@@ -194,10 +192,10 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
             error(&format!("unknown unit {}; expected ns, us, ms, s, m or h", quoted(name)))
         })?;
         sum =
-            nanos_of(whole, fraction, unit).and_then(|nanos| sum.checked_add(nanos)).ok_or_else(too_long)?;
+            nanos_of(whole, fraction, unit).and_then(|nanos| sum.checked_sub(nanos)).ok_or_else(too_long)?;
         rest = after;
         if rest.is_empty() {
-            return Ok(sign * sum);
+            return if text.starts_with('-') { Ok(sum) } else { sum.checked_neg().ok_or_else(too_long) };
         }
     }
 }
@@ -355,7 +353,7 @@ mod tests {
             ("0.3333333333333333333h", 1_200_000_000_000),
             ("9007199254740993ns", 9_007_199_254_740_993),
             ("9223372036854775807ns", i64::MAX),
-            ("-2562047h47m16.854775807s", -i64::MAX),
+            ("-2562047h47m16.854775808s", i64::MIN),
             ("0.100000000000000000000h", 360_000_000_000),
         ] {
             assert_eq!(parse_duration(text), Ok(nanos), "{text}");
@@ -371,6 +369,10 @@ mod tests {
             ("1d2h", "invalid duration \"1d2h\": unknown unit \"d\"; expected ns, us, ms, s, m or h"),
             ("1.5.s", "invalid duration \"1.5.s\": expected a number with a unit, such as 15s or 1m30s"),
             ("1s.", "invalid duration \"1s.\": expected a number with a unit, such as 15s or 1m30s"),
+            (
+                "2562047h47m16.854775808s",
+                "invalid duration \"2562047h47m16.854775808s\": longer than 292 years",
+            ),
             ("3000000h", "invalid duration \"3000000h\": longer than 292 years"),
             ("9223372036854775808ns", "invalid duration \"9223372036854775808ns\": longer than 292 years"),
             ("-2562047h48m", "invalid duration \"-2562047h48m\": longer than 292 years"),
