@@ -68,6 +68,12 @@ impl Settled {
         matches!(self.origin(name), ValueOrigin::CommandLine | ValueOrigin::File(..))
     }
 
+    /// Whether the flag was given a value that is not its default.
+    pub fn changed(&self, name: &str) -> bool {
+        let setting = self.setting(name);
+        self.given(name) && setting.values.last().is_some_and(|value| *value != setting.flag.default_text())
+    }
+
     /// Replaces what is in force, for the reason given, which completes `--name=value (reason)`.
     pub fn choose(&mut self, name: &str, value: &str, reason: &'static str) {
         if let Some(setting) = self.settings.iter_mut().find(|setting| setting.flag.name == name) {

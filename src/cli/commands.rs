@@ -68,7 +68,7 @@ const OF_ONE: [(&str, &[&str]); 2] =
 /// Refuses flags of another subcommand than the one that was given.
 pub(super) fn refuse_flags_of_others(settled: &Settled, command: Option<&str>) -> Result<(), StartError> {
     for (name, flags) in OF_ONE.iter().filter(|(name, _)| command != Some(name)) {
-        if let Some(flag) = flags.iter().find(|flag| settled.given(flag)) {
+        if let Some(flag) = flags.iter().find(|flag| settled.changed(flag)) {
             return Err(settled.error(flag, format!("is of toplet {name} alone"), "leave it out"));
         }
     }
