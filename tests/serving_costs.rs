@@ -144,7 +144,7 @@ fn a_request_on_a_kept_connection_takes_few_system_calls() {
 }
 
 #[test]
-fn a_scrape_on_a_kept_connection_takes_one_write_and_a_read_for_each_record() {
+fn a_scrape_on_a_kept_connection_takes_few_system_calls() {
     /// What TLS carries in a record.
     const RECORD_LEN: usize = 16 * 1024;
     let containers: Vec<_> =
@@ -176,6 +176,7 @@ fn a_scrape_on_a_kept_connection_takes_one_write_and_a_read_for_each_record() {
         lines.len()
     );
     assert!(writes <= count, "{writes} writes");
-    assert!(reads <= count * (body_len.div_ceil(RECORD_LEN) + 2), "{reads} reads");
+    // One for each record, and a second one for a record that had not arrived whole.
+    assert!(reads <= count * (2 * body_len.div_ceil(RECORD_LEN) + 2), "{reads} reads");
     assert!(lines.len() <= 2 * reads + 12 * count, "{} in all:\n{}", lines.len(), lines.join("\n"));
 }
