@@ -4,7 +4,7 @@
   decisions.py --a URL --b URL --down-a URL --down-b URL --pki DIR
 
 A is metrics-server, B the server under test; `--down-*` are the same programs whose TokenReviews find nobody. Every row is one
-combination of peer certificate, identity headers and Authorization; both servers must give the same status, body and Warning header.
+combination of peer certificate, identity headers and Authorization; both servers must give the same status and body.
 Each row asks for a namespace of its own, so that no remembered verdict answers. The certificates are made with openssl in
 DIR/decisions under the cluster's own authorities. Prints what differs; the last line counts the rows. Exit status 1 if any differs.
 Needs Python 3.9, openssl, and rights for alice (parity/rbac.yaml).
@@ -176,7 +176,7 @@ def make_certificates(pki):
     return made
 
 
-REFUSED = (0, "", "")
+REFUSED = (0, "")
 
 
 class Server:
@@ -201,7 +201,7 @@ class Server:
         self.stream = self.file = None
 
     def ask(self, path, lines):
-        """(status, body, Warning); the status is 0 when the handshake is refused."""
+        """(status, body); the status is 0 when the handshake is refused."""
         for fresh in (self.stream is None, True):
             try:
                 return self.ask_once(path, lines)
@@ -236,7 +236,7 @@ class Server:
             body = self.file.read(int(headers.get("content-length", 0)))
         if headers.get("connection") == "close":
             self.close()
-        return int(first.split()[1]), body.decode(), headers.get("warning", "")
+        return int(first.split()[1]), body.decode()
 
 
 def tokens(pki):
