@@ -244,7 +244,8 @@ fn server(name: &str, cluster: &KubeconfigCluster) -> Result<(String, bool), Str
     }
     let (scheme, rest) = server.split_once("://").ok_or_else(wrong)?;
     let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
-    if !matches!(scheme, "http" | "https") || authority.is_empty() || rest.contains(['?', '#', '@', ' ']) {
+    let is_odd = |c: char| matches!(c, '?' | '#' | '@' | '\\') || c.is_whitespace() || c.is_control();
+    if !matches!(scheme, "http" | "https") || authority.is_empty() || rest.contains(is_odd) {
         return Err(wrong());
     }
     let (host, port) = match authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
