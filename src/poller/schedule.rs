@@ -4,8 +4,8 @@
 //! stand in four queues and are taken in this order: quick ones that can be served, those that were read and cannot be
 //! served yet (extra scrapes at `limits::YOUNG_SCRAPES_AFTER`), those that were never read, and those that are slow, fail
 //! or are not ready. Latency is learned for each node. The latter two never take the last thread, so they cannot delay
-//! the others: with too many of them their own period grows. Failing nodes are tried less and less often, with jitter, at most `limits::BACKOFF_MAX`
-//! apart. How many threads may scrape at once follows from what a resolution's scrapes cost.
+//! the others: with too many of them their own period grows. Failing nodes are tried less and less often, with jitter, at
+//! most `limits::BACKOFF_MAX` apart. How many threads may scrape at once follows from what a resolution's scrapes cost.
 //! Each step looks at the heads of the queues only. Memory: one entry for each node and one for its place in a queue.
 
 mod queue;

@@ -52,6 +52,13 @@ struct Cached {
     expires_at: Instant,
 }
 
+impl Cached {
+    /// Beyond its lifetime it is kept for when no name server answers.
+    fn is_kept(&self, now: Instant) -> bool {
+        self.expires_at + limits::DNS_STALE_MAX > now
+    }
+}
+
 /// The resolver of this machine.
 pub(super) fn system() -> &'static Resolver {
     static RESOLVER: OnceLock<Resolver> = OnceLock::new();
@@ -128,8 +135,7 @@ impl Resolver {
             ResolverConfig::parse(&String::from_utf8_lossy(&text))
         });
         let config = config.clone();
-        let is_known = |c: &&Cached| c.name == host && c.expires_at + limits::DNS_STALE_MAX > now;
-        (config, state.cache.iter().find(is_known).cloned())
+        (config, state.cache.iter().find(|c| c.name == host && c.is_kept(now)).cloned())
     }
 
     fn hosts_entry(&self, host: &str) -> Option<Vec<IpAddr>> {
@@ -150,7 +156,7 @@ impl Resolver {
     fn remember(&self, host: &str, addresses: &[IpAddr], ttl: u32, now: Instant) {
         let keep = Duration::from_secs(ttl.into()).clamp(limits::DNS_KEEP_MIN, limits::DNS_KEEP_MAX);
         let mut state = lock(&self.state);
-        state.cache.retain(|c| c.expires_at + limits::DNS_STALE_MAX > now && c.name != host);
+        state.cache.retain(|c| c.is_kept(now) && c.name != host);
         if state.cache.len() >= limits::DNS_CACHE_COUNT_MAX {
             let soonest = state.cache.iter().enumerate().min_by_key(|(_, c)| c.expires_at).map(|(at, _)| at);
             soonest.map(|at| state.cache.swap_remove(at));
