@@ -329,7 +329,7 @@ pub const TRUST_INTERVAL: Duration = Duration::from_secs(30);
 
 // ---- serve: connections ---------------------------------------------------------------------------------------------
 
-/// Connections at once from their first byte on (default of the cap). Each costs about 11 KiB at rest, so 1.4 MiB when all
+/// Connections at once from their first byte on (default of the cap), those on the local socket included. Each costs about 11 KiB at rest, so 1.4 MiB when all
 /// are open. When full, another connection makes room (see `serve::room`), or the new one waits.
 pub const CONNECTIONS_MAX: usize = 128;
 /// Connections at once that have not sent a byte or wait for a place: a socket and less than 1 KiB each. Beyond it the
@@ -504,9 +504,12 @@ pub const HOST_CGROUPS_MAX: u32 = 20_000;
 /// Levels below the root cgroup that are searched: systemd's slices nest kubepods four deep.
 pub const HOST_CGROUP_DEPTH_MAX: u8 = 8;
 
-/// Files the program has open beside connections and nodes: sockets to the API server and to DNS, log, epoll, certificates
+/// Files the program has open beside connections and nodes: the listeners, the local socket among them, sockets to the API server and to DNS, log, epoll, certificates
 /// being read. Of the limit of open files so many are set aside.
 pub const OTHER_FILES_MAX: usize = 64;
+
+/// Bytes read of /etc/group; what follows is ignored.
+pub const GROUP_FILE_LEN_MAX: u64 = 1024 * 1024;
 
 /// Connections the kernel holds until they are accepted; it refuses those beyond.
 pub const BACKLOG_MAX: i32 = 128;

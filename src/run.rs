@@ -17,6 +17,7 @@ use crate::allocator;
 use crate::api::{self, Vitals};
 use crate::cli::{self, Command, Config, RunMode, Surroundings};
 use crate::cluster::authentication::TrustSource;
+use crate::host::local_socket::LocalSocketFile;
 use crate::host::signals::Signals;
 use crate::host::{clock, log as logger, memory, systemd, threads};
 use crate::limits;
@@ -38,6 +39,7 @@ use shared::{SharedState, certificate_names, poll};
 use state_file::StateFile;
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -101,6 +103,7 @@ struct Program {
     authentication: Arc<TrustSource>,
     poller: Poller,
     state_file: Option<Arc<StateFile>>,
+    socket_file: Option<LocalSocketFile>,
 }
 
 impl Program {
@@ -118,9 +121,10 @@ impl Program {
         let clients = Clients::open(&config, true)?;
         let tokens = clients.as_ref().map(|clients| clients.tokens.clone());
         let authentication = Arc::new(TrustSource::new(config.trust.clone(), tokens)?);
-        let listeners = ListenSockets::open(&config)?;
+        let mut listeners = ListenSockets::open(&config)?;
         config.listen = listeners.address;
-        let (options, certificates) = options(&config, listeners)?;
+        let (local, socket_file) = listeners.local.take().unzip();
+        let (options, certificates) = options(&config, listeners, local)?;
         let shared = SharedState::new(&config);
         let state_file = config.state_dir.clone().and_then(StateFile::new).map(Arc::new);
         if let Some(file) = &state_file {
@@ -143,12 +147,13 @@ impl Program {
             authentication,
             poller,
             state_file,
+            socket_file,
         })
     }
 
     fn serve(self) -> ExitCode {
         let Program { config, shared, options, certificates, signals, cluster, authentication, .. } = self;
-        let (poller, state_file) = (self.poller, self.state_file);
+        let (poller, state_file, _socket_file) = (self.poller, self.state_file, self.socket_file);
         announce(&config);
         let (stopper, stop_signal) = serve::stop_signal();
         let ask = cluster.as_ref().map(ClusterThreads::ask);
@@ -253,13 +258,18 @@ impl Source for ThisMachine {
 }
 
 /// Certificates and TLS; the port comes before them, since they may be made and written.
-fn options(config: &Config, listeners: ListenSockets) -> Result<(Options, Arc<Certificates>), String> {
+fn options(
+    config: &Config,
+    listeners: ListenSockets,
+    local: Option<UnixListener>,
+) -> Result<(Options, Arc<Certificates>), String> {
     let names = certificate_names(config.listen.ip());
     let settings = CertificateSettings { names, ..config.certificates.clone() };
     let certificates = Certificates::load(&settings, clock::wall())?;
     let options = Options {
         listeners: listeners.sockets,
         listeners_are_shared: listeners.are_shared,
+        local,
         tls: tls::server_config(&config.tls, certificates.clone())?,
         shutdown_delay: config.shutdown_delay,
         connections: connection_limits(config),

@@ -42,7 +42,7 @@ const LAYERS: &[&[&str]] = &[
 const BORROWED: &[(&str, &[&str])] = &[
     ("dlmalloc", &["src/allocator.rs"]),
     ("flate2", &["src/source/body.rs"]),
-    ("futures_rustls", &["src/serve/connection.rs"]),
+    ("futures_rustls", &["src/serve/transport.rs"]),
     ("httparse", &["src/serve/http1.rs"]),
     ("libc", &["src/host/", "src/allocator.rs"]),
     ("rustix", &["src/host/"]),

@@ -6,12 +6,15 @@
 
 use super::denial::{Denial, Forbidden};
 use super::identity::{self, ANONYMOUS, Authentication};
-use super::policy::Decision;
+use super::policy::{self, Decision};
 use super::review::{Question, Verdict};
 use super::trust::{Peer, Trust};
 use super::{Identity, Mode, Policy};
 use crate::units::UnixNanos;
 use crate::wire::request::{Head, RequestInfo};
+
+/// The user that every request on the local socket counts as.
+const LOCAL_SOCKET: &str = "local socket";
 
 /// The state of one request's authentication and authorization.
 pub struct Check {
@@ -52,6 +55,9 @@ impl Check {
         if head.headers.iter().any(|header| impersonates(header.name)) {
             return (check, Step::Refused(Denial::Impersonation));
         }
+        if peer.is_local() {
+            return (check, on_local_socket(info));
+        }
         let verified = peer.verify(trust, now);
         let reviews = policy.mode == Mode::Delegated;
         let found = identity::authenticate(trust, verified, head, reviews);
@@ -91,6 +97,16 @@ impl Check {
             }
         }
     }
+}
+
+/// A request on the local socket. The mode of the socket's file has decided who may connect, so no header and no token of the
+/// request says anything, and no review is asked.
+fn on_local_socket(info: &RequestInfo<'_>) -> Step {
+    let identity = Identity { user: LOCAL_SOCKET.to_owned(), ..Identity::default() };
+    if policy::local_socket_serves(info) {
+        return Step::Allowed(identity);
+    }
+    forbidden(info, &identity, "usage, readiness and status can be read there, and nothing else".to_owned())
 }
 
 /// Whether a header asks to act as somebody else.

@@ -15,6 +15,25 @@ use std::collections::BTreeMap;
 /// The group that may do everything.
 const MASTERS: &str = "system:masters";
 
+/// Roots of the paths that are served on the local socket beside the resources themselves.
+const LOCAL_PATHS: [&str; 8] =
+    ["/apis/metrics.k8s.io", "/apis", "/healthz", "/livez", "/readyz", "/version", "/status", "/status.json"];
+
+/// Whether the local socket serves a request: reading usage, its discovery, readiness and status.
+pub(super) fn local_socket_serves(wanted: &RequestInfo<'_>) -> bool {
+    if wanted.is_resource {
+        return matches!(&*wanted.verb, "get" | "list")
+            && wanted.group == "metrics.k8s.io"
+            && matches!(&*wanted.resource, "nodes" | "pods")
+            && wanted.subresource.is_empty();
+    }
+    let is_at_or_below = |root: &str| {
+        let rest = wanted.path.strip_prefix(root);
+        rest.is_some_and(|rest| rest.is_empty() || rest == "/" || (root != "/apis" && rest.starts_with('/')))
+    };
+    wanted.verb == "get" && LOCAL_PATHS.iter().any(|root| is_at_or_below(root))
+}
+
 /// What policy says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {

@@ -88,6 +88,7 @@ pub(super) struct Verified {
 pub struct Peer {
     chain: Vec<Vec<u8>>,
     memo: Option<Memo>,
+    is_local: bool,
 }
 
 struct Memo {
@@ -101,7 +102,18 @@ impl Peer {
     /// A peer with its certificates (DER, leaf first); empty when it sent none.
     #[must_use]
     pub fn new(chain: Vec<Vec<u8>>) -> Peer {
-        Peer { chain, memo: None }
+        Peer { chain, memo: None, is_local: false }
+    }
+
+    /// A peer on the local socket, whom the mode of its file has admitted.
+    #[must_use]
+    pub fn local() -> Peer {
+        Peer { is_local: true, ..Peer::new(Vec::new()) }
+    }
+
+    /// Whether the peer is on the local socket.
+    pub(super) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Verifies the chain against both pools, or remembers what came of it.

@@ -30,6 +30,10 @@ pub struct Config {
     pub mode_reason: &'static str,
     /// Where to listen; an unspecified address means every address of both families.
     pub listen: SocketAddr,
+    /// Where clients of this machine connect without TLS.
+    pub local_socket: Option<PathBuf>,
+    /// It was given, so serving without it is an error.
+    pub local_socket_is_chosen: bool,
     /// Set SO_REUSEPORT on the listener.
     pub reuse_port: bool,
     /// Connections served at a time.
@@ -116,6 +120,8 @@ pub fn build(flags: &mut Settled, around: &Surroundings) -> Result<Config, Start
     let mode = decision.mode;
     Ok(Config {
         listen: rules::listen(flags, &mode)?,
+        local_socket: flags.path("local-socket"),
+        local_socket_is_chosen: flags.given("local-socket"),
         reuse_port: flags.read("permit-port-sharing", value::switch)?,
         max_connections: rules::count(flags, "max-connections", u32::MAX)?,
         max_requests: flags.read("max-requests-inflight", value::int)?,

@@ -12,6 +12,9 @@ use crate::wire::time::duration_text;
 /// Port of one machine's own service: 443 needs root.
 const HOST_ONLY_PORT: &str = "4443";
 
+/// Name of the local socket's file in its default directory.
+const LOCAL_SOCKET_NAME: &str = "toplet.sock";
+
 /// Time between two scrapes. Where a list of arguments leaves it to the default and its scrapes may take longer than ours
 /// allows, metrics-server's default of a minute is in force, so that the list still starts.
 pub(super) fn resolution(flags: &mut Settled) -> Result<(), StartError> {
@@ -59,6 +62,10 @@ pub(super) fn apply(flags: &mut Settled, decision: &ModeDecision, around: &Surro
     let state = around.state_directory.as_deref().and_then(|variable| variable.split(':').next());
     if let Some(directory) = state.filter(|directory| !directory.is_empty()) {
         fill("state-dir", directory, "$STATE_DIRECTORY");
+    }
+    let runtime = around.runtime_directory.as_deref().and_then(|variable| variable.split(':').next());
+    if let Some(directory) = runtime.filter(|directory| !directory.is_empty()) {
+        fill("local-socket", &format!("{directory}/{LOCAL_SOCKET_NAME}"), "its directory exists");
     }
     let state_dir = flags.text("state-dir");
     if !flags.text("tls-cert-file").is_empty() {

@@ -45,6 +45,9 @@ impl Presence {
     }
 }
 
+/// Directory of the local socket.
+const RUNTIME_DIRECTORY: &str = "/run/toplet";
+
 /// What is around the process, as far as the defaults depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
@@ -58,6 +61,8 @@ pub struct Surroundings {
     pub k3s: Presence,
     /// `STATE_DIRECTORY`, as systemd sets it for `StateDirectory=`.
     pub state_directory: Option<String>,
+    /// `RUNTIME_DIRECTORY`, as systemd sets it for `RuntimeDirectory=`; else [`RUNTIME_DIRECTORY`] where it exists.
+    pub runtime_directory: Option<String>,
 }
 
 impl Surroundings {
@@ -71,6 +76,8 @@ impl Surroundings {
             token: Presence::of(&Path::new(SERVICE_ACCOUNT).join("token")),
             k3s: Presence::of(Path::new(K3S)),
             state_directory: variable("STATE_DIRECTORY"),
+            runtime_directory: variable("RUNTIME_DIRECTORY")
+                .or_else(|| Path::new(RUNTIME_DIRECTORY).is_dir().then(|| RUNTIME_DIRECTORY.to_owned())),
         }
     }
 }

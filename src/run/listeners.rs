@@ -1,15 +1,17 @@
-//! The listening sockets: systemd's, or one bound here; and how many connections the open-files limit allows.
+//! The listening sockets: systemd's, or one bound here; the local socket; and how many connections the open-files limit allows.
 //!
 //! A passed socket is not what the flags say, so the rule of host-only mode (loopback, or a client CA) is checked again on
 //! the addresses that the sockets have.
 
 use crate::access::Mode as AccessMode;
 use crate::cli::Config;
+use crate::host::local_socket::{self, LocalSocketFile};
 use crate::host::{files, listen, systemd};
 use crate::limits;
 use crate::serve::SlotLimits;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 
 /// Sockets to serve on.
 pub struct ListenSockets {
@@ -19,6 +21,8 @@ pub struct ListenSockets {
     pub address: SocketAddr,
     /// systemd passed them, and goes on listening when this process ends.
     pub are_shared: bool,
+    /// The local socket.
+    pub local: Option<(UnixListener, LocalSocketFile)>,
 }
 
 impl ListenSockets {
@@ -47,7 +51,25 @@ impl ListenSockets {
                 first = address;
             }
         }
-        Ok(ListenSockets { sockets, address: first, are_shared })
+        let local = open_local(config)?;
+        Ok(ListenSockets { sockets, address: first, are_shared, local })
+    }
+}
+
+/// The local socket, where one is configured. The default place being in use, as by another toplet, is no reason to serve
+/// nothing at all.
+fn open_local(config: &Config) -> Result<Option<(UnixListener, LocalSocketFile)>, String> {
+    let Some(path) = &config.local_socket else { return Ok(None) };
+    match local_socket::listen(path) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) => {
+            let problem = format!("--local-socket={}: {error}", path.display());
+            if config.local_socket_is_chosen {
+                return Err(problem);
+            }
+            log::warn!("{problem}; serving without a local socket");
+            Ok(None)
+        }
     }
 }
 

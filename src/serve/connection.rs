@@ -1,4 +1,4 @@
-//! One connection: a place, the handshake, then request after request until one side ends it.
+//! One connection: a place, the handshake (none on the local socket), then request after request until one side ends it.
 //!
 //! Requests on a connection are answered in order, so pipelined ones simply wait in the buffer. A request that was
 //! refused by the parser is answered and the connection closed, with a moment to read why. At rest a connection holds its
@@ -17,9 +17,7 @@ use crate::serve::response::{self, Meta};
 use crate::serve::server::Server;
 use crate::serve::slot::{Phase, Slot};
 use crate::serve::socket::ClientSocket;
-use futures_rustls::LazyConfigAcceptor;
-use futures_rustls::rustls::server::Acceptor;
-use futures_rustls::server::TlsStream;
+use crate::serve::transport::Transport;
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use std::io;
@@ -29,7 +27,7 @@ use std::rc::Rc;
 pub async fn run(server: Rc<Server>, socket: ClientSocket, slot: Rc<Slot>) {
     let mut first = [0; 5];
     let begun = match socket.peek(&mut first).await {
-        Ok(len) if first.get(..len).is_some_and(is_plain_http) => {
+        Ok(len) if !socket.is_local() && first.get(..len).is_some_and(is_plain_http) => {
             refuse_plain_http(socket.clone()).await;
             false
         }
@@ -67,7 +65,7 @@ struct Connection<'a> {
     server: &'a Server,
     slot: &'a Slot,
     socket: ClientSocket,
-    tls: Box<TlsStream<ClientSocket>>,
+    transport: Transport,
     peer: Peer,
     inbox: Inbox,
     served: bool,
@@ -83,18 +81,9 @@ enum Arrived {
 
 impl<'a> Connection<'a> {
     async fn accept(server: &'a Server, socket: ClientSocket, slot: &'a Slot) -> io::Result<Connection<'a>> {
-        // In two steps, since only these tell a peer by an alert why its first message was refused.
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), socket.clone());
-        let hello = Box::pin(hello).await?;
-        let handshake = hello.into_stream_with(server.tls.clone(), |tls| {
-            tls.set_buffer_limit(Some(limits::TLS_QUEUE_LEN_MAX));
-        });
-        let tls = Box::new(Box::pin(handshake).await?);
-        // A client without certificate has an empty chain.
-        let chain = tls.get_ref().1.peer_certificates().unwrap_or_default();
-        let peer = Peer::new(chain.iter().map(|certificate| certificate.to_vec()).collect());
+        let (transport, peer) = Transport::accept(socket.clone(), server.tls.clone()).await?;
         let inbox = Inbox::new(&server.allowance);
-        Ok(Connection { server, slot, socket, tls, peer, inbox, served: false })
+        Ok(Connection { server, slot, socket, transport, peer, inbox, served: false })
     }
 
     /// Reads one request and answers it. `false`: the connection is done.
@@ -119,7 +108,7 @@ impl<'a> Connection<'a> {
         let (answer, _loan) = self.charged(answer);
         let app = self.server.handler.app();
         let source = Storage { store: &app.store, metrics: &app.metrics };
-        let writing = reply::write(&mut *self.tls, &self.socket, self.slot, answer, &meta, source);
+        let writing = reply::write(&mut self.transport, &self.socket, self.slot, answer, &meta, source);
         // Boxed: an answer under way is larger than a connection at rest.
         let written = Box::pin(writing).await;
         // Counted until here, so that slow readers count as well.
@@ -159,7 +148,7 @@ impl<'a> Connection<'a> {
                 let time = if self.server.is_stopping() { limits::DRAIN_QUIET_TIME } else { time };
                 self.slot.enter(phase, clock::mono(), time);
             }
-            match self.inbox.fill(&mut *self.tls, limits::HEAD_LEN_MAX).await? {
+            match self.inbox.fill(&mut self.transport, limits::HEAD_LEN_MAX).await? {
                 Fill::More => {}
                 Fill::End => return Ok(Ok(Arrived::End)),
                 Fill::Full => return Ok(Err(Refusal::TooLarge)),
@@ -201,19 +190,19 @@ impl<'a> Connection<'a> {
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.slot.enter(Phase::Busy, clock::mono(), limits::PIECE_TIME_MAX);
-        self.tls.write_all(bytes).await?;
-        self.tls.flush().await
+        self.transport.write_all(bytes).await?;
+        self.transport.flush().await
     }
 
     /// Ends the sending direction and reads on for a bounded time and length: closing with unread bytes would reset the
     /// connection, and the peer might lose the answer.
     async fn linger_close(self) -> io::Result<()> {
-        let Connection { slot, mut socket, mut tls, inbox, .. } = self;
+        let Connection { slot, mut socket, mut transport, inbox, .. } = self;
         slot.enter(Phase::Busy, clock::mono(), limits::PIECE_TIME_MAX);
-        tls.close().await?;
+        transport.close().await?;
         socket.shutdown_write();
         // What a large request left there must not stay for as long as its peer takes.
-        drop((tls, inbox));
+        drop((transport, inbox));
         let rest = async {
             let mut sink = vec![0; limits::READ_LEN_IDLE];
             let mut left = limits::LINGER_LEN_MAX;

@@ -6,7 +6,7 @@
 //! handshakes, requests and answers under way finish for at most `limits::DRAIN_TIME_MAX`, and connections that stay quiet
 //! for `limits::DRAIN_QUIET_TIME`; end. A second stop ends at once.
 
-use crate::host::clock;
+use crate::host::{clock, socket as socket_options};
 use crate::limits;
 use crate::serve::connection;
 use crate::serve::server::Server;
@@ -15,7 +15,8 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 use smol::{Async, LocalExecutor, Timer};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,32 +24,83 @@ use std::time::Duration;
 pub struct Entrance {
     server: Rc<Server>,
     executor: Rc<LocalExecutor<'static>>,
-    listener: Async<TcpListener>,
-    /// Another process goes on listening when this one ends.
-    is_shared: bool,
+    listening: Listening,
+}
+
+/// A listener of either kind.
+pub enum Listening {
+    /// TCP.
+    Tcp {
+        /// The listener.
+        listener: Async<TcpListener>,
+        /// Another process goes on listening when this one ends.
+        is_shared: bool,
+    },
+    /// The local socket.
+    Local(Async<UnixListener>),
+}
+
+impl Listening {
+    /// Watches a TCP listener.
+    /// # Errors
+    /// The operating system's refusal.
+    pub fn tcp(listener: TcpListener, is_shared: bool) -> io::Result<Listening> {
+        Ok(Listening::Tcp { listener: Async::new(listener)?, is_shared })
+    }
+
+    /// Watches the local socket.
+    /// # Errors
+    /// The operating system's refusal.
+    pub fn local(listener: UnixListener) -> io::Result<Listening> {
+        Ok(Listening::Local(Async::new(listener)?))
+    }
+
+    /// The next connection.
+    async fn accept(&self) -> io::Result<(ClientSocket, IpAddr)> {
+        match self {
+            Listening::Tcp { listener, .. } => {
+                listener.read_with(TcpListener::accept).await.and_then(from_tcp)
+            }
+            Listening::Local(listener) => listener.read_with(UnixListener::accept).await.and_then(from_local),
+        }
+    }
+
+    /// A connection that the kernel holds already; an error when there is none.
+    fn accept_held(&self) -> io::Result<(ClientSocket, IpAddr)> {
+        match self {
+            Listening::Tcp { listener, .. } => listener.get_ref().accept().and_then(from_tcp),
+            Listening::Local(listener) => listener.get_ref().accept().and_then(from_local),
+        }
+    }
+}
+
+fn from_tcp((stream, address): (TcpStream, SocketAddr)) -> io::Result<(ClientSocket, IpAddr)> {
+    // Answers go out in whole pieces; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    Ok((ClientSocket::from(Async::new(stream)?), address.ip().to_canonical()))
+}
+
+/// All clients of the local socket count as one peer, by an address that no other has.
+fn from_local((stream, _): (UnixStream, UnixAddress)) -> io::Result<(ClientSocket, IpAddr)> {
+    // Here the listener's bound is not inherited; see `serve::run` for an error.
+    let _ = socket_options::send_buffer(&stream, limits::SEND_BUFFER_LEN);
+    Ok((ClientSocket::local(stream)?, Ipv4Addr::UNSPECIFIED.into()))
 }
 
 impl Entrance {
-    /// Watches a listener.
-    /// # Errors
-    /// The operating system's refusal.
-    pub fn new(
-        server: Rc<Server>,
-        executor: Rc<LocalExecutor<'static>>,
-        listener: TcpListener,
-        is_shared: bool,
-    ) -> io::Result<Entrance> {
-        Ok(Entrance { server, executor, listener: Async::new(listener)?, is_shared })
+    /// Connections of this listener.
+    pub fn new(server: Rc<Server>, executor: Rc<LocalExecutor<'static>>, listening: Listening) -> Entrance {
+        Entrance { server, executor, listening }
     }
 
     /// Accepts connections until it is dropped.
     pub async fn accept(&self) {
         let mut failing = false;
         loop {
-            match self.listener.accept().await {
-                Ok((stream, address)) => {
+            match self.listening.accept().await {
+                Ok((socket, peer)) => {
                     failing = false;
-                    self.open(stream, address);
+                    self.open(socket, peer);
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -65,11 +117,8 @@ impl Entrance {
         }
     }
 
-    fn open(&self, stream: Async<TcpStream>, address: SocketAddr) {
-        // Answers go out in whole pieces; waiting for more to send would only delay them.
-        let _ = stream.get_ref().set_nodelay(true);
-        let socket = ClientSocket::from(stream);
-        let slot = self.server.slots.open(socket.clone(), address.ip().to_canonical(), clock::mono());
+    fn open(&self, socket: ClientSocket, peer: IpAddr) {
+        let slot = self.server.slots.open(socket.clone(), peer, clock::mono());
         self.server.note_open();
         self.executor.spawn(connection::run(self.server.clone(), socket, slot)).detach();
     }
@@ -77,13 +126,13 @@ impl Entrance {
     /// Ends listening. The kernel has completed connections that nobody took yet: closing the last listener would reset
     /// them.
     pub fn close(&self) {
-        if self.is_shared {
+        if matches!(self.listening, Listening::Tcp { is_shared: true, .. }) {
             return;
         }
         for _ in 0..limits::BACKLOG_MAX {
-            let Ok((stream, address)) = self.listener.get_ref().accept() else { return };
-            match Async::new(stream) {
-                Ok(stream) => self.open(stream, address),
+            match self.listening.accept_held() {
+                Ok((socket, peer)) => self.open(socket, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => log::debug!("a connection ended: {error}"),
             }
         }

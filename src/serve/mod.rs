@@ -16,6 +16,7 @@ mod server;
 mod slot;
 mod slots;
 pub mod socket;
+mod transport;
 
 pub use exchange::App;
 
@@ -25,13 +26,14 @@ use crate::host::socket as socket_options;
 use crate::limits;
 use crate::net::tls::ServerConfig;
 use exchange::RequestHandler;
-use listener::Entrance;
+use listener::{Entrance, Listening};
 use server::Server;
 use slots::Slots;
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender};
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,8 @@ pub struct Options {
     pub listeners: Vec<TcpListener>,
     /// The listeners were passed by systemd, which goes on listening when this process ends.
     pub listeners_are_shared: bool,
+    /// The local socket, served without TLS.
+    pub local: Option<UnixListener>,
     /// From `net::tls::server_config`.
     pub tls: Arc<ServerConfig>,
     /// `--shutdown-delay-duration`.
@@ -79,17 +83,19 @@ pub fn run(options: Options, app: App, signal: StopSignal) -> io::Result<()> {
     let slots = Slots::new(options.connections, app.metrics.clone());
     let server = Rc::new(Server::new(RequestHandler::new(app), slots, options.tls));
     let executor = Rc::new(LocalExecutor::new());
-    let shared = options.listeners_are_shared;
-    let entrances: io::Result<Vec<_>> = options
-        .listeners
-        .into_iter()
-        .map(|listener| {
-            // Without the bound a slow reader costs kernel memory, nothing else; so a refusal is no reason to stop.
-            let _ = socket_options::send_buffer(&listener, limits::SEND_BUFFER_LEN);
-            Entrance::new(server.clone(), executor.clone(), listener, shared).map(Rc::new)
-        })
-        .collect();
-    let entrances = entrances?;
+    let mut entrances = Vec::new();
+    let mut watch = |listening: io::Result<Listening>| {
+        entrances.push(Rc::new(Entrance::new(server.clone(), executor.clone(), listening?)));
+        io::Result::Ok(())
+    };
+    for listener in options.listeners {
+        // Without the bound a slow reader costs kernel memory, nothing else; so a refusal is no reason to stop.
+        let _ = socket_options::send_buffer(&listener, limits::SEND_BUFFER_LEN);
+        watch(Listening::tcp(listener, options.listeners_are_shared))?;
+    }
+    if let Some(listener) = options.local {
+        watch(Listening::local(listener))?;
+    }
     let accept = |entrance: &Rc<Entrance>| {
         let entrance = entrance.clone();
         executor.spawn(async move { entrance.accept().await })

@@ -1,4 +1,5 @@
-//! A TCP connection that its task reads and writes, and that the table of connections may shut down.
+//! A connection that its task reads and writes, and that the table of connections may shut down: over TCP, or on the local
+//! socket, which the same calls of the operating system serve.
 
 use crate::host::socket::is_writable;
 use crate::limits;
@@ -7,21 +8,39 @@ use smol::io::{AsyncRead, AsyncWrite};
 use std::cell::Cell;
 use std::io;
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// A shared, non-blocking TCP connection.
+/// A shared, non-blocking connection.
 #[derive(Clone)]
 pub struct ClientSocket(Rc<Watched>);
 
 struct Watched {
     stream: Async<TcpStream>,
+    is_local: bool,
     /// Bytes written since the kernel was last known to have room for a piece.
     unchecked: Cell<usize>,
 }
 
 impl ClientSocket {
+    /// A connection on the local socket.
+    /// # Errors
+    /// The operating system does not watch it.
+    pub fn local(stream: UnixStream) -> io::Result<ClientSocket> {
+        // Reading, writing, shutting down and looking ahead are recv(2), send(2) and shutdown(2) for either kind.
+        let stream = Async::new(TcpStream::from(OwnedFd::from(stream)))?;
+        Ok(ClientSocket(Rc::new(Watched { stream, is_local: true, unchecked: Cell::new(0) })))
+    }
+
+    /// Whether the peer came by the local socket.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0.is_local
+    }
+
     /// Ends both directions and wakes the tasks that wait on them. An error means that the connection is gone already.
     pub fn shutdown(&self) {
         let _ = self.0.stream.get_ref().shutdown(Shutdown::Both);
@@ -66,7 +85,7 @@ impl ClientSocket {
 
 impl From<Async<TcpStream>> for ClientSocket {
     fn from(stream: Async<TcpStream>) -> ClientSocket {
-        ClientSocket(Rc::new(Watched { stream, unchecked: Cell::new(0) }))
+        ClientSocket(Rc::new(Watched { stream, is_local: false, unchecked: Cell::new(0) }))
     }
 }
 

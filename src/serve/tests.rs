@@ -49,6 +49,7 @@ impl Running {
             let options = Options {
                 listeners: vec![listener],
                 listeners_are_shared: false,
+                local: None,
                 tls: tls::server_config(&TlsSettings::default(), certificates).unwrap(),
                 shutdown_delay: Duration::ZERO,
                 connections: SlotLimits { places: connections_max, silent: 1_000 },

@@ -474,3 +474,109 @@ fn without_a_cluster_nothing_is_reviewed() {
     assert_eq!(status(outcome(&loopback, &mut nobody(), &[], &post, &[])), 403);
     assert_eq!(status(outcome(&loopback, &mut nobody(), &token, &list_nodes(), &[])), 200);
 }
+
+/// A request on the local socket, as it comes: method, path, headers.
+fn on_the_local_socket(method: &str, path: &str, lines: &[(&str, &str)], mode: Mode) -> Step {
+    let headers: Vec<_> = lines
+        .iter()
+        .map(|(name, value)| crate::wire::request::Header { name, value: value.as_bytes() })
+        .collect();
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let head = Head { method, path, query, headers: &headers };
+    let policy = Policy { mode, always_allow_paths: Vec::new() };
+    Check::start(&WORLD.trust, &policy, &mut Peer::local(), &head, &RequestInfo::new(&head), NOW).1
+}
+
+const EVERY_MODE: [Mode; 3] = [Mode::Delegated, Mode::HostAnonymous, Mode::HostClientCertificate];
+
+#[test]
+fn the_local_socket_refuses_all_but_reading_usage() {
+    const NODES: &str = "/apis/metrics.k8s.io/v1beta1/nodes";
+    let refused = [
+        ("POST", NODES),
+        ("PUT", NODES),
+        ("DELETE", NODES),
+        ("PATCH", "/apis/metrics.k8s.io/v1/nodes/a"),
+        ("OPTIONS", NODES),
+        ("HEAD", "/readyz"),
+        ("GET", "/apis/metrics.k8s.io/v1beta1/nodes?watch=true"),
+        ("GET", "/apis/metrics.k8s.io/v1beta1/nodes/a/proxy"),
+        ("GET", "/apis/metrics.k8s.io/v1beta1/namespaces/x/pods/y/log"),
+        ("GET", "/apis/metrics.k8s.io/v1beta1/secrets"),
+        ("GET", "/apis/apps/v1/deployments"),
+        ("GET", "/apis/metrics.k8s.io.example/v1/nodes"),
+        ("GET", "/api/v1/nodes"),
+        ("GET", "/api/v1/namespaces/x/secrets"),
+        ("GET", "/"),
+        ("GET", "/metrics"),
+        ("GET", "/metrics/usage"),
+        ("GET", "/openapi/v2"),
+        ("GET", "/readyzz"),
+        ("GET", "/statusz"),
+        ("GET", "//readyz"),
+        ("POST", "/readyz"),
+        ("POST", "/status"),
+        ("DELETE", "/version"),
+    ];
+    for (method, path) in refused {
+        for mode in EVERY_MODE {
+            let step = on_the_local_socket(method, path, &[], mode);
+            let Step::Refused(Denial::Forbidden(denial)) = step else {
+                panic!("{method} {path} is not refused")
+            };
+            assert_eq!(denial.user, "local socket", "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn headers_and_tokens_say_nothing_on_the_local_socket() {
+    let claims = [
+        ("X-Remote-User", "root"),
+        ("X-Remote-Group", "system:masters"),
+        ("Authorization", "Bearer secret"),
+        ("X-Remote-Extra-Scopes", "all"),
+    ];
+    for mode in EVERY_MODE {
+        assert!(matches!(
+            on_the_local_socket("GET", "/metrics", &claims, mode),
+            Step::Refused(Denial::Forbidden(_))
+        ));
+        let path = "/apis/metrics.k8s.io/v1beta1/pods";
+        let Step::Allowed(identity) = on_the_local_socket("GET", path, &claims, mode) else {
+            panic!("a token was reviewed or refused")
+        };
+        assert_eq!(identity, super::super::testing::identity("local socket", &[]));
+        assert!(matches!(
+            on_the_local_socket("GET", path, &[("Impersonate-User", "root")], mode),
+            Step::Refused(Denial::Impersonation)
+        ));
+    }
+}
+
+#[test]
+fn usage_is_read_on_the_local_socket() {
+    for path in [
+        "/apis",
+        "/apis/metrics.k8s.io",
+        "/apis/metrics.k8s.io/v1",
+        "/apis/metrics.k8s.io/v1beta1/",
+        "/apis/metrics.k8s.io/v1beta1/nodes",
+        "/apis/metrics.k8s.io/v1/nodes/a",
+        "/apis/metrics.k8s.io/v1beta1/pods?labelSelector=a%3Db",
+        "/apis/metrics.k8s.io/v1beta1/namespaces/x/pods",
+        "/apis/metrics.k8s.io/v1/namespaces/x/pods/y",
+        "/readyz",
+        "/readyz/nodes",
+        "/readyz?verbose",
+        "/livez",
+        "/healthz",
+        "/version",
+        "/status",
+        "/status.json",
+    ] {
+        for mode in EVERY_MODE {
+            assert!(matches!(on_the_local_socket("GET", path, &[], mode), Step::Allowed(_)), "{path}");
+        }
+    }
+}
