@@ -49,6 +49,10 @@ pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
 /// Bytes of the file of points that are read at the start: 200 for each container of a full table, far above real ones.
 pub const SNAPSHOT_LEN_MAX: u64 = 64 * 1024 * 1024;
 
+/// Samples of each node and container that `--history` may come to, one for each resolution: six hours at 15 s. More is a
+/// start-up error.
+pub const HISTORY_SAMPLES_MAX: u32 = 1_440;
+
 /// Instances of one container that a body may hold (the cgroups of old ones remained); with more its pod is left out.
 pub const INSTANCES_MAX: usize = 4;
 

@@ -209,8 +209,8 @@ fn check_memory(config: &Config) -> Result<(), String> {
     memory::check_room(holders.iter().map(|(_, len)| Bytes(*len))).map_err(|e| {
         let sum = holders.iter().fold(0_u64, |sum, (_, len)| sum.saturating_add(*len));
         format!(
-            "the {} KiB that these flags may need cannot be had: {e}; lower --max-containers, --max-pods, --max-nodes or \
-             --max-connections (`toplet check` prints what each needs), or raise the limit of address space (LimitAS=, \
+            "the {} KiB that these flags may need cannot be had: {e}; lower --max-containers, --max-pods, --max-nodes, \
+             --max-connections or --history (`toplet check` prints what each needs), or raise the limit of address space (LimitAS=, \
              ulimit -v)",
             sum.div_ceil(1024)
         )

@@ -50,6 +50,8 @@ pub struct Config {
     pub capacity: Capacity,
     /// Time for which points of a node that cannot be scraped are kept.
     pub grace: Duration,
+    /// Samples kept of each node and container; 0: none.
+    pub history_samples: u32,
     /// Directory for files kept between runs.
     pub state_dir: Option<PathBuf>,
     /// Nodes to scrape and serve; matches all when empty.
@@ -130,6 +132,7 @@ pub fn build(flags: &mut Settled, around: &Surroundings) -> Result<Config, Start
         shutdown_delay: time("shutdown-delay-duration")?,
         capacity: rules::capacity(flags)?,
         grace: time("grace-period")?,
+        history_samples: rules::history_samples(flags)?,
         state_dir: flags.path("state-dir"),
         node_selector,
         kubelet_addresses: kubelet_addresses(flags)?,

@@ -16,6 +16,7 @@ const CLUSTERS: [(u32, u32); 4] = [(1, 30), (100, 7_000), (1_000, 30_000), (5_00
 #[must_use]
 pub fn holders(config: &Config) -> Vec<(&'static str, u64)> {
     let mut holders: Vec<_> = config.capacity.holders().to_vec();
+    holders.push(("history", config.capacity.history_bytes(config.history_samples)));
     holders.push(("connections", u64::from(config.max_connections).saturating_mul(limits::CONNECTION_LEN)));
     if config.kubelet_credentials.pins.is_some() {
         holders.push(("pinned keys", u64::from(config.capacity.nodes).saturating_mul(limits::PIN_LEN)));
@@ -41,12 +42,17 @@ pub(super) fn print(out: &mut String, config: &Config) {
     for (name, len) in holders.into_iter().chain([("in all", sum)]) {
         let _ = writeln!(out, "  {:>9}  {name}", len.div_ceil(1024));
     }
-    let _ = writeln!(out, "of which nodes, pods, samples, names and labels of a cluster use at most (KiB):");
+    let _ = writeln!(
+        out,
+        "of which nodes, pods, samples, history, names and labels of a cluster use at most (KiB):"
+    );
     for (nodes, pods) in CLUSTERS {
         if nodes > config.capacity.nodes || pods > config.capacity.pods {
             continue;
         }
-        let sum: u64 = Capacity::of(nodes, pods, 2 * pods).holders().iter().map(|(_, len)| len).sum();
+        let capacity = Capacity::of(nodes, pods, 2 * pods);
+        let tables: u64 = capacity.holders().iter().map(|(_, len)| len).sum();
+        let sum = tables + capacity.history_bytes(config.history_samples);
         let plural = if nodes == 1 { "" } else { "s" };
         let _ = writeln!(out, "  {:>9}  {nodes} node{plural}, {pods} pods", sum.div_ceil(1024));
     }
@@ -71,6 +77,9 @@ mod tests {
         assert!(sum(&["--max-containers=400000"]) >= base + 100_000 * 64 / 1024);
         assert!(sum(&["--max-pods=160000"]) > base);
         assert!(sum(&["--max-nodes=6000"]) > base);
+        // 305,000 rings of 60 and of 120 samples, of 4 bytes each and 8 beside them.
+        assert!((base - sum(&["--history=0s"])).abs_diff(305_000 * 248 / 1024) <= 1);
+        assert!((sum(&["--history=30m"]) - base).abs_diff(305_000 * 240 / 1024) <= 1);
         assert!(sum(&["--max-connections=129"]) > base);
         assert!(
             sum(&["--max-pods=110", "--max-nodes=1", "--max-containers=300", "--max-connections=16"])

@@ -139,6 +139,22 @@ pub(super) fn capacity(flags: &Settled) -> Result<Capacity, StartError> {
     Ok(Capacity::of(nodes, pods, containers))
 }
 
+/// Samples of each ring of `--history`: one for each resolution, the last one begun included.
+pub(super) fn history_samples(flags: &Settled) -> Result<u32, StartError> {
+    const NAME: &str = "history";
+    let (history, resolution) =
+        (flags.read(NAME, value::duration)?, flags.read("metric-resolution", value::duration)?);
+    if history.0 < 0 {
+        return Err(flags.error(NAME, "must not be negative", "0s switches it off"));
+    }
+    let samples = history.duration().as_nanos().div_ceil(resolution.duration().as_nanos().max(1));
+    u32::try_from(samples).ok().filter(|samples| *samples <= limits::HISTORY_SAMPLES_MAX).ok_or_else(|| {
+        let max = limits::HISTORY_SAMPLES_MAX;
+        let problem = format!("{samples} samples of each container, {max} are the most that are kept");
+        flags.error(NAME, problem, "give a shorter time; Prometheus keeps more, from /metrics/usage")
+    })
+}
+
 /// A certificate and its key come together: the error where only one of the two flags is given.
 pub(super) fn half_pair(flags: &Settled, certificate: &str, key: &str) -> Option<StartError> {
     let (lone, missing) = match [certificate, key].map(|name| !flags.text(name).is_empty()) {

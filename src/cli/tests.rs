@@ -290,6 +290,16 @@ fn capacities_may_not_be_zero_or_absurd() {
 }
 
 #[test]
+fn a_history_is_counted_in_samples() {
+    assert_eq!(in_pod(&[]).history_samples, 60);
+    assert_eq!(in_pod(&["--history=0s"]).history_samples, 0);
+    assert_eq!(in_pod(&["--history=1m", "--metric-resolution=25s"]).history_samples, 3);
+    assert!(error(&["--history=-1s"]).starts_with("--history: must not be negative"));
+    let long = error(&["--history=24h"]);
+    assert!(long.starts_with("--history: 5760 samples of each container, 1440 are the most"), "{long}");
+}
+
+#[test]
 fn an_unknown_command_is_an_error() {
     assert!(error(&["chekc"]).starts_with("chekc: unknown command"));
     assert!(error(&["check", "now"]).contains("now"));

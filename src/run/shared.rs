@@ -30,8 +30,9 @@ impl SharedState {
             (Window::from_duration(config.resolution), Window::from_duration(config.grace));
         let metrics = Counters::new(config.resolution);
         metrics.capacity(config.capacity);
+        let store = Store::new(config.capacity, resolution).with_grace(grace);
         SharedState {
-            store: Arc::new(Mutex::new(Store::new(config.capacity, resolution).with_grace(grace))),
+            store: Arc::new(Mutex::new(store.with_history(config.history_samples))),
             metrics: Arc::new(metrics),
             stopping: Arc::new(AtomicBool::new(false)),
             unauthorized: Arc::new(AtomicBool::new(false)),

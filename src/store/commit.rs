@@ -9,7 +9,7 @@ use super::rate::{self, KnownRow};
 use super::row::{Point, PrevPoint, Row};
 use super::rows::END;
 use super::slab::NONE;
-use super::{Commit, Refused, Store};
+use super::{Commit, Recent, Refused, Store};
 use crate::limits;
 use crate::units::{Uptime, Window};
 
@@ -102,6 +102,7 @@ impl Store {
         done.node_advanced = new.row.last.taken_at > old.row.last.taken_at;
         done.clock_steps += u32::from(new.stepped);
         self.set_node_row(slot, new.row);
+        self.node_history.write(slot, at, recent(&new.row));
     }
 
     fn set_node_row(&mut self, slot: u32, row: Row) {
@@ -223,6 +224,7 @@ impl Store {
             };
             done.clock_steps += u32::from(advanced.stepped);
             self.rows.set(index, advanced.row, advanced.seen_at);
+            self.rows.record(index, at, recent(&advanced.row));
             self.rows.link(index, END);
             if last == END {
                 first = index;
@@ -346,6 +348,12 @@ impl Store {
         }
         has_usage
     }
+}
+
+/// What goes into the history of a row.
+fn recent(row: &Row) -> Recent {
+    let working_set = Some(row.last.working_set).filter(|_| row.last != Point::NONE);
+    Recent { cpu: rate::usage(row).map(|usage| usage.cpu), working_set }
 }
 
 /// Pods removed from the order one by one in one commit; more are removed in one pass over all.

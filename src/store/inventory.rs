@@ -137,6 +137,7 @@ impl Store {
     fn remove_node_at(&mut self, position: usize) {
         let Some(slot) = self.nodes.order().get(position).copied() else { return };
         self.drop_points(slot);
+        self.node_history.clear(slot);
         if let Some(node) = self.nodes.remove(position) {
             for name in [node.name, node.labels, node.endpoint] {
                 self.names.release(name);

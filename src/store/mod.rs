@@ -9,6 +9,7 @@
 pub mod batch;
 mod commit;
 mod grouping;
+mod history;
 mod instances;
 mod inventory;
 mod labels;
@@ -27,6 +28,8 @@ pub mod snapshot;
 mod walk;
 
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use history::History;
+pub use history::Recent;
 use instances::Rejected;
 use names::Names;
 use records::{Listing, Node, Pod};
@@ -63,6 +66,12 @@ impl Capacity {
     /// label set and addresses of a node; name of a container.
     fn name_count(self) -> usize {
         3 * (self.pods as usize + self.nodes as usize) + self.containers as usize
+    }
+
+    /// Bytes that the history of so many samples reserves for every node and container.
+    #[must_use]
+    pub fn history_bytes(self, samples: u32) -> u64 {
+        (u64::from(self.nodes) + u64::from(self.containers)).saturating_mul(History::ring_bytes(samples))
     }
 
     /// What a store of this capacity reserves, by holder, in bytes. Pages count only once they are used.
@@ -277,6 +286,7 @@ pub struct Store {
     nodes: Slab<Node>,
     pods: Slab<Pod>,
     rows: Rows,
+    node_history: History,
     resolution: Window,
     generation: u64,
     /// How long points of a node that cannot be scraped are kept.
@@ -310,6 +320,7 @@ impl Store {
             nodes: Slab::new(nodes),
             pods: Slab::new(pods),
             rows: Rows::new(containers),
+            node_history: History::default(),
             resolution,
             generation: 0,
             grace: Window(0),
@@ -331,6 +342,15 @@ impl Store {
     #[must_use]
     pub fn with_grace(self, grace: Window) -> Store {
         Store { grace, ..self }
+    }
+
+    /// Keeps so many samples of each node and container, one for each resolution; 0 keeps none.
+    #[must_use]
+    pub fn with_history(mut self, samples: u32) -> Store {
+        let step = u32::try_from(self.resolution.0 / 100_000_000).unwrap_or(u32::MAX);
+        self.node_history = History::new(self.nodes.capacity(), samples, step);
+        self.rows.keep_history(samples, step);
+        self
     }
 
     /// Begins a change. Never 0, which stands for "not served".

@@ -3,6 +3,7 @@
 //! Points stand in one array (64 bytes each), names, links and times of sight in another, so that walks over points
 //! touch nothing else.
 
+use super::history::{History, Recent};
 use super::names::NameId;
 use super::pool::{ItemPool, count_of};
 use super::row::Row;
@@ -31,6 +32,7 @@ pub(super) struct Rows {
     /// One for each place of `links`.
     rows: Vec<Row>,
     rated_count: u32,
+    history: History,
 }
 
 impl Rows {
@@ -40,7 +42,29 @@ impl Rows {
     /// Reserves `count` rows.
     pub(super) fn new(count: u32) -> Rows {
         let count = count as usize;
-        Rows { links: ItemPool::new(count), rows: Vec::with_capacity(count), rated_count: 0 }
+        Rows {
+            links: ItemPool::new(count),
+            rows: Vec::with_capacity(count),
+            rated_count: 0,
+            history: History::default(),
+        }
+    }
+
+    /// Keeps so many samples of each row from now on.
+    pub(super) fn keep_history(&mut self, samples: u32, step: u32) {
+        self.history = History::new(self.rows.capacity(), samples, step);
+    }
+
+    /// What the rows were lately, by index.
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The rows of a list.
+    pub(super) fn indices(&self, first: u32) -> impl Iterator<Item = u32> {
+        std::iter::successors(Some(first).filter(|index| *index != END), |index| {
+            self.links.at(*index).map(|link| link.next).filter(|next| *next != END)
+        })
     }
 
     /// Rows in use.
@@ -73,6 +97,11 @@ impl Rows {
         Some(index)
     }
 
+    /// Writes into the history of a row.
+    pub(super) fn record(&mut self, index: u32, at: Uptime, seen: Recent) {
+        self.history.write(index, at, seen);
+    }
+
     /// Replaces the points of a row.
     pub(super) fn set(&mut self, index: u32, new: Row, seen_at: Uptime) {
         if let (Some(row), Some(link)) = (self.rows.get_mut(index as usize), self.links.at_mut(index)) {
@@ -93,6 +122,7 @@ impl Rows {
     /// Frees a row; its container's name and the row after it.
     pub(super) fn remove(&mut self, index: u32) -> Option<(NameId, u32)> {
         self.set(index, Row::NONE, Uptime(0));
+        self.history.clear(index);
         let removed = self.links.remove(index)?;
         Some((removed.name, removed.next))
     }

@@ -7,8 +7,8 @@ use super::pool::count_of;
 use super::records::{Node, Pod};
 use super::row::Row;
 use super::rows::END;
-use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Store, Usage, rate};
-use crate::units::{UnixNanos, Window};
+use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Recent, Store, Usage, rate};
+use crate::units::{UnixNanos, Uptime, Window};
 
 impl Store {
     /// Counts up with every change; a list notes it when it begins.
@@ -53,6 +53,24 @@ impl Store {
         let inside =
             pods.take_while(move |pod| namespace.is_none_or(|name| self.names.text(pod.namespace) == name));
         inside.filter(|pod| pod.listed).map(|pod| self.view_pod(pod))
+    }
+
+    /// What a node used lately, the oldest first, ending now; empty when nothing is kept.
+    pub fn node_history(&self, name: &str, now: Uptime, out: &mut Vec<Recent>) {
+        let sums = self.node_history.sums(out);
+        if let Some(slot) = self.node_slot(name) {
+            self.node_history.add_to(slot, now, sums);
+        }
+    }
+
+    /// What the containers of a running pod used together, the oldest first, ending now; empty when nothing is kept.
+    pub fn pod_history(&self, namespace: &str, name: &str, now: Uptime, out: &mut Vec<Recent>) {
+        let history = self.rows.history();
+        let sums = history.sums(out);
+        let pod = self.pod_slot(namespace, name).and_then(|slot| self.pods.at(slot));
+        if let Some(pod) = pod.filter(|pod| pod.listed) {
+            self.rows.indices(pod.rows).for_each(|index| history.add_to(index, now, sums));
+        }
     }
 
     /// Whether there is anything to serve.

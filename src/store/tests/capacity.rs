@@ -82,7 +82,8 @@ fn the_steady_path_of_decode_and_commit_allocates_nothing() {
         body
     };
     let bodies: Vec<String> = (0..6).map(body).collect();
-    let mut store = Store::new(Capacity { pods: 600, containers: 600, ..CAPACITY }, Window::from_secs(15));
+    let capacity = Capacity { pods: 600, containers: 600, ..CAPACITY };
+    let mut store = Store::new(capacity, Window::from_secs(15)).with_history(60);
     store.upsert_node(&node_record("node1")).unwrap();
     let names: Vec<String> = (0..500).map(|number| format!("pod-{number:03}")).collect();
     names.iter().for_each(|name| store.upsert_pod(&pod_record("ns1", name)).unwrap());
