@@ -110,6 +110,8 @@ fn usage_is_served_without_a_name_and_the_file_goes_with_the_process() {
     for target in ["/readyz", "/livez", "/healthz", "/version", "/apis", "/apis/metrics.k8s.io/v1"] {
         assert_eq!(ask(&path, "GET", target, "").0, 200, "{target}");
     }
+    let (_, figures) = ask(&path, "GET", "/allocatable", "");
+    assert!(figures.contains(r#"{"items":[{"name":"one","cpu":"4","memory":"1Gi"}]}"#), "{figures}");
     // Requests follow one another on a kept connection.
     let twice =
         "GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

@@ -16,8 +16,17 @@ use std::collections::BTreeMap;
 const MASTERS: &str = "system:masters";
 
 /// Roots of the paths that are served on the local socket beside the resources themselves.
-const LOCAL_PATHS: [&str; 8] =
-    ["/apis/metrics.k8s.io", "/apis", "/healthz", "/livez", "/readyz", "/version", "/status", "/status.json"];
+const LOCAL_PATHS: [&str; 9] = [
+    "/allocatable",
+    "/apis/metrics.k8s.io",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/version",
+    "/status",
+    "/status.json",
+];
 
 /// Whether the local socket serves a request: reading usage, its discovery, readiness and status.
 pub(super) fn local_socket_serves(wanted: &RequestInfo<'_>) -> bool {

@@ -3,6 +3,7 @@
 //! Pure: a request head, the store and the time go in, an [`answer::Answer`] or a [`status::Status`] comes out. Who may
 //! ask is decided in `access`, between [`before_authentication`] and [`route::answer`]; `serve` renders the status.
 
+mod allocatable;
 pub mod answer;
 pub mod context;
 pub mod discovery;

@@ -34,6 +34,7 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
     match path {
         "/apis" | "/apis/" if head.method != "GET" => Err(Status::method_not_allowed()),
         "/apis" | "/apis/" => discovery::groups(&context.settings.server_address, head),
+        "/allocatable" if head.method == "GET" => Ok(super::allocatable::answer()),
         "/metrics" => Ok(super::metrics_page::answer(context)),
         "/" | "/index.html" => Ok(super::index::root()),
         _ if path.starts_with("/openapi/") => Ok(super::openapi::answer(head, info)),

@@ -115,6 +115,7 @@ impl Store {
         let old =
             [std::mem::replace(&mut node.labels, labels), std::mem::replace(&mut node.endpoint, endpoint)];
         (node.kubelet_port, node.ready, node.listed_in) = (record.kubelet_port, record.ready, number);
+        node.allocatable = record.allocatable;
         old.into_iter().for_each(|name| self.names.release(name));
         Ok(())
     }

@@ -28,6 +28,7 @@ pub mod snapshot;
 mod walk;
 
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::allocatable::Allocatable;
 use history::History;
 pub use history::Recent;
 use instances::Rejected;
@@ -229,6 +230,8 @@ pub struct NodeView<'a> {
     pub labels: Labels<'a>,
     /// Usage; `None` until two points are there.
     pub usage: Option<Usage>,
+    /// What it has for pods.
+    pub allocatable: Allocatable,
     /// The generation at which usage became servable; a list begun earlier leaves it out.
     pub served_since: u64,
 }

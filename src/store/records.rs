@@ -6,6 +6,7 @@ use super::row::Row;
 use super::rows::END;
 use super::slab::NONE;
 use crate::units::Uptime;
+use crate::wire::allocatable::Allocatable;
 
 /// One node.
 pub(super) struct Node {
@@ -15,6 +16,7 @@ pub(super) struct Node {
     pub(super) endpoint: NameId,
     pub(super) kubelet_port: u16,
     pub(super) ready: bool,
+    pub(super) allocatable: Allocatable,
     /// The list that named it last; 0 for none yet.
     pub(super) listed_in: u32,
     /// What its points were read from.
@@ -40,6 +42,7 @@ impl Default for Node {
             endpoint: NameId::EMPTY,
             kubelet_port: 0,
             ready: false,
+            allocatable: Allocatable::default(),
             listed_in: 0,
             source: BatchSource::default(),
             row: Row::NONE,

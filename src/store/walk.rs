@@ -104,6 +104,7 @@ impl Store {
             name: self.names.text(node.name),
             labels: Labels { text: self.names.text(node.labels) },
             usage: rate::usage(&node.row),
+            allocatable: node.allocatable,
             served_since: node.served_since,
         }
     }

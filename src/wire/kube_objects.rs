@@ -5,6 +5,7 @@
 //! `kube_stream` cuts lists and watches into objects. Source: `generated.proto` of `k8s.io/api/core/v1`,
 //! `k8s.io/apimachinery/pkg/{runtime,apis/meta/v1}`.
 
+use super::allocatable::Allocatable;
 use super::protobuf::{Fields, MAGIC, Malformed, Value};
 use std::fmt;
 
@@ -37,6 +38,8 @@ pub struct NodeObject<'a> {
     pub metrics_path: &'a str,
     /// Condition `Ready` is `True`.
     pub ready: bool,
+    /// `status.allocatable`, and the machine's swap.
+    pub allocatable: Allocatable,
 }
 
 /// A running pod's metadata.
@@ -286,10 +289,11 @@ fn node(message: &[u8]) -> Result<Versioned<'_>, Malformed> {
     Ok(Versioned { object: Object::Node(node), resource_version })
 }
 
-/// `NodeStatus`: conditions, addresses and the kubelet's port.
+/// `NodeStatus`: what pods may use, conditions, addresses and the kubelet's port.
 fn node_status<'a>(message: &'a [u8], node: &mut NodeObject<'a>) -> Result<(), Malformed> {
     for field in Fields::new(message) {
         match field? {
+            (2, value) => node.allocatable.read_entry(value)?,
             (4, value) => {
                 if let ("Ready", status) = pair(value)? {
                     node.ready = status == "True";
@@ -301,6 +305,7 @@ fn node_status<'a>(message: &'a [u8], node: &mut NodeObject<'a>) -> Result<(), M
                 let port = last(endpoint, 1)?.map_or(Ok(0), Value::varint)?;
                 node.kubelet_port = u16::try_from(port).unwrap_or(0);
             }
+            (7, value) => node.allocatable.read_node_info(value)?,
             _ => {}
         }
     }

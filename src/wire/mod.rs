@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod allocatable;
 pub mod dns;
 pub mod exposition;
 pub mod http_date;

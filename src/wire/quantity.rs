@@ -3,6 +3,7 @@
 //! CPU is decimal with scale 10^-9: the largest of `n u m - k M G` that leaves an integer. Memory is binary, `Ki` to
 //! `Ei`, and decimal below 1024. Nothing is rounded, with one exception taken from metrics-server: a value above
 //! `i64::MAX` loses its last decimal digit. Source: `k8s.io/apimachinery` `resource.Quantity` and metrics-server's use.
+//! Read are all forms that Kubernetes writes: decimal and binary suffixes, fractions, and decimal exponents.
 //! No allocation: [`Text`] is on the stack, so that lengths are known before anything is written.
 
 use super::text::Text;
@@ -73,6 +74,57 @@ fn parts<const BASE: u64>(value: u64, suffixes: &[&'static str]) -> (u64, &'stat
     }
     debug_assert!(power < suffixes.len(), "a number with another suffix is another number");
     (left, suffixes.get(power).copied().unwrap_or(""))
+}
+
+/// A CPU quantity, rounded up to nanocores; `None` for what is no quantity, negative or out of range.
+#[must_use]
+pub fn parse_cpu(text: &str) -> Option<Nanocores> {
+    parse(text, 9).map(Nanocores)
+}
+
+/// An amount of memory, rounded up to bytes; `None` as for [`parse_cpu`].
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<Bytes> {
+    parse(text, 0).map(Bytes)
+}
+
+/// A quantity in units of ten to the power of minus `scale`, rounded up.
+fn parse(text: &str, scale: i32) -> Option<u64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at_checked(end)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.len() + fraction.len() == 0 || fraction.contains('.') {
+        return None;
+    }
+    let digits = whole.bytes().chain(fraction.bytes());
+    let mantissa = digits.into_iter().try_fold(0_u128, |number, digit| {
+        number.checked_mul(10)?.checked_add(u128::from(digit.checked_sub(b'0')?))
+    })?;
+    let (exponent, factor) = suffix_of(suffix)?;
+    let exponent = exponent.checked_add(scale)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let mantissa = mantissa.checked_mul(factor)?;
+    let power = 10_u128.checked_pow(exponent.unsigned_abs());
+    let value = match (exponent < 0, power) {
+        (false, Some(power)) => mantissa.checked_mul(power)?,
+        (true, Some(power)) => mantissa.div_ceil(power),
+        (false, None) => return (mantissa == 0).then_some(0),
+        (true, None) => u128::from(mantissa > 0),
+    };
+    u64::try_from(value).ok()
+}
+
+/// Power of ten, and factor, of a suffix.
+fn suffix_of(suffix: &str) -> Option<(i32, u128)> {
+    const DECIMALS: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+    if let Some(nth) = DECIMALS.iter().position(|known| *known == suffix) {
+        return Some((i32::try_from(nth).ok()?.checked_mul(3)?.checked_sub(9)?, 1));
+    }
+    if let Some(nth) = BINARY.iter().position(|known| *known == suffix) {
+        return Some((0, 1024_u128.checked_pow(u32::try_from(nth).ok()?)?));
+    }
+    let exponent = suffix.strip_prefix(['e', 'E'])?;
+    Some((exponent.parse().ok().filter(|power: &i32| power.abs() <= 64)?, 1))
 }
 
 fn text_of((number, suffix): (u64, &str)) -> Text {
@@ -212,6 +264,52 @@ mod tests {
             assert_eq!(value_of(&text, 1_000_000_000, true), u128::from(value), "{text}");
             assert!(value == 0 || !text.trim_end_matches(char::is_alphabetic).ends_with("000"), "{text}");
             assert_eq!(value_of(&bytes_of(value), 1, false), u128::from(value));
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_quantity_is_read_and_rounded_up() {
+        for (text, nanocores) in [
+            ("4", 4_000_000_000),
+            ("3920m", 3_920_000_000),
+            ("0.5", 500_000_000),
+            (".5", 500_000_000),
+            ("1.", 1_000_000_000),
+            ("106743251n", 106_743_251),
+            ("20u", 20_000),
+            ("1k", 1_000_000_000_000),
+            ("2e3", 2_000_000_000_000),
+            ("1E-9", 1),
+            ("0.1n", 1),
+            ("1e-40", 1),
+            ("0e64", 0),
+            ("+1", 1_000_000_000),
+            ("1Ki", 1_024_000_000_000),
+        ] {
+            assert_eq!(parse_cpu(text), Some(Nanocores(nanocores)), "{text}");
+        }
+        for (text, bytes) in [
+            ("8000000Ki", 8_192_000_000),
+            ("1.5Gi", 1_610_612_736),
+            ("12M", 12_000_000),
+            ("123456789", 123_456_789),
+            ("1m", 1),
+            ("1E", 1_000_000_000_000_000_000),
+            ("1e3", 1000),
+            ("15Ei", 15 << 60),
+        ] {
+            assert_eq!(parse_bytes(text), Some(Bytes(bytes)), "{text}");
+        }
+        for text in [
+            "", ".", "-1", "1.2.3", "1 ", "1Kb", "Ki", "x", "1e", "1e65", "16Ei", "1ee3", "\u{663}", "99999E",
+        ] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
+        let long = "9".repeat(60);
+        assert_eq!(parse_cpu(&long), None);
+        for bytes in [0, 1, 999, 1024, 5 << 20, u64::MAX / 2] {
+            assert_eq!(parse_bytes(bytes_text(Bytes(bytes)).as_str()), Some(Bytes(bytes)));
+            assert_eq!(parse_cpu(cpu_text(Nanocores(bytes)).as_str()), Some(Nanocores(bytes)));
         }
     }
 }

@@ -104,7 +104,11 @@ pub fn node(node: &Node, version: u64) -> Vec<u8> {
     let ready = field(4, &[field(1, b"Ready"), field(2, b"True")].concat());
     let endpoint = field(6, &field(1, &number(1, u64::from(node.kubelet_port))));
     let image = field(8, &[field(1, b"registry.example/app:v1"), number(2, 123_456)].concat());
-    let status = [ready, addresses, endpoint, image].concat();
+    let quantity = |name: &str, text: &str| {
+        field(2, &[field(1, name.as_bytes()), field(2, &field(1, text.as_bytes()))].concat())
+    };
+    let allocatable = [quantity("cpu", "4"), quantity("memory", "1Gi"), quantity("pods", "110")].concat();
+    let status = [allocatable, ready, addresses, endpoint, image].concat();
     let meta = object_meta(&node.name, "", version, &node.labels, &node.annotations);
     [field(1, &meta), field(2, &field(1, b"10.42.0.0/24")), field(3, &status)].concat()
 }

@@ -557,6 +557,7 @@ fn headers_and_tokens_say_nothing_on_the_local_socket() {
 #[test]
 fn usage_is_read_on_the_local_socket() {
     for path in [
+        "/allocatable",
         "/apis",
         "/apis/metrics.k8s.io",
         "/apis/metrics.k8s.io/v1",

@@ -4,9 +4,13 @@
 //! and no labels.
 
 use super::HostSource;
+use super::files::{self, Files};
 use crate::lock::lock;
 use crate::log_once::LogOnce;
 use crate::store::{Inventory, NodeRecord, PodRecord, Refused, Store};
+use crate::units::{Bytes, Nanocores};
+use crate::wire::allocatable::Allocatable;
+use std::path::Path;
 use std::sync::Mutex;
 
 impl HostSource {
@@ -16,9 +20,10 @@ impl HostSource {
     pub fn refresh_inventory(&mut self, store: &Mutex<Store>) {
         let changed = self.refresh();
         if !std::mem::replace(&mut self.node_announced, true) {
+            let allocatable = self.allocatable();
             let mut store = lock(store);
             store.begin_list(Inventory::Nodes);
-            let refused = store.upsert_node(&record(&self.name)).err();
+            let refused = store.upsert_node(&record(&self.name, allocatable)).err();
             store.end_list(Inventory::Nodes);
             log_refusal(&self.log, "this node", 1, refused);
         }
@@ -40,10 +45,11 @@ impl HostSource {
         self.refresh();
         let pods: Vec<(String, String)> =
             self.pods().map(|(namespace, name)| (namespace.to_owned(), name.to_owned())).collect();
+        let allocatable = self.allocatable();
         let mut store = lock(store);
         let ready = store.readiness();
         if !ready.nodes_synced {
-            let refused = store.upsert_node(&record(&self.name)).err();
+            let refused = store.upsert_node(&record(&self.name, allocatable)).err();
             log_refusal(&self.log, "this node", 1, refused);
         }
         if !ready.pods_synced {
@@ -60,6 +66,11 @@ impl HostSource {
         self.assumed_pods = pods;
     }
 
+    /// What the machine has: its processors, memory and swap.
+    fn allocatable(&mut self) -> Allocatable {
+        allocatable(&self.roots.proc, &mut self.files)
+    }
+
     /// The pods that run here, in order, once each.
     fn pods(&self) -> impl Iterator<Item = (&str, &str)> {
         let running = self.containers.running();
@@ -67,6 +78,22 @@ impl HostSource {
             running.chunk_by(|a, b| (&a.link.namespace, &a.link.pod) == (&b.link.namespace, &b.link.pod));
         pods.filter_map(|containers| containers.first())
             .map(|container| (container.link.namespace.as_str(), container.link.pod.as_str()))
+    }
+}
+
+fn allocatable(proc: &Path, files: &mut Files) -> Allocatable {
+    let processors = files.text(&proc.join("stat")).ok().and_then(|text| {
+        // With very many of them the file is cut before it comes to interrupts.
+        let (processors, _) = text.split_once("\nintr ")?;
+        let lines = processors.lines().filter_map(|line| line.strip_prefix("cpu"));
+        Some(lines.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).count() as u64)
+    });
+    let memory = files.text(&proc.join("meminfo")).unwrap_or_default();
+    let bytes = |key| files::keyed(memory, key)?.checked_mul(1024).map(Bytes);
+    Allocatable {
+        cpu: Nanocores(processors.unwrap_or_default().saturating_mul(1_000_000_000)),
+        memory: bytes("MemTotal:").unwrap_or_default(),
+        swap: bytes("SwapTotal:"),
     }
 }
 
@@ -86,7 +113,7 @@ fn log_refusal(log: &LogOnce, what: &str, count: usize, refused: Option<Refused>
 }
 
 /// A node as far as this machine knows it.
-fn record(name: &str) -> NodeRecord<'_> {
+fn record(name: &str, allocatable: Allocatable) -> NodeRecord<'_> {
     NodeRecord {
         name,
         labels: vec![
@@ -96,6 +123,7 @@ fn record(name: &str) -> NodeRecord<'_> {
         ],
         addresses: vec![("Hostname", name)],
         ready: true,
+        allocatable,
         ..NodeRecord::default()
     }
 }

@@ -189,6 +189,8 @@ fn two_readings_through_store_and_batch_are_usage_of_node_and_pods() {
     source.refresh_inventory(&store);
     let target = store.lock().unwrap().targets().remove(0);
     assert_eq!(target.name, "edge-1");
+    let allocatable = store.lock().unwrap().node("edge-1").unwrap().allocatable;
+    assert_eq!((allocatable.cpu.0, allocatable.memory.0 >> 10), (2_000_000_000, 8_000_000));
 
     let mut batch = Batch::new();
     let first = source.read(&target, &mut batch).unwrap();

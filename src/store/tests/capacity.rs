@@ -59,7 +59,7 @@ fn a_pod_that_grows_beyond_the_capacity_loses_its_points_whole() {
 
 #[test]
 fn a_node_a_pod_and_a_container_stay_small() {
-    const { assert!(Slab::<Node>::SLOT_LEN <= 128) };
+    const { assert!(Slab::<Node>::SLOT_LEN <= 160) };
     const { assert!(Slab::<Pod>::SLOT_LEN <= 64) };
     const { assert!(Rows::ROW_LEN <= 80 && Names::ENTRY_LEN <= 28) };
 }

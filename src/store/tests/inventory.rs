@@ -1,4 +1,6 @@
 use super::*;
+use crate::units::{Bytes, Nanocores};
+use crate::wire::allocatable::Allocatable;
 
 #[test]
 fn a_pod_the_kubelet_reported_first_is_served_as_soon_as_it_is_listed() {
@@ -106,9 +108,11 @@ fn targets_say_what_the_inventory_was_told() {
         kubelet_port: 10250,
         metrics_path: "/fake",
         ready: true,
+        allocatable: Allocatable { cpu: Nanocores(7), memory: Bytes(8), swap: Some(Bytes(9)) },
     };
     store.upsert_node(&record).unwrap();
     store.upsert_node(&node_record("bare")).unwrap();
+    assert_eq!(store.node("edge").unwrap().allocatable, record.allocatable);
     let targets = store.targets();
     let owned = |(kind, address): &(&str, &str)| ((*kind).to_owned(), (*address).to_owned());
     assert_eq!(

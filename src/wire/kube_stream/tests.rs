@@ -1,4 +1,6 @@
 use super::*;
+use crate::units::{Bytes, Nanocores};
+use crate::wire::allocatable::Allocatable;
 use crate::wire::kube_objects::{NodeObject, Object, PodObject, StatusObject};
 use crate::wire::protobuf::{put_bytes, put_varint_field};
 use crate::wire::tests::Lcg;
@@ -115,6 +117,11 @@ fn a_real_node_list_gives_what_the_inventory_needs() {
                     kubelet_port: 10250,
                     metrics_path: "",
                     ready: true,
+                    allocatable: Allocatable {
+                        cpu: Nanocores(2_000_000_000),
+                        memory: Bytes(24_683_072 << 10),
+                        swap: None
+                    },
                 }
             );
         })
