@@ -1,13 +1,10 @@
 //! Who may ask, over real TLS: certificates, the front proxy, tokens, reviews and their caches.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
-use support::certs::Authority;
-use support::client::Client;
-use support::lab::{Lab, NODES};
-use support::toplet::Toplet;
-use support::{PATIENCE, eventually};
+use crate::support::certs::Authority;
+use crate::support::client::Client;
+use crate::support::lab::{Lab, NODES};
+use crate::support::toplet::Toplet;
+use crate::support::{PATIENCE, eventually};
 
 const DISCOVERY: &str = "/apis/metrics.k8s.io/v1beta1";
 

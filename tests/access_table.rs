@@ -1,14 +1,11 @@
 //! The decision table over real TLS: every peer, with every set of headers and every token, asks the real binary, and
 //! the identity that reaches the API server's review is compared with what the table says by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
+use crate::support::certs::{Authority, Leaf};
+use crate::support::client::{Answer, Client, Connection};
+use crate::support::lab::{Lab, NODES};
+use crate::support::{PATIENCE, eventually};
 use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, date_time_ymd};
-use support::certs::{Authority, Leaf};
-use support::client::{Answer, Client, Connection};
-use support::lab::{Lab, NODES};
-use support::{PATIENCE, eventually};
 
 /// What one pool makes of a peer.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,11 +1,8 @@
 //! The API over a real connection: methods, negotiation, discovery, framing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
-use support::kubelet::{Behaviour, Kubelet, container};
-use support::lab::{Lab, NODES, PODS};
-use support::toplet::Toplet;
+use crate::support::kubelet::{Behaviour, Kubelet, container};
+use crate::support::lab::{Lab, NODES, PODS};
+use crate::support::toplet::Toplet;
 
 fn served() -> (Lab, Kubelet, Toplet) {
     let lab = Lab::new();

@@ -1,17 +1,14 @@
 //! The certificate that the real binary shows: from swapped links, from its own directory, by server name, and over which
 //! versions and suites.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
+use crate::support::certs::{Authority, Leaf};
+use crate::support::client::Client;
+use crate::support::toplet::{Folder, Toplet};
+use crate::support::{PATIENCE, eventually};
 use rustls::CipherSuite;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
-use support::certs::{Authority, Leaf};
-use support::client::Client;
-use support::toplet::{Folder, Toplet};
-use support::{PATIENCE, eventually};
 
 const SERVICE: &str = "metrics-server.kube-system.svc";
 

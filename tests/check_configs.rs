@@ -1,7 +1,6 @@
 //! Every configuration that ships is one that starts: `toplet check` accepts it, and what it sets is what it says.
 //!
 //! Files of another machine are not here, so the test says which ones it expects to be named.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

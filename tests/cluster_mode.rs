@@ -1,14 +1,11 @@
 //! With a cluster: inventory by list and watch, kubelets, and answers that follow what happens there.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
-use support::certs::{Authority, server_config};
-use support::kubelet::{Behaviour, Kubelet, container};
-use support::lab::{Lab, NODES, PODS};
-use support::protobuf::{Node, Pod};
-use support::toplet::Toplet;
-use support::{PATIENCE, eventually};
+use crate::support::certs::{Authority, server_config};
+use crate::support::kubelet::{Behaviour, Kubelet, container};
+use crate::support::lab::{Lab, NODES, PODS};
+use crate::support::protobuf::{Node, Pod};
+use crate::support::toplet::Toplet;
+use crate::support::{PATIENCE, eventually};
 
 fn steady() -> Behaviour {
     Behaviour::Steady(vec![

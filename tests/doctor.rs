@@ -1,14 +1,11 @@
 //! `toplet doctor` on a healthy cluster and on broken ones: the step that fails, the cause it names, and what it says to do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
+use crate::support::api_server::ApiServer;
+use crate::support::certs::{Authority, Leaf, server_config};
+use crate::support::kubelet::{Behaviour, Kubelet, container};
+use crate::support::protobuf::Node;
+use crate::support::toplet::{Folder, command, free_port};
 use std::sync::atomic::Ordering;
-use support::api_server::ApiServer;
-use support::certs::{Authority, Leaf, server_config};
-use support::kubelet::{Behaviour, Kubelet, container};
-use support::protobuf::Node;
-use support::toplet::{Folder, command, free_port};
 
 /// A cluster over TLS: API server and one kubelet, both under one authority.
 struct Ward {
@@ -425,7 +422,7 @@ fn many_broken_nodes_are_listed_up_to_a_bound() {
 #[test]
 fn one_machine_is_read_and_the_toplet_that_runs_there_is_asked() {
     let folder = Folder::new();
-    let toplet = support::toplet::Toplet::start(&folder, &["--host-only"]);
+    let toplet = crate::support::toplet::Toplet::start(&folder, &["--host-only"]);
     toplet.body("/readyz");
     let port = format!("--secure-port={}", toplet.port);
     let output = command().args(["doctor", "--host-only", &port]).output().unwrap();

@@ -5,30 +5,18 @@
 //! grace period (and is absent without one), that a log line names it, the cause and a remedy, and that it recovers by
 //! itself. Kubelets that speak plain HTTP after a restart or share an address, and watches that end, are in `kubelets` and
 //! `cluster_mode`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stdout
-)]
 
-#[path = "faults/api_server.rs"]
 mod api_server;
-#[path = "faults/kubelets.rs"]
 mod kubelets;
-#[path = "faults/process.rs"]
 mod process;
-mod support;
-#[path = "faults/wall_clock.rs"]
 mod wall_clock;
 
+use crate::support::client::Client;
+use crate::support::kubelet::{Behaviour, container};
+use crate::support::lab::NODES;
+use crate::support::toplet::{MemoryWatch, Toplet};
+use crate::support::{PATIENCE, eventually, timestamp};
 use std::time::{Duration, Instant};
-use support::client::Client;
-use support::kubelet::{Behaviour, container};
-use support::lab::NODES;
-use support::toplet::{MemoryWatch, Toplet};
-use support::{PATIENCE, eventually, timestamp};
 
 /// What one run may add to the peak of the program's own memory.
 const GROWTH_KIB_MAX: u64 = 1024;

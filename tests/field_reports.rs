@@ -1,21 +1,12 @@
 //! What people met with kubelets and kubeconfigs, on the real binary: what is served, or what is said.
 //!
 //! With --nocapture it prints a table. The kinds behind the reports have tests of their own beside the code.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stdout
-)]
 
-mod support;
-
+use crate::support::kubelet::{Behaviour, Kubelet, container, exposition};
+use crate::support::lab::{Lab, NODES, PODS};
+use crate::support::toplet::run;
+use crate::support::{PATIENCE, eventually};
 use std::io::Write;
-use support::kubelet::{Behaviour, Kubelet, container, exposition};
-use support::lab::{Lab, NODES, PODS};
-use support::toplet::run;
-use support::{PATIENCE, eventually};
 
 /// A kubelet's answer: a name, its bytes, and what must be in the log line about its node. Without words the node is served.
 type Answer = (&'static str, fn() -> Vec<u8>, &'static [&'static str]);
@@ -155,7 +146,7 @@ const KUBECONFIGS: [(&str, &str, &[&str]); 6] = [
 
 #[test]
 fn kubeconfigs_that_cannot_hold_are_refused_by_field() {
-    let folder = support::toplet::Folder::new();
+    let folder = crate::support::toplet::Folder::new();
     for (cluster, user, words) in KUBECONFIGS {
         let path = folder.path().join("kubeconfig");
         let text = format!(

@@ -1,10 +1,7 @@
 //! The command line: argument lists that metrics-server is deployed with, help, and mistakes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
-use support::lab::Lab;
-use support::toplet::{Folder, Toplet, run};
+use crate::support::lab::Lab;
+use crate::support::toplet::{Folder, Toplet, run};
 
 /// The base of the shipped manifest.
 const BASE: &str = "--cert-dir=/tmp/x --kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname \
@@ -23,7 +20,7 @@ fn starts(list: &str) {
     let mut arguments: Vec<&str> = list.split_whitespace().collect();
     arguments.extend([kubeconfig.as_str(), cert.as_str()]);
     // The port and the address are repeated last: the last of repeated scalars counts.
-    let port = support::toplet::free_port();
+    let port = crate::support::toplet::free_port();
     let own = ["--bind-address=127.0.0.1".to_string(), format!("--secure-port={port}")];
     arguments.extend(own.iter().map(String::as_str));
     let mut toplet = Toplet::spawn(&lab.folder, &arguments);
@@ -148,5 +145,5 @@ fn a_directory_that_cannot_be_written_leaves_the_certificate_in_memory() {
     let toplet = Toplet::start(&folder, &["--host-only"]);
     assert_eq!(toplet.body("/livez"), "ok");
     let logged = || (toplet.logged("certificate in memory") > 0).then_some(());
-    support::eventually("the reason is logged", support::PATIENCE, logged);
+    crate::support::eventually("the reason is logged", crate::support::PATIENCE, logged);
 }

@@ -4,7 +4,6 @@
 //! that metrics-server v0.9.0 gave to it: status line, headers, body. The objects, their usage and the time are those of
 //! that moment. Containers were put in the order of their names, which metrics-server takes from a map. Objects in JSON and
 //! protobuf are compared to the byte, YAML by its values, and errors by what clients read: code, reason and details.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_norway::Value;
 use std::time::Duration;

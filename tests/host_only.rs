@@ -1,11 +1,8 @@
 //! A bare `toplet`: this machine as one node, with no cluster and no configuration.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
-use support::lab::{NODES, PODS};
-use support::toplet::{Folder, Toplet, command, free_port};
-use support::{PATIENCE, eventually};
+use crate::support::lab::{NODES, PODS};
+use crate::support::toplet::{Folder, Toplet, command, free_port};
+use crate::support::{PATIENCE, eventually};
 
 fn usage(body: &str, key: &str) -> String {
     let after = body.split_once(&format!("\"{key}\":\"")).unwrap_or_else(|| panic!("no {key} in {body}")).1;

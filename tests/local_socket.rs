@@ -1,16 +1,13 @@
 //! The local socket of the real binary: what it refuses first, then what it serves and who may connect.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
+use crate::support::kubelet::{Behaviour, Kubelet, container};
+use crate::support::lab::{Lab, NODES, PODS};
+use crate::support::toplet::{Folder, Toplet, free_port, run};
+use crate::support::{PATIENCE, eventually};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use support::kubelet::{Behaviour, Kubelet, container};
-use support::lab::{Lab, NODES, PODS};
-use support::toplet::{Folder, Toplet, free_port, run};
-use support::{PATIENCE, eventually};
 
 /// Sends these bytes and reads until the server closes.
 fn exchange(path: &Path, bytes: &[u8]) -> String {
@@ -137,7 +134,7 @@ fn a_socket_that_a_killed_process_left_is_replaced() {
 fn the_runtime_directory_is_the_default_and_an_empty_path_means_none() {
     let folder = Folder::new();
     let check = |args: &[&str]| {
-        let output = support::toplet::command()
+        let output = crate::support::toplet::command()
             .env("RUNTIME_DIRECTORY", folder.path())
             .arg("check")
             .args(args)

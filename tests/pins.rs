@@ -1,14 +1,11 @@
 //! `--kubelet-pin` on the real binary: a key that changed gets neither a request nor a token.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
-use support::certs::{Authority, server_config};
-use support::kubelet::{Behaviour, Kubelet, container};
-use support::lab::{Lab, PODS};
-use support::protobuf::Node;
-use support::toplet::{Toplet, command, run};
-use support::{PATIENCE, eventually};
+use crate::support::certs::{Authority, server_config};
+use crate::support::kubelet::{Behaviour, Kubelet, container};
+use crate::support::lab::{Lab, PODS};
+use crate::support::protobuf::Node;
+use crate::support::toplet::{Toplet, command, run};
+use crate::support::{PATIENCE, eventually};
 
 fn kubelet() -> Kubelet {
     let steady = Behaviour::Steady(vec![container("default", "web-1", "main", 150, 20)]);

@@ -1,26 +1,17 @@
 //! What connections and requests cost the real binary, in bytes and system calls; each figure is printed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods
-)]
 
-mod support;
-
+use crate::support::certs::{Authority, server_config};
+use crate::support::client::{Client, Connection};
+use crate::support::kubelet::{Behaviour, Kubelet, container, exposition};
+use crate::support::lab::Lab;
+use crate::support::protobuf::Node;
+use crate::support::toplet::{Folder, Toplet};
+use crate::support::{PATIENCE, eventually};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::certs::{Authority, server_config};
-use support::client::{Client, Connection};
-use support::kubelet::{Behaviour, Kubelet, container, exposition};
-use support::lab::Lab;
-use support::protobuf::Node;
-use support::toplet::{Folder, Toplet};
-use support::{PATIENCE, eventually};
 
 /// Fewer than the places that one peer may have.
 const CONNECTION_COUNT: u64 = 64;
@@ -128,7 +119,9 @@ fn a_request_on_a_kept_connection_takes_few_system_calls() {
     let mut connection = served(&client);
     // The main thread is the one that serves.
     let Some(trace) = Trace::begin(&folder, toplet.pid()) else { return };
+    let mut asked = 0;
     let mut ask = || {
+        asked += 1;
         connection.send(&client.head("GET", "/livez", &[])).unwrap();
         assert_eq!(connection.read_answer("GET").unwrap().status, 200);
     };
@@ -136,11 +129,11 @@ fn a_request_on_a_kept_connection_takes_few_system_calls() {
         ask();
         (!trace.lines().is_empty()).then_some(())
     });
-    let before = trace.lines().len();
     (0..REQUEST_COUNT).for_each(|_| ask());
-    let count = trace.end().len() - before;
-    println!("{count} system calls for {REQUEST_COUNT} requests");
-    assert!(count <= REQUEST_COUNT * 7, "{count}");
+    // Written with a buffer, so that where the trace stood when these began is unknown: all requests are counted.
+    let count = trace.end().len();
+    println!("{count} system calls for {asked} requests");
+    assert!(count <= asked * 7, "{count} for {asked}");
 }
 
 #[test]

@@ -1,14 +1,11 @@
 //! `toplet setup` below a scratch root with the files of k3s, against a fake API server: what it refuses comes first.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
+use crate::support::api_server::ApiServer;
+use crate::support::certs::Authority;
+use crate::support::objects::Objects;
+use crate::support::toplet::{Folder, command};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
-use support::api_server::ApiServer;
-use support::certs::Authority;
-use support::objects::Objects;
-use support::toplet::{Folder, command};
 
 const SYSTEM: &str = "/api/v1/namespaces/kube-system";
 const API_SERVICE: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io";
@@ -184,7 +181,7 @@ fn a_refusal_names_the_object_and_the_next_run_goes_on() {
 #[test]
 fn a_node_that_is_not_here_is_not_guessed() {
     let board = Board::new();
-    board.api.add_node(support::protobuf::Node::new("n1", "192.0.2.1", 10250));
+    board.api.add_node(crate::support::protobuf::Node::new("n1", "192.0.2.1", 10250));
     let mut program = command();
     let output = program.args(["setup", &format!("--root={}", board.at("/").display())]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();

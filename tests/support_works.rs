@@ -1,13 +1,10 @@
 //! The fakes themselves: what the other test programs rest on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
+use crate::support::api_server::ApiServer;
+use crate::support::kubelet::{self, Behaviour, Kubelet};
+use crate::support::protobuf::{Node, Pod};
+use crate::support::{PATIENCE, eventually};
 use std::io::{Read, Write};
-use support::api_server::ApiServer;
-use support::kubelet::{self, Behaviour, Kubelet};
-use support::protobuf::{Node, Pod};
-use support::{PATIENCE, eventually};
 
 /// A plain request; the whole answer until the server closes or `enough` is seen.
 fn ask(address: std::net::SocketAddr, request: &str, enough: &str) -> String {

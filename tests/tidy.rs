@@ -587,3 +587,31 @@ fn the_top_level_holds_nothing_else() {
 fn a_stray_file_is_seen() {
     assert_eq!(stray(&["src", ".ci", "notes.txt"]), ["notes.txt"]);
 }
+
+/// Test files that no binary contains.
+fn unrun(names: &[&str], root: &str) -> Vec<String> {
+    let is_run = |module: &str| root.lines().any(|line| line == format!("mod {module};"));
+    names
+        .iter()
+        .filter_map(|name| name.strip_suffix(".rs"))
+        .filter(|module| !["integration", "tidy"].contains(module) && !is_run(module))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_test_file_is_run() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let root = fs::read_to_string(folder.join("integration.rs")).unwrap();
+    let names: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let missing = unrun(&names.iter().map(String::as_str).collect::<Vec<_>>(), &root);
+    assert!(missing.is_empty(), "tests/integration.rs lacks these modules: {missing:?}");
+}
+
+#[test]
+fn a_test_file_that_is_not_run_is_seen() {
+    assert_eq!(unrun(&["a.rs", "b.rs", "tidy.rs", "support"], "mod a;\n"), ["b"]);
+}

@@ -1,14 +1,11 @@
 //! Whom the real binary trusts: the ConfigMap of the cluster while it changes, flags beside it, and what is left of an
 //! identity after a rotation.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod support;
-
-use support::certs::{Authority, Leaf};
-use support::client::{Client, Connection};
-use support::lab::{Lab, NODES};
-use support::toplet::Toplet;
-use support::{PATIENCE, eventually};
+use crate::support::certs::{Authority, Leaf};
+use crate::support::client::{Client, Connection};
+use crate::support::lab::{Lab, NODES};
+use crate::support::toplet::Toplet;
+use crate::support::{PATIENCE, eventually};
 
 const MASTERS: &[&str] = &["system:masters"];
 const CONFIGMAP: &str = "/configmaps/extension-apiserver-authentication";

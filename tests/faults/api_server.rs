@@ -1,10 +1,10 @@
 //! An API server that fails: what is known stays served, and what changed meanwhile is taken over afterwards.
 
-use super::support::kubelet::{Behaviour, Kubelet, container};
-use super::support::lab::{Lab, PODS};
-use super::support::protobuf::Pod;
-use super::support::{PATIENCE, eventually, timestamp};
 use super::{Rows, figures, fresh};
+use crate::support::kubelet::{Behaviour, Kubelet, container};
+use crate::support::lab::{Lab, PODS};
+use crate::support::protobuf::Pod;
+use crate::support::{PATIENCE, eventually, timestamp};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! Kubelets that fail: all at once, a fifth of a hundred, and with clocks that step.
 
-use super::support::certs::{Authority, server_config};
-use super::support::kubelet::{Behaviour, Container, Kubelet, container, exposition};
-use super::support::lab::{Lab, NODES};
-use super::support::toplet::Toplet;
-use super::support::{PATIENCE, eventually, timestamp};
 use super::{Rows, figures, fresh, steady};
+use crate::support::certs::{Authority, server_config};
+use crate::support::kubelet::{Behaviour, Container, Kubelet, container, exposition};
+use crate::support::lab::{Lab, NODES};
+use crate::support::toplet::Toplet;
+use crate::support::{PATIENCE, eventually, timestamp};
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -192,10 +192,10 @@ fn ten_slow_and_ten_dead_nodes_of_a_hundred_cost_the_others_nothing() {
     let healthy: Vec<usize> = (0..100).filter(|nth| ![3, 7].contains(&(nth % 10))).collect();
     let begun: Vec<usize> = kubelets.iter().map(Kubelet::scrapes).collect();
     let scraped = |nth: usize| kubelets[nth].scrapes() - begun[nth];
-    eventually("five rounds", PATIENCE * 4, || (scraped(0) >= 5).then_some(()));
+    eventually("three rounds", PATIENCE * 4, || (scraped(0) >= 3).then_some(()));
     let counts: Vec<usize> = healthy.iter().map(|nth| scraped(*nth)).collect();
     let (fewest, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
-    let observed = format!("the 80 others were read {fewest} to {most} times in the time of 5 rounds");
+    let observed = format!("the 80 others were read {fewest} to {most} times in the time of 3 rounds");
     rows.print(
         "slow and dead",
         "10 answer after 30 s, 10 are down",
@@ -203,7 +203,7 @@ fn ten_slow_and_ten_dead_nodes_of_a_hundred_cost_the_others_nothing() {
         &observed,
     );
     // One is in the round that has just begun.
-    assert!(*fewest >= 4, "{counts:?}");
+    assert!(*fewest >= 2, "{counts:?}");
     let body = admin.get(NODES).unwrap().text();
     assert!(healthy.iter().all(|nth| body.contains(&names[*nth])), "{body}");
 }

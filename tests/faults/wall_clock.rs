@@ -4,7 +4,7 @@
 //! through a function that the kernel maps into it (the vDSO), and a debugger may write there, as it does for a
 //! breakpoint: the function is replaced by one that asks the kernel and adds to the seconds of `CLOCK_REALTIME`.
 
-use super::support::toplet::Toplet;
+use crate::support::toplet::Toplet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 

@@ -4,6 +4,8 @@
 //! Its thread pool may queue a connection behind one that never ends, as a watch, so each connection has a server of its
 //! own.
 
+use super::toplet::free_port;
+use super::{PATIENCE, eventually};
 use futures_rustls::TlsAcceptor;
 use smol::future::FutureExt as _;
 use smol::net::{TcpListener, TcpStream};
@@ -32,9 +34,10 @@ pub struct Front {
 impl Front {
     /// Listens on loopback, on a port the system picks.
     pub fn new(handler: Handler, tls: Option<rustls::ServerConfig>) -> Front {
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        // Not one that the system picks: after a cut somebody else could have it.
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut front = Front {
-            address: nowhere,
+            address,
             accepted: Arc::default(),
             resets: Arc::default(),
             breaks_after: Arc::new(AtomicU64::new(u64::MAX)),
@@ -61,8 +64,9 @@ impl Front {
 
     /// Listens again where it listened before.
     pub fn resume(&mut self) {
-        let listener = std::net::TcpListener::bind(self.address).unwrap();
-        self.address = listener.local_addr().unwrap();
+        // A child process between fork and exec still has what this process has closed.
+        let listener =
+            eventually("the port is free", PATIENCE, || std::net::TcpListener::bind(self.address).ok());
         let (stop, stopped) = smol::channel::bounded::<()>(1);
         let (handler, tls, accepted) = (self.handler.clone(), self.tls.clone(), self.accepted.clone());
         let (resets, breaks_after) = (self.resets.clone(), self.breaks_after.clone());

@@ -39,7 +39,7 @@ pub fn timestamp(body: &str) -> String {
 }
 
 /// Long enough for a loaded machine, short enough for a test that hangs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A `Date` header of a clock that is so many seconds ahead.
 pub fn date_header(ahead: i64) -> tiny_http::Header {

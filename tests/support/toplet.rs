@@ -5,9 +5,12 @@ use super::{PATIENCE, eventually};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// What an attack or a bad peer may add to the program's own memory, in KiB. A debug build keeps far more on its stacks.
+pub const GROWTH_KIB_MAX: u64 = if cfg!(debug_assertions) { 4096 } else { 2048 };
 
 /// A running toplet, killed when dropped.
 pub struct Toplet {
@@ -45,9 +48,16 @@ pub fn with_passed(socket: &impl std::os::fd::AsFd, args: &[&str]) -> Command {
     command
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, and that no other test is given: it is below those that the system picks.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(7919);
+    let mut ports =
+        std::iter::repeat_with(|| begin.wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst)) % COUNT + FIRST);
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.by_ref().take(COUNT as usize).map(|port| port as u16).find(is_free).unwrap()
 }
 
 /// A folder of its own for one test, removed when dropped.
@@ -55,8 +65,8 @@ pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new() -> Folder {
-        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::SeqCst);
         let path = std::env::temp_dir().join(format!("toplet-test-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
