@@ -330,6 +330,10 @@ pub const REVIEW_RETRY_FIRST: Duration = Duration::from_millis(500);
 pub const REVIEW_TRIES_MAX: u32 = 5;
 /// Time between two looks at the authentication ConfigMap and the CA files: a rotated CA counts within a minute.
 pub const TRUST_INTERVAL: Duration = Duration::from_secs(30);
+/// Time for which a request with a client certificate waits for the first look at that ConfigMap; the aggregator waits for 5 s.
+pub const FIRST_LOOKUP_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time between two looks at whether it has ended.
+pub const FIRST_LOOKUP_PAUSE: Duration = Duration::from_millis(10);
 
 // ---- serve: connections ---------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ use crate::support::client::{Client, Connection};
 use crate::support::lab::{Lab, NODES};
 use crate::support::toplet::Toplet;
 use crate::support::{PATIENCE, eventually};
+use std::time::Duration;
 
 const MASTERS: &[&str] = &["system:masters"];
 const CONFIGMAP: &str = "/configmaps/extension-apiserver-authentication";
@@ -46,6 +47,16 @@ fn look(lab: &Lab, toplet: &Toplet) {
         let before = lab.api.count(CONFIGMAP);
         toplet.signal("HUP");
         eventually("the ConfigMap is read", PATIENCE, || (lab.api.count(CONFIGMAP) > before).then_some(()));
+    }
+}
+
+#[test]
+fn who_comes_before_the_first_lookup_waits_for_it_and_no_longer() {
+    for (delay, wanted) in [(1, 200), (30, 403)] {
+        let lab = Lab::new();
+        lab.api.world().configmap_delay = Duration::from_secs(delay);
+        let toplet = lab.start(&[]);
+        assert_eq!(status(&master(&toplet, &lab.users)), wanted, "the ConfigMap comes after {delay} s");
     }
 }
 

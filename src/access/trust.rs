@@ -116,6 +116,12 @@ impl Peer {
         self.is_local
     }
 
+    /// Whether the peer sent a certificate.
+    #[must_use]
+    pub fn has_certificate(&self) -> bool {
+        !self.chain.is_empty()
+    }
+
     /// Verifies the chain against both pools, or remembers what came of it.
     pub(super) fn verify(&mut self, trust: &Trust, now: UnixNanos) -> &Verified {
         let is_fresh =

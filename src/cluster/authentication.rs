@@ -17,6 +17,7 @@ use crate::net::credentials::Material;
 use crate::net::fetch::{FetchError, Reason};
 use miniserde::{Deserialize, json};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct TrustSource {
     settings: TrustSettings,
     api: Option<Arc<ApiServer>>,
     trust: Mutex<Arc<Trust>>,
+    /// The first lookup has ended, or there is none to make.
+    looked_up: AtomicBool,
     progress: Mutex<LookupProgress>,
 }
 
@@ -83,12 +86,23 @@ impl TrustSource {
             format!("{flag}: {e}")
         })?;
         let progress = LookupProgress { in_force, ..LookupProgress::default() };
-        Ok(TrustSource { settings, api, trust: Mutex::new(Arc::new(trust)), progress: Mutex::new(progress) })
+        Ok(TrustSource {
+            looked_up: AtomicBool::new(api.is_none()),
+            settings,
+            api,
+            trust: Mutex::new(Arc::new(trust)),
+            progress: Mutex::new(progress),
+        })
     }
 
     /// The trust in force; read it again for every request.
     pub fn trust(&self) -> Arc<Trust> {
         lock(&self.trust).clone()
+    }
+
+    /// Whether the first lookup has ended, well or not: until then nobody can be known by a certificate.
+    pub fn was_looked_up(&self) -> bool {
+        self.looked_up.load(Ordering::Acquire)
     }
 
     /// Looks at files and ConfigMap, and puts what changed in force. Returns when to look again.
@@ -112,7 +126,7 @@ impl TrustSource {
                 limits::TRUST_INTERVAL
             }
             Some(Err(e)) => {
-                progress.failures = progress.failures.saturating_add(1);
+                progress.failures = backoff::after_failure(progress.failures, e.reason);
                 let level = match e.reason {
                     // A cluster without it authenticates by token alone.
                     Reason::NotFound => log::Level::Info,
@@ -131,6 +145,7 @@ impl TrustSource {
             }
         };
         self.put_in_force(&mut progress);
+        self.looked_up.store(true, Ordering::Release);
         again
     }
 

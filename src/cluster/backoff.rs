@@ -1,5 +1,6 @@
 //! Waiting longer after each failure, with chance in it, so that many clients do not come back at once. Pure.
 
+use crate::net::fetch::Reason;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
@@ -8,6 +9,13 @@ use std::time::Duration;
 #[allow(clippy::cast_precision_loss)]
 pub fn chance() -> f64 {
     (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// The number of failures in a row after one more. Refused connections do not count beyond the second: where nothing listens,
+/// asking costs nobody, and after an outage nobody should wait for the end of a long pause.
+#[must_use]
+pub fn after_failure(failures: u32, reason: Reason) -> u32 {
+    if reason == Reason::Refused { failures.saturating_add(1).min(2) } else { failures.saturating_add(1) }
 }
 
 /// The wait after `failures` in a row: `first` times `factor` to their number, at most `longest`, and up to `jitter`

@@ -131,6 +131,9 @@ impl RequestHandler {
         api::before_authentication(head, info)?;
         let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(self.app.request_time_max);
         let until = started_at.checked_add(time).unwrap_or(started_at);
+        if peer.has_certificate() {
+            self.first_lookup().await;
+        }
         let policy = &self.app.policy;
         let trust = self.app.authentication.trust();
         let (mut check, mut step) = Check::start(&trust, policy, peer, head, info, clock::wall());
@@ -151,6 +154,15 @@ impl RequestHandler {
         let exempt = identity.groups.iter().any(|group| group == "system:masters");
         let under_way = self.begin(exempt).ok_or_else(Status::too_many_requests)?;
         Ok((until, under_way))
+    }
+
+    /// Waits while nobody can be known by a certificate yet: a request that comes right after the start, as others do that waited
+    /// through a restart, would be refused.
+    async fn first_lookup(&self) {
+        let end = clock::mono() + limits::FIRST_LOOKUP_TIME_MAX;
+        while !self.app.authentication.was_looked_up() && clock::mono() < end {
+            smol::Timer::after(limits::FIRST_LOOKUP_PAUSE).await;
+        }
     }
 
     /// The API's answer; a list is prepared to its first piece, with turns for others in between.

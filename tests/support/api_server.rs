@@ -53,6 +53,8 @@ pub struct World {
     pub reviews: Vec<String>,
     /// How long a review takes.
     pub review_delay: Duration,
+    /// How long the ConfigMap takes.
+    pub configmap_delay: Duration,
     /// Watches that began before this count moved end: with an ERROR event of the code, or as at their timeout.
     endings: (u64, Option<u64>),
     stopped: bool,
@@ -238,7 +240,8 @@ fn handle(shared: &Shared, mut request: tiny_http::Request) {
     } else if path.ends_with("/tokenreviews") || path.ends_with("/subjectaccessreviews") {
         (review(&mut world, path, body), world.review_delay)
     } else {
-        (reply(&world, &target), Duration::ZERO)
+        let is_configmap = path.ends_with("/extension-apiserver-authentication");
+        (reply(&world, &target), if is_configmap { world.configmap_delay } else { Duration::ZERO })
     };
     let (ahead, halves_lists, retry_after) = (world.clock_ahead, world.halves_lists, world.retry_after);
     drop(world);

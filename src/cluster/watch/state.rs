@@ -198,7 +198,7 @@ impl WatchState {
     }
 
     fn after_failure(&mut self, error: &FetchError, chance: f64, step: WatchStep) -> Action {
-        self.failures = self.failures.saturating_add(1);
+        self.failures = backoff::after_failure(self.failures, error.reason);
         let (first, longest) = (limits::WATCH_BACKOFF_FIRST, limits::WATCH_BACKOFF_MAX);
         let wait = backoff::wait(self.failures, first, 2.0, longest, chance);
         Action { after: error.retry_after.map_or(wait, |asked| asked.max(wait)), step }
