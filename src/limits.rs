@@ -429,6 +429,12 @@ pub const SETUP_START_TIME_MAX: Duration = Duration::from_secs(30);
 pub const SETUP_SERVED_TIME_MAX: Duration = Duration::from_secs(120);
 /// Time between two looks of `toplet setup` at what it waits for.
 pub const SETUP_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Bytes of one answer that `toplet top` reads: some hundred thousand pods.
+pub const TOP_ANSWER_LEN_MAX: u64 = 256 * 1024 * 1024;
+/// Time for one request of `toplet top`.
+pub const TOP_REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Nodes without usage whose reason `toplet top` prints; further ones are counted.
+pub const TOP_REASONS_MAX: usize = 20;
 /// Nodes that `toplet doctor` asks at once.
 pub const DOCTOR_THREADS_MAX: usize = 8;
 /// Nodes whose problems `toplet doctor` lists one by one, for each kind of check; further ones are counted.

@@ -11,6 +11,7 @@ mod manifest;
 mod setup;
 mod shared;
 mod state_file;
+mod top;
 
 use crate::access::review::Ask;
 use crate::allocator;
@@ -71,6 +72,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             let _ = print(&doctor::render(&findings, form));
             ExitCode::from(if doctor::serves(&findings) { 0 } else { cli::ENVIRONMENT_ERROR_CODE })
         }
+        Command::Top(options) => match top::run(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, cli::ENVIRONMENT_ERROR_CODE),
+        },
         Command::Run(config) => match Program::start(*config) {
             Ok(program) => program.serve(),
             Err(error) => fail(&error, cli::ENVIRONMENT_ERROR_CODE),

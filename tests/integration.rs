@@ -31,4 +31,5 @@ mod serving_costs;
 mod setup;
 mod support;
 mod support_works;
+mod top;
 mod trust;

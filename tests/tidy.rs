@@ -46,7 +46,16 @@ const BORROWED: &[(&str, &[&str])] = &[
     ("httparse", &["src/serve/http1.rs"]),
     ("libc", &["src/host/", "src/allocator.rs"]),
     ("rustix", &["src/host/"]),
-    ("miniserde", &["src/access/policy.rs", "src/cluster/", "src/wire/request.rs", "src/wire/summary.rs"]),
+    (
+        "miniserde",
+        &[
+            "src/access/policy.rs",
+            "src/cluster/",
+            "src/run/top",
+            "src/wire/request.rs",
+            "src/wire/summary.rs",
+        ],
+    ),
     ("rcgen", &["src/net/self_signed.rs"]),
     ("rustls", &["src/net/", "src/access/chain.rs"]),
     ("sd_notify", &["src/host/systemd.rs"]),

@@ -6,7 +6,7 @@
 //! stands, so that an error names its line. The result holds every flag of the table, with where its value came from.
 
 use super::error::{StartError, ValueOrigin};
-use super::flags::{self, Effect, FLAGS, Flag, ValueKind};
+use super::flags::{self, Effect, Flag, FlagTable, ValueKind};
 use super::value;
 use crate::limits;
 use std::path::PathBuf;
@@ -121,19 +121,20 @@ struct Given {
     origin: ValueOrigin,
 }
 
-/// Settles the arguments (without the program's name). `read` returns the text of a flag file.
+/// Settles the arguments (without the program's name) by a table of flags. `read` returns the text of a flag file.
 /// # Errors
 /// The first mistake, of the files before the command line.
 pub fn settle(
     args: &[String],
+    table: FlagTable,
     read: &dyn Fn(&str) -> std::io::Result<String>,
 ) -> Result<Settled, StartError> {
     let mut settled = Settled::default();
     let mut words = Vec::new();
-    let given = split(args, &mut words, &ValueOrigin::CommandLine)?;
+    let given = split(args, table, &mut words, &ValueOrigin::CommandLine)?;
     let mut all = Vec::new();
     for file in given.iter().filter(|given| given.flag.name == "config") {
-        read_file(&file.value, read, &mut all)?;
+        read_file(&file.value, table, read, &mut all)?;
     }
     all.extend(given);
     for given in &all {
@@ -147,7 +148,7 @@ pub fn settle(
     settled.help = wanted("help");
     settled.version = wanted("version");
     settled.words = words;
-    settled.settings = FLAGS.iter().map(|flag| merge(flag, &all)).collect();
+    settled.settings = table.iter().map(|flag| merge(flag, &all)).collect();
     Ok(settled)
 }
 
@@ -173,7 +174,12 @@ fn invalid(flag: &Flag, origin: &ValueOrigin, value: &str, not: &str) -> StartEr
 }
 
 /// Splits a command line into flags and words.
-fn split(args: &[String], words: &mut Vec<String>, origin: &ValueOrigin) -> Result<Vec<Given>, StartError> {
+fn split(
+    args: &[String],
+    table: FlagTable,
+    words: &mut Vec<String>,
+    origin: &ValueOrigin,
+) -> Result<Vec<Given>, StartError> {
     let mut given = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -182,9 +188,9 @@ fn split(args: &[String], words: &mut Vec<String>, origin: &ValueOrigin) -> Resu
             break;
         }
         let (flag, text) = if let Some(long) = arg.strip_prefix("--") {
-            long_flag(long, origin)?
+            long_flag(long, table, origin)?
         } else if let Some(short) = arg.strip_prefix('-').filter(|short| !short.is_empty()) {
-            short_flag(short, origin)?
+            short_flag(short, table, origin)?
         } else {
             words.push(arg.clone());
             continue;
@@ -202,28 +208,30 @@ fn split(args: &[String], words: &mut Vec<String>, origin: &ValueOrigin) -> Resu
 /// `name` or `name=value`, without the dashes.
 fn long_flag<'a>(
     text: &'a str,
+    table: FlagTable,
     origin: &ValueOrigin,
 ) -> Result<(&'static Flag, Option<&'a str>), StartError> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
     };
-    let flag = flags::find(name).ok_or_else(|| unknown(name, origin))?;
+    let flag = flags::find(table, name).ok_or_else(|| unknown(name, table, origin))?;
     Ok((flag, value))
 }
 
 /// `v4`, `v=4` or `v`, without the dash.
 fn short_flag<'a>(
     text: &'a str,
+    table: FlagTable,
     origin: &ValueOrigin,
 ) -> Result<(&'static Flag, Option<&'a str>), StartError> {
     let mut rest = text.chars();
     // A lone dash is a word, and stands for no flag.
     let letter = rest.next().unwrap_or('-');
-    let Some(flag) = flags::find_short(letter) else {
+    let Some(flag) = flags::find_short(table, letter) else {
         // A long name after one dash is a common slip: Go's own flag package takes it.
         let name = text.split_once('=').map_or(text, |(name, _)| name);
-        let remedy = match flags::find(name) {
+        let remedy = match flags::find(table, name) {
             Some(flag) => format!("write --{}", flag.name),
             None => "see toplet --help".to_owned(),
         };
@@ -234,8 +242,8 @@ fn short_flag<'a>(
     Ok((flag, (text.len() > letter.len_utf8()).then_some(value)))
 }
 
-fn unknown(name: &str, origin: &ValueOrigin) -> StartError {
-    let remedy = match flags::nearest(name) {
+fn unknown(name: &str, table: FlagTable, origin: &ValueOrigin) -> StartError {
+    let remedy = match flags::nearest(table, name) {
         Some(near) => format!("did you mean --{near}?"),
         None => "see toplet --help".to_owned(),
     };
@@ -250,6 +258,7 @@ fn no_value(flag: &Flag, origin: &ValueOrigin) -> StartError {
 /// Reads one flag file: `--name=value`, `--name value` or the same without dashes; blank lines and `#` comments.
 fn read_file(
     path: &str,
+    table: FlagTable,
     read: &dyn Fn(&str) -> std::io::Result<String>,
     all: &mut Vec<Given>,
 ) -> Result<(), StartError> {
@@ -276,19 +285,20 @@ fn read_file(
             continue;
         }
         let origin = ValueOrigin::File(name.clone(), number);
-        all.push(file_line(line, &origin)?);
+        all.push(file_line(line, table, &origin)?);
     }
     Ok(())
 }
 
-fn file_line(line: &str, origin: &ValueOrigin) -> Result<Given, StartError> {
+fn file_line(line: &str, table: FlagTable, origin: &ValueOrigin) -> Result<Given, StartError> {
     let dashes = if line.starts_with('-') { "" } else { "--" };
     let (name, rest) =
         line.split_at(line.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(line.len()));
     let rest = rest.trim_start();
     let value = rest.strip_prefix('=').map(str::trim_start).or(Some(rest).filter(|rest| !rest.is_empty()));
     let arg = value.map_or(format!("{dashes}{name}"), |value| format!("{dashes}{name}={value}"));
-    let given = split(&[arg], &mut Vec::new(), origin)?.pop().ok_or_else(|| unknown("", origin))?;
+    let given =
+        split(&[arg], table, &mut Vec::new(), origin)?.pop().ok_or_else(|| unknown("", table, origin))?;
     if given.flag.effect == Effect::Immediate {
         return Err(StartError::new(
             format!("--{}", given.flag.name),
@@ -302,6 +312,7 @@ fn file_line(line: &str, origin: &ValueOrigin) -> Result<Given, StartError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flags::FLAGS;
     use super::*;
 
     fn none(path: &str) -> std::io::Result<String> {
@@ -310,7 +321,7 @@ mod tests {
 
     fn settle_words(args: &[&str]) -> Result<Settled, StartError> {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-        settle(&args, &none)
+        settle(&args, FLAGS, &none)
     }
 
     fn value_of(args: &[&str], name: &str) -> String {
@@ -325,7 +336,7 @@ mod tests {
     fn file(text: &'static str, args: &[&str]) -> Result<Settled, StartError> {
         let mut all = vec!["--config=/etc/toplet.conf".to_owned()];
         all.extend(args.iter().map(|&arg| arg.to_owned()));
-        settle(&all, &|_| Ok(text.to_owned()))
+        settle(&all, FLAGS, &|_| Ok(text.to_owned()))
     }
 
     #[test]
@@ -433,7 +444,8 @@ mod tests {
             "/etc/toplet.conf:1: --config: this flag has no place in a file; give it on the command line"
         );
         let args = ["--config=/nowhere".to_owned()];
-        let gone = settle(&args, &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound))).unwrap_err();
+        let gone =
+            settle(&args, FLAGS, &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound))).unwrap_err();
         assert!(gone.to_string().starts_with("--config=/nowhere: the file cannot be read: "));
     }
 
@@ -442,7 +454,7 @@ mod tests {
         for flag in FLAGS.iter().filter(|flag| flag.name != "config") {
             let args = [format!("--{}={}", flag.name, flag.default_text())];
             if !flag.default_text().is_empty() || !matches!(flag.kind, ValueKind::Int | ValueKind::Switch) {
-                settle(&args, &none).unwrap_or_else(|error| panic!("{error}"));
+                settle(&args, FLAGS, &none).unwrap_or_else(|error| panic!("{error}"));
             }
         }
     }

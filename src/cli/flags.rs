@@ -125,7 +125,7 @@ impl Flag {
     }
 }
 
-const fn used(
+pub(super) const fn used(
     name: &'static str,
     kind: ValueKind,
     default: &'static str,
@@ -151,12 +151,17 @@ const fn ignored(
     Flag { name, short: None, kind, default: Default::Text(default), section, effect: Effect::Ignored, help }
 }
 
-const fn immediate(name: &'static str, kind: ValueKind, section: Section, help: &'static str) -> Flag {
+pub(super) const fn immediate(
+    name: &'static str,
+    kind: ValueKind,
+    section: Section,
+    help: &'static str,
+) -> Flag {
     let default = Default::Text("");
     Flag { name, short: None, kind, default, section, effect: Effect::Immediate, help }
 }
 
-const fn short(letter: char, flag: Flag) -> Flag {
+pub(super) const fn short(letter: char, flag: Flag) -> Flag {
     Flag { short: Some(letter), ..flag }
 }
 
@@ -174,7 +179,7 @@ const NO_BUFFER: &str = "Each line is written at once, to stderr.";
 const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
 
 /// Every subcommand and what it does.
-pub const SUBCOMMANDS: [(&str, &str); 4] = [
+pub const SUBCOMMANDS: [(&str, &str); 5] = [
     ("check", "Print the settings in force and the memory they reserve, or the first mistake."),
     (
         "doctor",
@@ -188,11 +193,18 @@ pub const SUBCOMMANDS: [(&str, &str); 4] = [
         "setup",
         "Install toplet as a service of this k3s or kubeadm server node, and register it with the cluster.",
     ),
+    (
+        "top",
+        "Print the usage of nodes and pods, as kubectl top does, asked of the toplet of this machine: toplet top --help.",
+    ),
 ];
 
-/// Every flag, by section.
+/// The flags of the server and of the subcommands that take its own, or those of `toplet top`.
+pub type FlagTable = &'static [Flag];
+
+/// Every flag but those of `toplet top`, by section.
 #[rustfmt::skip]
-pub static FLAGS: &[Flag] = &[
+pub static FLAGS: FlagTable = &[
     immediate("config", Text, Toplet, "File of flags, one a line; lines that start with `#` are comments. The command line wins."),
     used("host-only", Switch, "false", Toplet, "Serve this machine alone, whatever cluster is configured."),
     count("max-nodes", limits::NODES_DEFAULT as u64, Toplet, "Nodes that room is reserved for; nodes beyond are refused and named in the log."),
@@ -341,8 +353,8 @@ pub static FLAGS: &[Flag] = &[
 
 /// The flag of a name as written, without the dashes; `_` counts as `-`, as in every Kubernetes component.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Flag> {
-    FLAGS.iter().find(|flag| {
+pub fn find(table: FlagTable, name: &str) -> Option<&'static Flag> {
+    table.iter().find(|flag| {
         flag.name.len() == name.len()
             && flag
                 .name
@@ -354,14 +366,14 @@ pub fn find(name: &str) -> Option<&'static Flag> {
 
 /// The flag of a one-letter form.
 #[must_use]
-pub fn find_short(letter: char) -> Option<&'static Flag> {
-    FLAGS.iter().find(|flag| flag.short == Some(letter))
+pub fn find_short(table: FlagTable, letter: char) -> Option<&'static Flag> {
+    table.iter().find(|flag| flag.short == Some(letter))
 }
 
 /// The name nearest to a mistyped one, if any is near: at most a third of its letters differ.
 #[must_use]
-pub fn nearest(name: &str) -> Option<&'static str> {
-    let distances = FLAGS.iter().map(|flag| (distance(name, flag.name), flag.name));
+pub fn nearest(table: FlagTable, name: &str) -> Option<&'static str> {
+    let distances = table.iter().map(|flag| (distance(name, flag.name), flag.name));
     distances.min().filter(|&(steps, _)| steps * 3 <= name.len().max(3)).map(|(_, nearest)| nearest)
 }
 
@@ -393,22 +405,22 @@ mod tests {
         for (index, flag) in FLAGS.iter().enumerate() {
             assert_eq!(FLAGS.iter().position(|other| other.name == flag.name), Some(index), "{}", flag.name);
         }
-        assert_eq!(find_short('l').map(|flag| flag.name), Some("node-selector"));
-        assert_eq!(find_short('v').map(|flag| flag.name), Some("v"));
+        assert_eq!(find_short(FLAGS, 'l').map(|flag| flag.name), Some("node-selector"));
+        assert_eq!(find_short(FLAGS, 'v').map(|flag| flag.name), Some("v"));
     }
 
     #[test]
     fn underscores_count_as_dashes() {
-        assert_eq!(find("kubelet_port").map(|flag| flag.name), Some("kubelet-port"));
-        assert!(find("kubelet.port").is_none());
+        assert_eq!(find(FLAGS, "kubelet_port").map(|flag| flag.name), Some("kubelet-port"));
+        assert!(find(FLAGS, "kubelet.port").is_none());
     }
 
     #[test]
     fn a_typing_error_finds_its_flag_and_nonsense_does_not() {
-        assert_eq!(nearest("metric-resolutoin"), Some("metric-resolution"));
-        assert_eq!(nearest("kubelet-insecure"), Some("kubelet-insecure-tls"));
-        assert_eq!(nearest("cert_dirs"), Some("cert-dir"));
-        assert_eq!(nearest("qqqqqqqqqqqqqqq"), None);
+        assert_eq!(nearest(FLAGS, "metric-resolutoin"), Some("metric-resolution"));
+        assert_eq!(nearest(FLAGS, "kubelet-insecure"), Some("kubelet-insecure-tls"));
+        assert_eq!(nearest(FLAGS, "cert_dirs"), Some("cert-dir"));
+        assert_eq!(nearest(FLAGS, "qqqqqqqqqqqqqqq"), None);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
     }

@@ -1,6 +1,7 @@
 //! The flag table as text: `--help`, and `configs/FLAGS.md`.
 
-use super::flags::{Effect, FLAGS, Flag, SUBCOMMANDS, ValueKind};
+use super::flags::{Effect, FLAGS, Flag, FlagTable, SUBCOMMANDS, ValueKind};
+use super::top::TOP_FLAGS;
 use std::fmt::Write;
 
 /// What `--version` prints: the version and nothing else, as metrics-server does.
@@ -23,27 +24,36 @@ pub fn text() -> String {
     for flags in FLAGS.chunk_by(|one, next| one.section == next.section) {
         let title = flags.first().map_or("", |flag| flag.section.title());
         let _ = write!(out, "\n{title} flags:\n\n");
-        let width = flags.iter().map(|flag| left(flag).len()).max().unwrap_or(0);
-        for flag in flags {
-            let _ = writeln!(out, "{:width$}   {}", left(flag), right(flag));
-        }
+        rows(&mut out, flags);
     }
     out
+}
+
+/// What `toplet top --help` prints.
+#[must_use]
+pub fn top() -> String {
+    let mut out = String::from(
+        "Prints the usage of nodes and pods as kubectl top does. The toplet of this machine is asked through its local socket;\n\
+         --server or --kubeconfig asks another server. Without node or pod: nodes, then all pods by CPU.\n\n\
+         Usage:\n  toplet top [flags]\n  toplet top node [NAME | -l SELECTOR] [flags]\n  toplet top pod [NAME | -l SELECTOR] [flags]\n\n\
+         Flags:\n\n",
+    );
+    rows(&mut out, TOP_FLAGS);
+    out
+}
+
+fn rows(out: &mut String, flags: &[Flag]) {
+    let width = flags.iter().map(|flag| left(flag).len()).max().unwrap_or(0);
+    for flag in flags {
+        let _ = writeln!(out, "{:width$}   {}", left(flag), right(flag));
+    }
 }
 
 /// The table of `configs/FLAGS.md`: a row for each flag that has an effect, then, by reason, those that have none.
 #[must_use]
 pub fn markdown() -> String {
-    let mut out = String::from("| flag | default | meaning |\n|---|---|---|\n");
-    for flag in FLAGS.iter().filter(|flag| flag.effect != Effect::Ignored) {
-        let short = flag.short.map(|letter| format!(", `-{letter}`")).unwrap_or_default();
-        let default = match flag.default_text() {
-            text if text.is_empty() => String::new(),
-            text => format!("`{text}`"),
-        };
-        let help = flag.help.replace('|', "\\|");
-        let _ = writeln!(out, "| `--{}`{short} | {default} | {help} |", flag.name);
-    }
+    let mut out = String::new();
+    table(&mut out, FLAGS);
     let ignored = || FLAGS.iter().filter(|flag| flag.effect == Effect::Ignored);
     let mut reasons = Vec::new();
     for reason in ignored().map(|flag| flag.help) {
@@ -55,7 +65,23 @@ pub fn markdown() -> String {
             ignored().filter(|flag| flag.help == reason).map(|flag| format!("`--{}`", flag.name)).collect();
         let _ = write!(out, "\n- {reason}\n  {}\n", names.join(", "));
     }
+    out.push_str("\n## `toplet top`\n\n");
+    table(&mut out, TOP_FLAGS);
     out
+}
+
+/// A row for each flag of a table that has an effect.
+fn table(out: &mut String, flags: FlagTable) {
+    out.push_str("| flag | default | meaning |\n|---|---|---|\n");
+    for flag in flags.iter().filter(|flag| flag.effect != Effect::Ignored) {
+        let short = flag.short.map(|letter| format!(", `-{letter}`")).unwrap_or_default();
+        let default = match flag.default_text() {
+            text if text.is_empty() => String::new(),
+            text => format!("`{text}`"),
+        };
+        let help = flag.help.replace('|', "\\|");
+        let _ = writeln!(out, "| `--{}`{short} | {default} | {help} |", flag.name);
+    }
 }
 
 fn left(flag: &Flag) -> String {
@@ -111,8 +137,11 @@ mod tests {
     #[test]
     fn the_markdown_names_every_flag_once() {
         let text = markdown();
-        for flag in FLAGS {
-            assert_eq!(text.matches(&format!("`--{}`", flag.name)).count(), 1, "{}", flag.name);
+        let (server, top) = text.split_once("\n## `toplet top`\n").unwrap();
+        for (text, flags) in [(server, FLAGS), (top, TOP_FLAGS)] {
+            for flag in flags {
+                assert_eq!(text.matches(&format!("`--{}`", flag.name)).count(), 1, "{}", flag.name);
+            }
         }
     }
 }

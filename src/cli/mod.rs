@@ -16,6 +16,7 @@ pub mod help;
 mod memory;
 mod mode;
 mod rules;
+mod top;
 pub mod value;
 
 pub use check::{ConfigCheck, Named, Validate, validate_file};
@@ -24,6 +25,7 @@ pub use config::Config;
 pub use error::{StartError, ValueOrigin};
 pub use memory::holders;
 pub use mode::{Presence, RunMode, Surroundings};
+pub use top::{SortBy, TopForm, TopOptions, TopOrigin, TopSubject};
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -46,6 +48,8 @@ pub enum Command {
     Manifest(ManifestKind, Option<IpAddr>),
     /// Install as a service of this node and register it with the cluster, or undo that.
     Setup(SetupOptions),
+    /// Print usage, asked of a toplet or of an API server.
+    Top(Box<TopOptions>),
     /// Print this text on standard output and end well (`--help`, `--version`).
     Say(String),
 }
@@ -65,7 +69,13 @@ pub fn parse(args: impl Iterator<Item = OsString>, around: &Surroundings) -> Res
 /// # Errors
 /// The first mistake.
 pub fn parse_words(args: &[String], around: &Surroundings) -> Result<Command, StartError> {
-    let mut settled = argv::settle(args, &|path| std::fs::read_to_string(path))?;
+    if let Some(("top", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        let options = top::parse(rest)?;
+        return Ok(
+            options.map_or_else(|| Command::Say(help::top()), |options| Command::Top(Box::new(options)))
+        );
+    }
+    let mut settled = argv::settle(args, flags::FLAGS, &|path| std::fs::read_to_string(path))?;
     if settled.help || settled.words.first().is_some_and(|word| word == "help") {
         return Ok(Command::Say(help::text()));
     }
@@ -79,6 +89,7 @@ pub fn parse_words(args: &[String], around: &Surroundings) -> Result<Command, St
             let (kind, address) = commands::manifest(&settled, argument.as_deref())?;
             return Ok(Command::Manifest(kind, address));
         }
+        Some("top") => return Err(top::misplaced()),
         Some("setup") => return commands::setup(&settled).map(Command::Setup),
         _ => {}
     }

@@ -46,7 +46,7 @@ fn certificate_directory(config: &Config) -> Option<&str> {
 /// How many of the kubelet rules and resolution rules are broken.
 fn broken_rules(args: &[&str]) -> usize {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    let mut settled = argv::settle(&args, &|_| unreachable!()).unwrap();
+    let mut settled = argv::settle(&args, flags::FLAGS, &|_| unreachable!()).unwrap();
     effective::resolution(&mut settled).unwrap();
     rules::kubelet(&settled).unwrap().len() + rules::resolution(&settled).unwrap().len()
 }
@@ -320,7 +320,7 @@ fn a_manifest_has_a_kind_and_the_hosts_an_address_of_a_node() {
     assert_eq!(manifest(&["pod"]), Err(format!("manifest pod: unknown kind of manifest; {kinds}")));
     assert_eq!(
         manifest(&["host", "rbac"]),
-        Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest, toplet setup"
+        Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest, toplet setup, toplet top"
             .into())
     );
     assert_eq!(manifest(&["rbac"]), Ok((ManifestKind::Rbac, None)));

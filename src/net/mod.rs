@@ -6,6 +6,7 @@ mod dial;
 mod dns;
 mod failure;
 pub mod fetch;
+pub mod local;
 pub mod pem;
 pub mod pins;
 pub mod probe;
