@@ -51,7 +51,7 @@ pub(crate) const DROPPED: [&str; 8] = [
 ];
 
 /// Why a scrape failed: the reason, and a sentence.
-pub(crate) type Failing = (&'static str, Option<Box<str>>);
+pub type Failing = (&'static str, Option<Box<str>>);
 
 /// What is known of one node's scrapes.
 pub(crate) struct NodeSeries {
@@ -60,6 +60,21 @@ pub(crate) struct NodeSeries {
     /// Whole seconds since the epoch.
     pub(crate) last_at: i64,
     pub(crate) errors: Vec<(&'static str, u64)>,
+    /// How long the last one took, in milliseconds.
+    pub(crate) last_took: u32,
+    /// The address that answered last; empty for none.
+    pub(crate) address: Box<str>,
+}
+
+/// The last scrape of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastScrape {
+    /// How long it took; `None` before the first.
+    pub took: Option<Duration>,
+    /// The address that answered last, if one did.
+    pub address: Option<Box<str>>,
+    /// Why it failed, if it did: the reason, and a sentence while few nodes fail.
+    pub failure: Option<Failing>,
 }
 
 impl Counters {
@@ -106,7 +121,14 @@ impl Counters {
                 let name = node.into();
                 nodes.insert(
                     index,
-                    NodeSeries { name, took: Plain::default(), last_at: 0, errors: Vec::new() },
+                    NodeSeries {
+                        name,
+                        took: Plain::default(),
+                        last_at: 0,
+                        errors: Vec::new(),
+                        last_took: 0,
+                        address: Box::default(),
+                    },
                 );
                 index
             }
@@ -114,6 +136,7 @@ impl Counters {
         if let Some(series) = nodes.get_mut(index) {
             series.took.observe(took);
             series.last_at = ended_at.seconds();
+            series.last_took = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
             if let Some(reason) = error {
                 if let Some((_, count)) = series.errors.iter_mut().find(|(known, _)| *known == reason) {
                     *count += 1;
@@ -121,6 +144,37 @@ impl Counters {
                     series.errors.push((reason, 1));
                 }
             }
+        }
+    }
+
+    /// The address at which a node was read; empty for none.
+    pub fn address(&self, node: &str, address: &str) {
+        let mut nodes = lock(&self.nodes);
+        if let Ok(index) = nodes.binary_search_by(|series| (*series.name).cmp(node))
+            && let Some(series) = nodes.get_mut(index)
+            && *series.address != *address
+        {
+            series.address = address.into();
+        }
+    }
+
+    /// Whether the last scrape of a node failed.
+    #[must_use]
+    pub fn is_failing(&self, node: &str) -> bool {
+        lock(&self.failing).contains_key(node)
+    }
+
+    /// What is known of the last scrape of a node.
+    #[must_use]
+    pub fn last_scrape(&self, node: &str) -> LastScrape {
+        let failure = lock(&self.failing).get(node).cloned();
+        let nodes = lock(&self.nodes);
+        let found = nodes.binary_search_by(|series| (*series.name).cmp(node)).ok();
+        let series = found.and_then(|index| nodes.get(index));
+        LastScrape {
+            took: series.map(|series| Duration::from_millis(series.last_took.into())),
+            address: series.map(|series| series.address.clone()).filter(|address| !address.is_empty()),
+            failure,
         }
     }
 

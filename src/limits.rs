@@ -53,6 +53,10 @@ pub const SNAPSHOT_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// start-up error.
 pub const HISTORY_SAMPLES_MAX: u32 = 1_440;
 
+/// Bytes of the histories of containers, and of those of nodes: 67,000 of them with the default of 60 samples, below 3,000 with
+/// the most samples. Rows beyond have no history; small clusters are within it, and large ones have a Prometheus.
+pub const HISTORY_LEN_MAX: u64 = 16 * 1024 * 1024;
+
 /// Instances of one container that a body may hold (the cgroups of old ones remained); with more its pod is left out.
 pub const INSTANCES_MAX: usize = 4;
 
@@ -103,6 +107,14 @@ pub const EXPLAINED_LEN_MAX: usize = 600;
 pub const NODE_NAME_LEN_MAX: usize = 253;
 /// Bytes of one part of a generated document or of the self-metrics page: parts are added to a piece while it has room.
 pub const PART_LEN_MAX: usize = 8 * 1024;
+/// Nodes on the status page; those that fail come first, then those that use most CPU. The page holds their names.
+pub const STATUS_NODES_MAX: usize = 100;
+/// Pods on the status page, those that use most CPU.
+pub const STATUS_PODS_MAX: usize = 50;
+/// Bytes of one text on the status page; the rest is left out. Escaped, all texts of a row are shorter than a part.
+pub const STATUS_TEXT_LEN_MAX: usize = 700;
+/// Seconds after which the status page may load again at the least.
+pub const STATUS_REFRESH_SECS_MIN: u64 = 5;
 /// Time a request may take, as in metrics-server; `?timeout=` can only shorten it. Beyond it: 504.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time below which no answer can be ready: such a `?timeout=` is answered 504 at once.

@@ -162,7 +162,7 @@ impl Program {
         announce(&config);
         let (stopper, stop_signal) = serve::stop_signal();
         let ask = cluster.as_ref().map(ClusterThreads::ask);
-        let app = app(&config, &shared, &authentication, &poller, ask);
+        let app = app(&config, &shared, &authentication, &poller, &certificates, ask);
         let unauthorized = shared.unauthorized.clone();
         let credential_copy = config.credential_copy();
         let housekeeping = Housekeeping {
@@ -287,9 +287,11 @@ fn app(
     shared: &SharedState,
     authentication: &Arc<TrustSource>,
     poller: &Poller,
+    certificates: &Arc<Certificates>,
     ask: Option<Arc<Ask>>,
 ) -> App {
     let (poller, stopping) = (poller.clone(), shared.stopping.clone());
+    let certificates = certificates.clone();
     let unauthorized = shared.unauthorized.clone();
     let (host_only, started_at) = (config.mode == RunMode::HostOnly, clock::wall());
     let vitals = move |with_process: bool| Vitals {
@@ -300,6 +302,8 @@ fn app(
         rss: if with_process { memory::resident().unwrap_or_default().0 } else { 0 },
         cpu_nanos: if with_process { memory::cpu_time().as_nanos() as u64 } else { 0 },
         started_at,
+        uptime: clock::uptime(),
+        certificate_ends_at: if with_process { certificates.ends_at() } else { None },
     };
     App {
         store: shared.store.clone(),
@@ -308,6 +312,8 @@ fn app(
             node_selector: config.node_selector.clone(),
             server_address: format!(":{}", config.listen.port()),
             resolution: config.resolution,
+            mode: config.mode.name(),
+            reserved: Bytes(cli::holders(config).iter().map(|(_, len)| len).sum()),
         },
         authentication: authentication.clone(),
         policy: config.policy.clone(),

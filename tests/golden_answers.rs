@@ -127,6 +127,7 @@ fn ask(store: &Store, now: UnixNanos, request: &[&str]) -> Shown {
         node_selector: Default::default(),
         server_address: ":4443".to_owned(),
         resolution: Duration::from_secs(15),
+        ..Settings::default()
     };
     let context = Context { settings: &settings, metrics: &metrics, vitals: Vitals::default(), now, store };
     let info = RequestInfo::new(&head);

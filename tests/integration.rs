@@ -29,6 +29,7 @@ mod pins;
 mod reviews;
 mod serving_costs;
 mod setup;
+mod status;
 mod support;
 mod support_works;
 mod top;

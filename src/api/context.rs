@@ -2,12 +2,12 @@
 
 use crate::counters::Counters;
 use crate::store::Store;
-use crate::units::UnixNanos;
+use crate::units::{Bytes, UnixNanos, Uptime};
 use crate::wire::selector::LabelSelector;
 use std::time::Duration;
 
 /// What the API needs to know of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// `--node-selector`: limits node lists (not gets).
     pub node_selector: LabelSelector,
@@ -15,6 +15,10 @@ pub struct Settings {
     pub server_address: String,
     /// The resolution, for `metric-collection-timely` and the tick buckets.
     pub resolution: Duration,
+    /// What is measured, in a word or two.
+    pub mode: &'static str,
+    /// Address space reserved for everything that `toplet check` adds up.
+    pub reserved: Bytes,
 }
 
 /// The state of the process that health checks and self metrics report.
@@ -34,6 +38,10 @@ pub struct Vitals {
     pub cpu_nanos: u64,
     /// When the process started.
     pub started_at: UnixNanos,
+    /// The monotonic clock.
+    pub uptime: Uptime,
+    /// End of the serving certificate's validity.
+    pub certificate_ends_at: Option<UnixNanos>,
 }
 
 /// Everything an answer may depend on.

@@ -6,7 +6,7 @@ use super::answer::{Answer, Body};
 use super::health;
 
 /// Paths in order; the checks of the three health endpoints are put in by name.
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 14] = [
     "/apis",
     "/apis/metrics.k8s.io",
     "/apis/metrics.k8s.io/v1",
@@ -18,6 +18,8 @@ const PATHS: [&str; 12] = [
     "/openapi/v3",
     "/openapi/v3/",
     "/readyz",
+    "/status",
+    "/status.json",
     "/version",
 ];
 
@@ -62,11 +64,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_paths_are_sorted_and_those_of_metrics_server_but_for_v1_and_statusz() {
+    fn the_paths_are_sorted_and_those_of_metrics_server_but_for_v1_and_status() {
         let Answer { status: 404, body: Body::Whole(body), .. } = not_found() else { panic!("not a 404") };
         let golden = include_str!("../../tests/golden/api/index.json");
         let wanted = golden
-            .replace("    \"/statusz\",\n", "")
+            .replace("    \"/statusz\",\n", "    \"/status\",\n    \"/status.json\",\n")
             .replace("k8s.io/v1beta1\"", "k8s.io/v1\",\n    \"/apis/metrics.k8s.io/v1beta1\"");
         assert_eq!(String::from_utf8(body).unwrap(), wanted);
         assert_eq!(root().status, 200);

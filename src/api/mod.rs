@@ -22,6 +22,7 @@ pub mod query;
 pub mod route;
 pub mod selection;
 pub mod status;
+pub mod status_page;
 pub mod validators;
 pub mod version;
 pub mod view;

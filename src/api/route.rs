@@ -11,6 +11,7 @@ use super::negotiate::{self, Rendition};
 use super::query::{self, ListOptions};
 use super::selection::Selection;
 use super::status::Status;
+use super::status_page::{self, Notation};
 use super::view::{Form, Include, MetricsObject, Resource};
 use super::{discovery, list};
 use crate::wire::request::{Head, RequestInfo};
@@ -36,6 +37,11 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
         "/apis" | "/apis/" => discovery::groups(&context.settings.server_address, head),
         "/allocatable" if head.method == "GET" => Ok(super::allocatable::answer()),
         "/metrics" => Ok(super::metrics_page::answer(context)),
+        "/status" | "/status.json" if !matches!(head.method, "GET" | "HEAD") => {
+            Err(Status::method_not_allowed())
+        }
+        "/status" => Ok(status_page::answer(context, head, Notation::Html)),
+        "/status.json" => Ok(status_page::answer(context, head, Notation::Json)),
         "/" | "/index.html" => Ok(super::index::root()),
         _ if path.starts_with("/openapi/") => Ok(super::openapi::answer(head, info)),
         _ => Ok(super::health::answer(context, head, info).unwrap_or_else(super::index::not_found)),

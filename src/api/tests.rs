@@ -105,6 +105,7 @@ fn ask_with(store: &Store, metrics: &Counters, select: &str, target: &str, accep
         node_selector: LabelSelector::parse(select).unwrap(),
         server_address: String::new(),
         resolution: Duration::from_secs(60),
+        ..Settings::default()
     };
     let context = Context { settings: &settings, metrics, vitals: Vitals::default(), now: NOW, store };
     let answer = rendered(answer(&context, &head, &RequestInfo::new(&head)), &head);

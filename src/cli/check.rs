@@ -85,11 +85,11 @@ impl ConfigCheck {
     #[must_use]
     pub fn mode(&self) -> String {
         let mode = match &self.config.mode {
-            RunMode::InCluster { server } => format!("in-cluster, API server {server}"),
-            RunMode::Kubeconfig { path } => format!("host service, kubeconfig {}", path.display()),
-            RunMode::HostOnly => "host-only, this machine".to_owned(),
+            RunMode::InCluster { server } => format!("API server {server}"),
+            RunMode::Kubeconfig { path } => format!("kubeconfig {}", path.display()),
+            RunMode::HostOnly => "this machine".to_owned(),
         };
-        format!("{mode} ({})", self.config.mode_reason)
+        format!("{}, {mode} ({})", self.config.mode.name(), self.config.mode_reason)
     }
 
     fn summary(&self, out: &mut String) {

@@ -61,6 +61,7 @@ pub(super) fn print(out: &mut String, config: &Config) {
 #[cfg(test)]
 mod tests {
     use crate::cli::{Command, Surroundings, parse};
+    use crate::limits;
 
     fn sum(flags: &[&str]) -> u64 {
         let words = ["toplet", "check"].iter().chain(flags).map(std::ffi::OsString::from);
@@ -77,9 +78,12 @@ mod tests {
         assert!(sum(&["--max-containers=400000"]) >= base + 100_000 * 64 / 1024);
         assert!(sum(&["--max-pods=160000"]) > base);
         assert!(sum(&["--max-nodes=6000"]) > base);
-        // 305,000 rings of 60 and of 120 samples, of 4 bytes each and 8 beside them.
-        assert!((base - sum(&["--history=0s"])).abs_diff(305_000 * 248 / 1024) <= 1);
-        assert!((sum(&["--history=30m"]) - base).abs_diff(305_000 * 240 / 1024) <= 1);
+        // 301 rings of 60 and of 120 samples, of 4 bytes each and 8 beside them.
+        let one = |history| sum(&["--max-nodes=1", "--max-containers=300", history]);
+        assert!((one("--history=15m") - one("--history=0s")).abs_diff(301 * 248 / 1024) <= 1);
+        assert!((one("--history=30m") - one("--history=15m")).abs_diff(301 * 240 / 1024) <= 1);
+        // No more than the limit for containers.
+        assert!(base - sum(&["--history=0s"]) <= (5_000 * 248 + limits::HISTORY_LEN_MAX) / 1024 + 1);
         assert!(sum(&["--max-connections=129"]) > base);
         assert!(
             sum(&["--max-pods=110", "--max-nodes=1", "--max-containers=300", "--max-connections=16"])

@@ -21,6 +21,18 @@ pub enum RunMode {
     HostOnly,
 }
 
+impl RunMode {
+    /// The mode in a word or two.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            RunMode::InCluster { .. } => "in-cluster",
+            RunMode::Kubeconfig { .. } => "host service",
+            RunMode::HostOnly => "host-only",
+        }
+    }
+}
+
 /// Whether a file is there for us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Presence {

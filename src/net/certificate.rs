@@ -211,6 +211,13 @@ impl Certificates {
         }
     }
 
+    /// When the certificate that is served without a name expires.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<UnixNanos> {
+        let serving = self.key(0)?;
+        serving.cert.first().and_then(|leaf| validity(leaf)).map(|(_, end)| end)
+    }
+
     fn key(&self, index: usize) -> Option<Arc<CertifiedKey>> {
         lock(&self.pairs).get(index).map(|pair| pair.key.clone())
     }

@@ -287,6 +287,7 @@ impl Crew {
             Err(e) => (Outcome::Failed(e.reason), Some(e)),
         };
         self.metrics.scrape(&target.name, took, clock::wall(), error.as_ref().map(|e| e.reason));
+        self.metrics.address(&target.name, source.address().unwrap_or_default());
         self.metrics
             .explain(&target.name, error.as_ref().map(|e| (e.reason, format!("{}; {}", e.message, e.hint))));
         self.log_outcome(target, error);

@@ -186,7 +186,7 @@ impl RequestHandler {
     }
 
     fn ask_store(&self, head: &Head<'_>, info: &RequestInfo<'_>) -> Result<Answer, Status> {
-        let vitals = (self.app.vitals)(info.path == "/metrics");
+        let vitals = (self.app.vitals)(shows_process(&info.path));
         let store = lock(&self.app.store);
         let context = Context {
             settings: &self.app.settings,
@@ -252,6 +252,11 @@ impl RequestHandler {
         self.under_way.set(count.saturating_add(1));
         Some(UnderWay(self.under_way.clone()))
     }
+}
+
+/// Whether an answer shows what the process itself uses.
+fn shows_process(path: &str) -> bool {
+    matches!(path, "/metrics" | "/status" | "/status.json")
 }
 
 /// What the client is told of a refusal by access.

@@ -94,6 +94,7 @@ pub(super) fn app() -> App {
             node_selector: crate::wire::selector::LabelSelector::default(),
             server_address: "127.0.0.1:4443".into(),
             resolution,
+            ..Settings::default()
         },
         authentication: Arc::new(TrustSource::new(TrustSettings::default(), None).unwrap()),
         policy: Policy::default(),

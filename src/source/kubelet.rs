@@ -199,6 +199,10 @@ impl KubeletSource {
 }
 
 impl Source for KubeletSource {
+    fn address(&self) -> Option<&str> {
+        self.good.as_ref().map(|(address, _)| address.as_str())
+    }
+
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError> {
         let deadline = clock::mono() + self.access.timeout;
         let is_proxied = address::is_proxied(target, &self.access.rules);

@@ -43,6 +43,11 @@ pub trait Source: Send {
     /// Why nothing could be read; the batch is then of no use.
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError>;
 
+    /// The address that answered last, as far as there is one.
+    fn address(&self) -> Option<&str> {
+        None
+    }
+
     /// Puts the batch just read into the store. A source that takes over from another one has an earlier batch to put first.
     fn commit(&mut self, store: &mut Store, node: &str, batch: &Batch, at: Uptime) -> Commit {
         store.commit(node, batch, at)

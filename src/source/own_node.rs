@@ -291,6 +291,10 @@ impl Source for KubeletOrOwn {
         }
     }
 
+    fn address(&self) -> Option<&str> {
+        if self.stand_in.is_some() { None } else { self.kubelet.address() }
+    }
+
     fn commit(&mut self, store: &mut Store, node: &str, batch: &Batch, at: Uptime) -> Commit {
         if let Some((earlier, read_at)) = self.earlier.take() {
             store.commit(node, &earlier, read_at);

@@ -2,14 +2,15 @@
 //!
 //! A value is kept as a floating-point number of 16 bits: 0 for none, then whole numbers below 2,048 as they are, and above
 //! it 10 bits behind the leading one and 6 bits of exponent, rounded to the nearest: at most 1/2,048 (0.05 %) off, for every
-//! number of 64 bits. Memory: 4 bytes a sample and 8 a ring, reserved as address space for the whole table; pages are
-//! touched as rows are used. A ring goes with its row, and a row that is used again begins with an empty one.
+//! number of 64 bits. Memory: 4 bytes a sample and 8 a ring, reserved as address space for the whole table, or for its first
+//! rows up to `limits::HISTORY_LEN_MAX`; pages are touched as rows are used. A ring goes with its row, and a row that is used again begins with an empty one.
 //!
 //! Scrapes come about a resolution apart. A ring has its own grid of times, which begins with its first sample; a sample up to
 //! three quarters of a resolution early or late takes the next place, so that jitter makes neither gaps nor doubles. What was
 //! not written is a gap, and stays one.
 
 use super::pool::count_of;
+use crate::limits;
 use crate::units::{Bytes, Nanocores, Uptime};
 
 /// One place of a ring.
@@ -39,6 +40,8 @@ impl RingHead {
 pub(super) struct History {
     heads: Vec<RingHead>,
     samples: Vec<PackedSample>,
+    /// Rings that there is room for; rows beyond have no history.
+    ring_count: usize,
     /// Samples of a ring; 0: nothing is kept.
     ring_len: usize,
     /// A resolution, in the unit of [`Uptime`].
@@ -70,34 +73,36 @@ impl Recent {
 }
 
 impl History {
-    /// Bytes of a ring.
-    pub(super) const fn ring_bytes(samples: u32) -> u64 {
-        match samples {
-            0 => 0,
-            _ => size_of::<RingHead>() as u64 + size_of::<PackedSample>() as u64 * samples as u64,
-        }
+    /// Bytes that rings of so many samples take for `count` rows: all of them, or as many as there is room for.
+    pub(super) fn bytes(count: u32, samples: u32) -> u64 {
+        ring_count(u64::from(count), samples).saturating_mul(ring_bytes(samples))
     }
 
-    /// Reserves `count` rings of `samples` each; `step` is a resolution.
+    /// Reserves rings of so many samples for `count` rows; `step` is a resolution.
     pub(super) fn new(count: usize, samples: u32, step: u32) -> History {
-        let ring_len = samples as usize;
-        let (heads, places) = if ring_len == 0 { (0, 0) } else { (count, count.saturating_mul(ring_len)) };
+        let (ring_count, ring_len) = (ring_count(count as u64, samples) as usize, samples as usize);
         History {
-            heads: Vec::with_capacity(heads),
-            samples: Vec::with_capacity(places),
+            heads: Vec::with_capacity(ring_count),
+            samples: Vec::with_capacity(ring_count.saturating_mul(ring_len)),
+            ring_count,
             ring_len,
             step: step.max(1),
         }
     }
 
+    /// Samples of a ring.
+    pub(super) fn len(&self) -> u32 {
+        count_of(self.ring_len)
+    }
+
     /// Writes what was seen at a time. A second sample of one resolution replaces the first.
     pub(super) fn write(&mut self, index: u32, at: Uptime, seen: Recent) {
         let index = index as usize;
-        if self.ring_len == 0 {
+        if index >= self.ring_count {
             return;
         }
         if index >= self.heads.len() {
-            // Within what was reserved: no index is above the table's capacity.
+            // Within what was reserved.
             self.heads.resize(index + 1, RingHead::NONE);
             self.samples.resize((index + 1) * self.ring_len, PackedSample::default());
         }
@@ -170,6 +175,14 @@ impl History {
         out.resize(self.ring_len, Recent::default());
         out
     }
+}
+
+fn ring_bytes(samples: u32) -> u64 {
+    size_of::<RingHead>() as u64 + size_of::<PackedSample>() as u64 * u64::from(samples)
+}
+
+fn ring_count(rows: u64, samples: u32) -> u64 {
+    if samples == 0 { 0 } else { rows.min(limits::HISTORY_LEN_MAX / ring_bytes(samples)) }
 }
 
 /// Places from one time of a grid to another time, to the nearest; the next place has a quarter more on both sides.

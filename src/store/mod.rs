@@ -69,10 +69,10 @@ impl Capacity {
         3 * (self.pods as usize + self.nodes as usize) + self.containers as usize
     }
 
-    /// Bytes that the history of so many samples reserves for every node and container.
+    /// Bytes that a history of so many samples reserves.
     #[must_use]
     pub fn history_bytes(self, samples: u32) -> u64 {
-        (u64::from(self.nodes) + u64::from(self.containers)).saturating_mul(History::ring_bytes(samples))
+        History::bytes(self.nodes, samples) + History::bytes(self.containers, samples)
     }
 
     /// What a store of this capacity reserves, by holder, in bytes. Pages count only once they are used.
@@ -232,6 +232,8 @@ pub struct NodeView<'a> {
     pub usage: Option<Usage>,
     /// What it has for pods.
     pub allocatable: Allocatable,
+    /// What it was read from; `None` without a point.
+    pub source: Option<batch::BatchSource>,
     /// The generation at which usage became servable; a list begun earlier leaves it out.
     pub served_since: u64,
 }

@@ -5,7 +5,7 @@
 
 use super::pool::count_of;
 use super::records::{Node, Pod};
-use super::row::Row;
+use super::row::{Point, Row};
 use super::rows::END;
 use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Recent, Store, Usage, rate};
 use crate::units::{UnixNanos, Uptime, Window};
@@ -53,6 +53,12 @@ impl Store {
         let inside =
             pods.take_while(move |pod| namespace.is_none_or(|name| self.names.text(pod.namespace) == name));
         inside.filter(|pod| pod.listed).map(|pod| self.view_pod(pod))
+    }
+
+    /// Samples that are kept of each node and container.
+    #[must_use]
+    pub fn history_len(&self) -> u32 {
+        self.node_history.len()
     }
 
     /// What a node used lately, the oldest first, ending now; empty when nothing is kept.
@@ -105,6 +111,7 @@ impl Store {
             labels: Labels { text: self.names.text(node.labels) },
             usage: rate::usage(&node.row),
             allocatable: node.allocatable,
+            source: Some(node.source).filter(|_| node.row.last != Point::NONE),
             served_since: node.served_since,
         }
     }

@@ -148,6 +148,7 @@ fn main() {
         node_selector: Default::default(),
         server_address: String::new(),
         resolution: Duration::from_secs(15),
+        ..Settings::default()
     };
     let world = World { store: store(), metrics: Counters::new(Duration::from_secs(15)), settings };
     let mut out = Vec::with_capacity(64 * 1024);

@@ -195,3 +195,21 @@ fn fifteen_minutes_cost_what_is_promised() {
     assert!(bytes(1, 60) <= 64 * 1024);
     assert!(bytes(100, 14_000) <= 4 * 1024 * 1024);
 }
+
+#[test]
+fn rows_beyond_the_limit_have_no_history_and_cost_nothing() {
+    let rings = limits::HISTORY_LEN_MAX / ring_bytes(1_440);
+    assert!((2_900..3_000).contains(&rings));
+    let many = Capacity { nodes: 0, pods: 0, containers: 1_000_000, text_len: 0 };
+    assert!(many.history_bytes(1_440) <= limits::HISTORY_LEN_MAX);
+    let mut history = History::new(1_000_000, 1_440, STEP);
+    let seen = Recent { cpu: None, working_set: Some(Bytes(7)) };
+    for index in [0, 999_999, u32::try_from(rings).unwrap()] {
+        history.write(index, Uptime(1_000), seen);
+        history.clear(index);
+    }
+    assert_eq!(history.heads.len(), 1);
+    let mut sums = vec![Recent::default(); 1_440];
+    history.add_to(999_999, Uptime(1_000), &mut sums);
+    assert!(sums.iter().all(|sum| *sum == Recent::default()));
+}

@@ -84,6 +84,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         node_selector: LabelSelector::default(),
         server_address: "10.0.0.1:4443".to_owned(),
         resolution: Duration::from_secs(15),
+        ..Settings::default()
     };
     World { settings, metrics: Counters::new(Duration::from_secs(15)), store }
 });

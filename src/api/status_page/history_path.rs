@@ -1,0 +1,98 @@
+//! A history as the path of an SVG, and its least, largest and newest value.
+
+use std::io::Write;
+
+/// Width of a drawing: points beyond are merged, the largest of each group counts.
+const POINTS_MAX: usize = 60;
+/// Height of a drawing; the bottom is zero, the top the largest value.
+const HEIGHT: u64 = 16;
+
+/// Least, largest and newest of the values that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) least: u64,
+    pub(super) largest: u64,
+}
+
+/// The extent of what is known; `None` when nothing is.
+pub(super) fn extent(values: impl Iterator<Item = Option<u64>>) -> Option<Extent> {
+    values.flatten().fold(None, |known: Option<Extent>, value| {
+        Some(known.map_or(Extent { least: value, largest: value }, |known| Extent {
+            least: known.least.min(value),
+            largest: known.largest.max(value),
+        }))
+    })
+}
+
+/// Appends the drawing of `count` values up to `largest`; a gap in them is one in the line, and a value alone a point.
+pub(super) fn draw(out: &mut Vec<u8>, values: impl Iterator<Item = Option<u64>>, count: usize, largest: u64) {
+    let group = count.div_ceil(POINTS_MAX).max(1);
+    let width = count.div_ceil(group).max(2) - 1;
+    // Writing to a vector cannot fail.
+    let _ = write!(
+        out,
+        "<svg viewBox=\"0 0 {width} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\""
+    );
+    let mut run = 0_u32;
+    let mut values = values.take(count).peekable();
+    for x in 0..=width {
+        if values.peek().is_none() {
+            break;
+        }
+        let Some(value) = values.by_ref().take(group).flatten().max() else {
+            close(out, run);
+            run = 0;
+            continue;
+        };
+        let height = u128::from(value) * u128::from(HEIGHT) / u128::from(largest.max(1));
+        let y = HEIGHT.saturating_sub(u64::try_from(height).unwrap_or(HEIGHT));
+        let _ = match run {
+            0 => write!(out, "M{x} {y}"),
+            // Without a letter a point goes on from the last one.
+            1 => write!(out, "L{x} {y}"),
+            _ => write!(out, " {x} {y}"),
+        };
+        run += 1;
+    }
+    close(out, run);
+    out.extend_from_slice(b"\"/></svg>");
+}
+
+/// A line of one point has no length, and is drawn as the round end of one.
+fn close(out: &mut Vec<u8>, run: u32) {
+    if run == 1 {
+        out.extend_from_slice(b"h0");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(values: &[Option<u64>]) -> String {
+        let largest = extent(values.iter().copied()).map_or(0, |extent| extent.largest);
+        let mut out = Vec::new();
+        draw(&mut out, values.iter().copied(), values.len(), largest);
+        let text = String::from_utf8(out).unwrap();
+        text.split_once("d=\"").unwrap().1.split_once('"').unwrap().0.to_owned()
+    }
+
+    #[test]
+    fn a_gap_is_a_gap_and_a_lone_value_a_point() {
+        assert_eq!(path(&[]), "");
+        assert_eq!(path(&[None, None]), "");
+        assert_eq!(path(&[Some(0), Some(8), Some(16)]), "M0 16L1 8 2 0");
+        assert_eq!(path(&[None, Some(1), None, Some(2), Some(2)]), "M1 8h0M3 0L4 0");
+        assert_eq!(path(&[Some(0), Some(0)]), "M0 16L1 16", "nothing used is a line at the bottom");
+        assert_eq!(path(&[Some(u64::MAX), Some(u64::MAX / 2)]), "M0 0L1 9");
+    }
+
+    #[test]
+    fn a_long_history_has_no_more_points_and_keeps_its_peaks() {
+        let mut values = vec![Some(1); 1_440];
+        values[700] = Some(16);
+        let path = path(&values);
+        assert_eq!(path.split([' ', 'M', 'L']).count(), 1 + 2 * 60, "{path}");
+        assert!(path.contains(" 29 0"), "{path}");
+    }
+}

@@ -1,0 +1,381 @@
+//! The page for people: HTML of one file, without scripts and without anything from elsewhere.
+//!
+//! Everything that is not of this source is escaped. The style is allowed by its digest, so that the page cannot be made to
+//! load or run anything even if an escape were missing. What a drawing shows stands beside it as text.
+
+use super::facts::{NodeRow, Overview, PodRow, Wanted};
+use super::history_path::{draw, extent};
+use super::rank::Totals;
+use crate::limits;
+use crate::store::Recent;
+use crate::store::batch::BatchSource;
+use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::{percent, text, time};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// What the page may load: its own style.
+pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
+     style-src 'sha256-WuqthBINvUWecZDKTR7gopmzZkwaZihM8db86BXzWyQ='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--f:#1b1f24;--b:#fff;--l:#d0d7de;--m:#57606a;--a:#0550ae;--c:#0a7d4f;--e:#a40e26}\
+@media(prefers-color-scheme:dark){:root{--f:#e6edf3;--b:#0d1117;--l:#30363d;--m:#9da7b1;--a:#79c0ff;--c:#56d4a0;--e:#ff9e9e}}\
+body{margin:0 auto;padding:.5em 1em 2em;max-width:75em;font:15px/1.4 system-ui,sans-serif;color:var(--f);background:var(--b)}\
+h1{font-size:1.5em;margin:.3em 0 0}\
+p{margin:.3em 0;color:var(--m)}\
+a{color:var(--a)}\
+div{overflow-x:auto;margin:1.2em 0 0}\
+table{border-collapse:collapse;width:100%}\
+caption{text-align:left;font-weight:600;font-size:1.15em;padding:.2em 0}\
+th,td{text-align:left;vertical-align:top;padding:.3em .8em .3em 0;border-bottom:1px solid var(--l);font-weight:400}\
+thead th{color:var(--m);font-size:.85em;white-space:nowrap}\
+tbody th{font-weight:600;overflow-wrap:anywhere;min-width:9em}\
+td{white-space:nowrap}\
+.n{text-align:right;font-variant-numeric:tabular-nums}\
+.w{white-space:normal;color:var(--e);overflow-wrap:anywhere;min-width:14em}\
+small{display:block;font-weight:400;color:var(--m)}\
+svg{display:block;width:7em;height:1.5em}\
+path{fill:none;stroke:var(--c);stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round;vector-effect:non-scaling-stroke}";
+
+/// Everything above the rows of nodes.
+pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
+    let mut page = Html(out);
+    page.raw("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">");
+    page.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
+    if let Some(secs) = it.wanted.refresh_secs {
+        page.raw("<meta http-equiv=\"refresh\" content=\"");
+        page.text(&secs.to_string());
+        page.raw("\">");
+    }
+    let Totals { nodes, nodes_failing, nodes_measured, .. } = it.totals;
+    let title = format!("toplet: {nodes_measured} of {nodes} {} measured", plural(nodes, "node"));
+    page.raw("<title>");
+    page.text(&title);
+    page.raw("</title><style>");
+    page.raw(STYLE);
+    page.raw("</style></head><body><header><h1>");
+    page.text(&title);
+    page.raw("</h1><p>");
+    page.text(&format!(
+        "Version {}, {}, up {}, read every {} s. ",
+        env!("CARGO_PKG_VERSION"),
+        it.mode,
+        span(it.now.since(it.vitals.started_at)),
+        it.resolution.as_secs()
+    ));
+    if let Some(end) = it.vitals.certificate_ends_at {
+        page.certificate(end, it.now);
+    }
+    page.text(&format!("As of {}. ", time::rfc3339_text(it.now).as_str()));
+    page.refreshing(it.wanted);
+    page.raw("</p>");
+    page.selection(it.wanted);
+    page.raw("</header><main>");
+    let failing = match nodes_failing {
+        0 => String::new(),
+        count => format!(", {count} failing"),
+    };
+    let shown = if it.nodes_shown < nodes { format!(", {} shown", it.nodes_shown) } else { String::new() };
+    page.table(&format!("Nodes: {nodes}{failing}{shown}"));
+    page.heads(&[("Node", false), ("Read from", false), ("Latency", true), ("Age", true)]);
+    page.usage_heads(it.history);
+    page.raw("</tr></thead><tbody>");
+}
+
+/// One node.
+pub(super) fn node(out: &mut Vec<u8>, it: &NodeRow<'_>, wanted: &Wanted) {
+    let mut page = Html(out);
+    page.raw("<tr><th scope=\"row\">");
+    page.link(wanted.namespace.as_deref(), Some(it.name), wanted, it.name);
+    page.raw("</th><td");
+    if it.scrape.failure.is_some() {
+        page.raw(" class=\"w\"");
+    }
+    page.raw(">");
+    let source = match it.source {
+        Some(BatchSource::Kubelet) => "kubelet",
+        Some(BatchSource::Summary) => "kubelet (Summary API)",
+        Some(BatchSource::Machine) => "own cgroups",
+        None => "nothing yet",
+    };
+    match &it.scrape.failure {
+        Some((reason, sentence)) => {
+            page.text(reason);
+            page.raw(": ");
+            page.text(sentence.as_deref().unwrap_or("see the log"));
+            page.raw("<small>");
+            page.text(&format!("last read from: {source}"));
+            page.raw("</small>");
+        }
+        None => {
+            page.text(source);
+            if let Some(address) = &it.scrape.address {
+                page.raw("<small>");
+                page.text(address);
+                page.raw("</small>");
+            }
+        }
+    }
+    page.raw("</td>");
+    page.number(&it.scrape.took.map_or("–".to_owned(), latency));
+    page.number(&it.age.map_or("–".to_owned(), span));
+    page.usage(it.usage.map(|usage| (usage.cpu, usage.working_set)), it.history);
+    page.raw("</tr>");
+}
+
+/// What stands between the nodes and the pods.
+pub(super) fn pods(out: &mut Vec<u8>, it: &Overview<'_>) {
+    let mut page = Html(out);
+    let totals = &it.totals;
+    page.raw("</tbody></table></div>");
+    let mut caption = format!("Pods: {}", totals.pods);
+    if it.pods_shown < totals.pods {
+        let _ = write!(caption, ", the {} with most CPU", it.pods_shown);
+    }
+    if totals.pods_without > 0 {
+        let _ = write!(caption, ", {} without usage yet", totals.pods_without);
+    }
+    if totals.pods > 0 {
+        let _ = write!(caption, "; together {} and {}", cpu(totals.cpu), memory(totals.working_set));
+    }
+    page.table(&caption);
+    page.heads(&[("Pod", false), ("Node", false), ("Containers", true), ("Age", true)]);
+    page.usage_heads(it.history);
+    page.raw("</tr></thead><tbody>");
+}
+
+/// One pod.
+pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted) {
+    let mut page = Html(out);
+    page.raw("<tr><th scope=\"row\">");
+    page.text(it.name);
+    page.raw("<small>");
+    page.link(Some(it.namespace), wanted.node.as_deref(), wanted, it.namespace);
+    page.raw("</small></th><td>");
+    if let Some(node) = it.node {
+        page.link(wanted.namespace.as_deref(), Some(node), wanted, node);
+    }
+    page.raw("</td>");
+    page.number(&it.containers.to_string());
+    page.number(&it.age.map_or("–".to_owned(), span));
+    page.usage(Some((it.cpu, it.working_set)), it.history);
+    page.raw("</tr>");
+}
+
+/// The end of the pods, and what toplet itself uses.
+pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
+    let mut page = Html(out);
+    page.raw("</tbody></table></div>");
+    page.table("What toplet holds");
+    page.heads(&[("What", false), ("In use", true), ("Room for", true)]);
+    page.raw("</tr></thead><tbody>");
+    page.held("Memory (resident; reserved as address space)", &kib(it.vitals.rss), &kib(it.reserved.0));
+    let room = |count: Option<u32>| count.map_or("–".to_owned(), |count| count.to_string());
+    let used = it.occupancy;
+    for (name, used, capacity) in [
+        ("Nodes", used.nodes, it.capacity.map(|capacity| capacity.nodes)),
+        ("Pods", used.pods, it.capacity.map(|capacity| capacity.pods)),
+        ("Containers", used.containers, it.capacity.map(|capacity| capacity.containers)),
+    ] {
+        page.held(name, &used.to_string(), &room(capacity));
+    }
+    let text_len = it.capacity.map_or("–".to_owned(), |capacity| kib(capacity.text_len.into()));
+    page.held("Names and labels", &kib(used.text_len.into()), &text_len);
+    page.raw("</tbody></table></div></main></body></html>\n");
+}
+
+struct Html<'a>(&'a mut Vec<u8>);
+
+impl Html<'_> {
+    /// Text of this source: it may be markup.
+    fn raw(&mut self, markup: &str) {
+        self.0.extend_from_slice(markup.as_bytes());
+    }
+
+    /// Any text, cut where it is too long for a row.
+    fn text(&mut self, text: &str) {
+        let shown = text::cut(text, limits::STATUS_TEXT_LEN_MAX);
+        for byte in shown.bytes() {
+            match byte {
+                b'&' => self.raw("&amp;"),
+                b'<' => self.raw("&lt;"),
+                b'>' => self.raw("&gt;"),
+                b'"' => self.raw("&#34;"),
+                b'\'' => self.raw("&#39;"),
+                0..0x20 | 0x7f => self.0.push(b' '),
+                _ => self.0.push(byte),
+            }
+        }
+        if shown.len() < text.len() {
+            self.raw("…");
+        }
+    }
+
+    /// A link to this page with another selection.
+    fn link(&mut self, namespace: Option<&str>, node: Option<&str>, wanted: &Wanted, name: &str) {
+        let mut href = String::from("?");
+        for (key, value) in [("namespace", namespace), ("node", node)] {
+            if let Some(value) = value {
+                href.extend([key, "="]);
+                percent::push(&mut href, text::cut(value, limits::STATUS_TEXT_LEN_MAX), b"-_.~");
+                href.push('&');
+            }
+        }
+        if wanted.refresh_secs.is_none() {
+            href.push_str("refresh=off&");
+        }
+        href.pop();
+        self.raw("<a href=\"");
+        let href = if href.is_empty() { "?".to_owned() } else { href.replace('&', "&amp;") };
+        self.raw(&href);
+        self.raw("\">");
+        self.text(name);
+        self.raw("</a>");
+    }
+
+    fn certificate(&mut self, end: UnixNanos, now: UnixNanos) {
+        let at = time::rfc3339_text(end);
+        self.text(&match end.0 < now.0 {
+            true => format!("The serving certificate expired at {}. ", at.as_str()),
+            false => format!("The serving certificate is valid for {} more. ", span(end.since(now))),
+        });
+    }
+
+    /// Whether the page comes again by itself, and how to change that.
+    fn refreshing(&mut self, wanted: &Wanted) {
+        let (namespace, node) = (wanted.namespace.as_deref(), wanted.node.as_deref());
+        let (says, other) = match wanted.refresh_secs {
+            Some(secs) => (format!("Loads again every {secs} s: "), Wanted::default()),
+            None => {
+                ("Does not load again: ".to_owned(), Wanted { refresh_secs: Some(0), ..Wanted::default() })
+            }
+        };
+        self.text(&says);
+        self.link(namespace, node, &other, if wanted.refresh_secs.is_some() { "stop" } else { "start" });
+    }
+
+    /// What is selected, with a link to everything.
+    fn selection(&mut self, wanted: &Wanted) {
+        if wanted.namespace.is_none() && wanted.node.is_none() {
+            return;
+        }
+        self.raw("<p>Only");
+        for (kind, name) in [(" namespace ", &wanted.namespace), (" node ", &wanted.node)] {
+            if let Some(name) = name {
+                self.text(kind);
+                self.text(name);
+            }
+        }
+        self.raw(": ");
+        self.link(None, None, wanted, "show all");
+        self.raw("</p>");
+    }
+
+    /// A table that can be scrolled by itself, up to the cells of its head.
+    fn table(&mut self, caption: &str) {
+        self.raw("<div role=\"region\" tabindex=\"0\" aria-label=\"");
+        self.text(caption);
+        self.raw("\"><table><caption>");
+        self.text(caption);
+        self.raw("</caption><thead><tr>");
+    }
+
+    /// Heads of columns; those of numbers are to the right.
+    fn heads(&mut self, names: &[(&str, bool)]) {
+        for (name, is_number) in names {
+            self.raw(if *is_number { "<th scope=\"col\" class=\"n\">" } else { "<th scope=\"col\">" });
+            self.text(name);
+            self.raw("</th>");
+        }
+    }
+
+    fn usage_heads(&mut self, history: Window) {
+        let lately = span(history);
+        for name in ["CPU", "Memory"] {
+            self.heads(&[(name, true)]);
+            if history.0 > 0 {
+                self.heads(&[(&format!("{name}, last {lately}"), false)]);
+            }
+        }
+    }
+
+    fn number(&mut self, text: &str) {
+        self.raw("<td class=\"n\">");
+        self.text(text);
+        self.raw("</td>");
+    }
+
+    /// CPU and memory now, and lately.
+    fn usage(&mut self, now: Option<(Nanocores, Bytes)>, history: &[Recent]) {
+        self.number(&now.map_or("–".to_owned(), |(now, _)| cpu(now)));
+        let values = || history.iter().map(|sample| sample.cpu.map(|cpu| cpu.0));
+        self.lately(values, history.len(), |value| cpu(Nanocores(value)));
+        self.number(&now.map_or("–".to_owned(), |(_, now)| memory(now)));
+        let values = || history.iter().map(|sample| sample.working_set.map(|bytes| bytes.0));
+        self.lately(values, history.len(), |value| memory(Bytes(value)));
+    }
+
+    fn lately<I: Iterator<Item = Option<u64>>>(
+        &mut self,
+        values: impl Fn() -> I,
+        count: usize,
+        unit: impl Fn(u64) -> String,
+    ) {
+        if count == 0 {
+            return;
+        }
+        self.raw("<td>");
+        if let Some(extent) = extent(values()) {
+            draw(self.0, values(), count, extent.largest);
+            self.raw("<small>");
+            self.text(&format!("{} to {}", unit(extent.least), unit(extent.largest)));
+            self.raw("</small>");
+        }
+        self.raw("</td>");
+    }
+
+    /// One row of what toplet holds.
+    fn held(&mut self, name: &str, used: &str, room: &str) {
+        self.raw("<tr><th scope=\"row\">");
+        self.text(name);
+        self.raw("</th>");
+        self.number(used);
+        self.number(room);
+        self.raw("</tr>");
+    }
+}
+
+fn plural(count: usize, one: &str) -> String {
+    if count == 1 { one.to_owned() } else { format!("{one}s") }
+}
+
+/// As `kubectl top` writes it.
+fn cpu(value: Nanocores) -> String {
+    format!("{}m", value.0.div_ceil(1_000_000))
+}
+
+/// As `kubectl top` writes it.
+fn memory(value: Bytes) -> String {
+    format!("{}Mi", value.0 >> 20)
+}
+
+fn kib(bytes: u64) -> String {
+    format!("{} KiB", bytes.div_ceil(1024))
+}
+
+fn latency(took: Duration) -> String {
+    if took.is_zero() { "< 1 ms".to_owned() } else { format!("{} ms", took.as_millis()) }
+}
+
+/// A time in its two largest units.
+fn span(time: Window) -> String {
+    let secs = time.0 / 1_000_000_000;
+    match secs {
+        ..60 => format!("{secs} s"),
+        60..3_600 if secs % 60 == 0 => format!("{} min", secs / 60),
+        60..3_600 => format!("{} min {} s", secs / 60, secs % 60),
+        3_600..86_400 => format!("{} h {} min", secs / 3_600, secs % 3_600 / 60),
+        _ => format!("{} d {} h", secs / 86_400, secs % 86_400 / 3_600),
+    }
+}

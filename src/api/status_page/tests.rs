@@ -1,0 +1,248 @@
+use super::*;
+use crate::api::tests::whole;
+use crate::store::batch::Batch;
+use crate::store::{Capacity, NodeRecord, PodRecord};
+use crate::units::Uptime;
+
+const NOW: UnixNanos = UnixNanos(1_795_514_230_000_000_000);
+
+struct World {
+    store: Store,
+    metrics: Counters,
+    vitals: Vitals,
+}
+
+impl World {
+    fn new(history: u32) -> World {
+        let capacity = Capacity::of(200, 6_000, 12_000);
+        let store = Store::new(capacity, Window::from_secs(15)).with_history(history);
+        let metrics = Counters::new(Duration::from_secs(15));
+        metrics.capacity(capacity);
+        let vitals = Vitals {
+            rss: 3 << 20,
+            started_at: UnixNanos(NOW.0 - 90_000_000_000_000),
+            uptime: Uptime(100_000),
+            certificate_ends_at: Some(UnixNanos(NOW.0 + 30 * 86_400_000_000_000)),
+            ..Vitals::default()
+        };
+        World { store, metrics, vitals }
+    }
+
+    /// A node that was read at all these ages (in resolutions), with pods that use 1 m, 2 m, ... of a core.
+    fn node(&mut self, name: &str, ages: impl Iterator<Item = u32>, pods: &[(&str, &str)]) {
+        self.store.upsert_node(&NodeRecord { name, ready: true, ..NodeRecord::default() }).unwrap();
+        for (namespace, pod) in pods {
+            self.store.upsert_pod(&PodRecord { namespace, name: pod, ..PodRecord::default() }).unwrap();
+        }
+        for age in ages {
+            let mut batch = Batch::new();
+            batch.begin(UnixNanos(0));
+            let at = NOW.0 / 1_000_000 - i64::from(age) * 15_000;
+            let secs = 10_000 - u64::from(age) * 15;
+            let mut text = format!("node_cpu_usage_seconds_total {} {at}\n", secs * 2);
+            text += &format!("node_memory_working_set_bytes 5e8 {at}\n");
+            for (index, (namespace, pod)) in pods.iter().enumerate() {
+                let labels = format!(
+                    "{{container=\"main\",namespace=\"{}\",pod=\"{}\"}}",
+                    namespace.replace('"', "\\\""),
+                    pod.replace('"', "\\\"")
+                );
+                let cpu = secs as f64 / 1_000.0 * (index + 1) as f64;
+                text += &format!("container_cpu_usage_seconds_total{labels} {cpu} {at}\n");
+                text += &format!("container_memory_working_set_bytes{labels} 1048576 {at}\n");
+            }
+            batch.feed(text.as_bytes()).unwrap();
+            batch.finish();
+            self.store.commit(name, &batch, Uptime(100_000 - age * 150));
+        }
+        self.metrics.scrape(name, Duration::from_millis(12), NOW, None);
+        self.metrics.address(name, "10.0.0.7");
+    }
+
+    fn page(&self, target: &str) -> String {
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let head = Head { method: "GET", path, query, headers: &[] };
+        let settings = crate::api::Settings {
+            resolution: Duration::from_secs(15),
+            mode: "host service",
+            reserved: Bytes(50 << 20),
+            ..crate::api::Settings::default()
+        };
+        let context = Context {
+            settings: &settings,
+            metrics: &self.metrics,
+            vitals: self.vitals,
+            now: NOW,
+            store: &self.store,
+        };
+        let notation = if path.ends_with("json") { Notation::Json } else { Notation::Html };
+        let answer = answer(&context, &head, notation);
+        String::from_utf8(whole(answer.body, &self.store, &self.metrics)).unwrap()
+    }
+}
+
+const HOSTILE: &str = "<script>alert('x')</script>\"&";
+
+#[test]
+fn what_others_choose_is_text_wherever_it_stands() {
+    let mut world = World::new(4);
+    world.node(HOSTILE, (0..3).rev(), &[(HOSTILE, HOSTILE)]);
+    let failure = Some(("io", format!("GET {HOSTILE}: \u{7}{HOSTILE}")));
+    world.node("dead", 0..0, &[]);
+    world.metrics.scrape("dead", Duration::from_secs(1), NOW, Some("io"));
+    world.metrics.explain("dead", failure);
+    world.metrics.address(HOSTILE, HOSTILE);
+    let encoded = "%3Cscript%3Ealert('x')%3C/script%3E%22%26";
+    for query in ["", &format!("?namespace={encoded}&node={encoded}"), &format!("?refresh={encoded}")] {
+        let page = world.page(&format!("/status{query}"));
+        assert!(!page.contains("<script") && !page.contains("alert('"), "{page}");
+        assert!(!page.contains('\u{7}'));
+        let shown = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&#34;&amp;";
+        assert!(page.matches(shown).count() >= 4, "{page}");
+        assert!(page.contains("namespace=%3Cscript%3Ealert%28%27x%27%29%3C%2Fscript%3E%22%26"));
+        let json = world.page(&format!("/status.json{query}"));
+        assert!(!json.contains('<') && json.contains("\\u003cscript"), "{json}");
+    }
+}
+
+#[test]
+fn the_page_loads_nothing_and_runs_nothing() {
+    let mut world = World::new(60);
+    world.node("n1", (0..60).rev(), &[("default", "web-1")]);
+    let page = world.page("/status");
+    for markup in ["<script", "<img", "<link", "src=", "url(", "http:", "https:", " style=", " on", "@import"]
+    {
+        let found = page.find(markup).map(|at| &page[at..(at + 40).min(page.len())]);
+        assert!(found.is_none_or(|found| found.starts_with(" on ")), "{markup}: {found:?}");
+    }
+    assert!(html::CONTENT_SECURITY_POLICY.starts_with("default-src 'none'; style-src 'sha256-"));
+}
+
+#[test]
+fn thirty_pods_fit_40_kib_with_a_full_history() {
+    let mut world = World::new(60);
+    let names: Vec<String> = (0..30).map(|n| format!("some-deployment-5fddb4c866-{n:05}")).collect();
+    let pods: Vec<(&str, &str)> = names.iter().map(|name| ("kube-system", name.as_str())).collect();
+    world.node("node-1.example.internal", (0..62).rev(), &pods);
+    let page = world.page("/status");
+    assert_eq!(page.matches("<svg").count(), 62);
+    assert!(page.len() < 40 * 1024, "{}", page.len());
+    assert!(page.contains("Pods: 30; together "), "{page}");
+}
+
+#[test]
+fn each_fact_stands_on_the_page() {
+    let mut world = World::new(4);
+    world.node("n1", (0..3).rev(), &[("default", "web-1"), ("default", "web-2"), ("other", "db")]);
+    world.node("n2", 0..0, &[]);
+    world.metrics.scrape("n2", Duration::from_secs(2), NOW, Some("refused"));
+    world.metrics.explain("n2", Some(("refused", "GET https://10.0.0.9: refused; start the kubelet".into())));
+    let page = world.page("/status");
+    for fact in [
+        "toplet: 1 of 2 nodes measured",
+        "host service, up 1 d 1 h, read every 15 s",
+        "valid for 30 d 0 h more",
+        "Nodes: 2, 1 failing",
+        "refused: GET https://10.0.0.9: refused; start the kubelet",
+        "kubelet<small>10.0.0.7</small>",
+        "12 ms",
+        "2000m",
+        "<th scope=\"col\">CPU, last 1 min</th>",
+        "Pods: 3; together 6m and 3Mi",
+        "<td class=\"n\">3072 KiB</td><td class=\"n\">51200 KiB</td>",
+        "<meta http-equiv=\"refresh\" content=\"15\">",
+    ] {
+        assert!(page.contains(fact), "{fact}: {page}");
+    }
+    let order: Vec<usize> =
+        ["n2</a>", "n1</a>", "db<", "web-2<", "web-1<"].iter().map(|name| page.find(name).unwrap()).collect();
+    assert!(order.is_sorted(), "failing nodes first, then by CPU: {order:?}");
+}
+
+#[test]
+fn a_selection_limits_the_pods_and_stays_in_the_links() {
+    let mut world = World::new(0);
+    world.node("n1", (0..3).rev(), &[("default", "web-1"), ("other", "db")]);
+    world.node("n2", (0..3).rev(), &[("default", "web-2")]);
+    let page = world.page("/status?namespace=default&node=n1&refresh=off");
+    assert!(page.contains("web-1<") && !page.contains("web-2<") && !page.contains("db<"), "{page}");
+    assert!(page.contains("Only namespace default node n1"), "{page}");
+    assert!(!page.contains("http-equiv"), "a page that does not load again");
+    assert!(page.contains("href=\"?namespace=default&amp;node=n1&amp;refresh=off\""), "{page}");
+    assert!(page.contains("href=\"?namespace=default&amp;node=n1\">start"), "{page}");
+    assert!(!page.contains("<svg") && !page.contains("last "), "without a history there is nothing to draw");
+    assert!(world.page("/status?refresh=1").contains("content=\"5\""));
+    assert!(world.page("/status?refresh=60&node=x").contains("Pods: 0"));
+}
+
+#[test]
+fn a_large_cluster_shows_what_uses_most_in_bounded_pieces() {
+    let mut world = World::new(4);
+    let names: Vec<String> = (0..5_000).map(|n| format!("p{n:04}")).collect();
+    for (node, names) in names.chunks(50).enumerate() {
+        let pods: Vec<(&str, &str)> = names.iter().map(|name| ("ns", name.as_str())).collect();
+        world.node(&format!("n{node:03}"), (0..3).rev(), &pods);
+    }
+    (0..30).for_each(|n| world.node(&format!("z{n:03}"), (0..3).rev(), &[]));
+    let page = world.page("/status");
+    assert!(
+        page.contains("Nodes: 130, 100 shown") && page.contains("Pods: 5000, the 50 with most CPU"),
+        "{page}"
+    );
+    // The last of each node uses most.
+    assert_eq!(page.matches(">p").count() - page.matches(">path").count(), 50);
+    assert!(page.contains("p0049<") && !page.contains("p0048<"));
+    let mut page = StatusPage {
+        notation: Notation::Html,
+        wanted: Wanted::default(),
+        vitals: world.vitals,
+        mode: "",
+        reserved: Bytes(0),
+        resolution: Duration::from_secs(15),
+        now: NOW,
+        ranking: Ranking::default(),
+        part: Part::Overview,
+        is_first: true,
+        history: Vec::new(),
+    };
+    let mut turns = 1;
+    while !page.prepare(&world.store, &world.metrics) {
+        turns += 1;
+    }
+    assert!(turns > 5_000 / limits::LIST_WORK_MAX as usize, "the lock is free in between: {turns}");
+    let mut out = Vec::new();
+    let mut longest = 0;
+    while page.next(&world.store, &world.metrics, &mut out) == Progress::More {
+        longest = longest.max(out.len());
+        out.clear();
+    }
+    assert!(longest <= limits::CHUNK_LEN_MAX, "{longest}");
+}
+
+#[test]
+fn json_has_the_same_facts_and_null_for_a_gap() {
+    let mut world = World::new(4);
+    world.node("n1", [4, 3, 1, 0].into_iter(), &[("default", "web-1")]);
+    world.node("n2", 0..0, &[]);
+    world.metrics.explain("n2", Some(("refused", "no".into())));
+    let json = world.page("/status.json");
+    let facts = [
+        "\"mode\":\"host service\"",
+        "\"memory\":{\"residentBytes\":3145728,\"reservedBytes\":52428800}",
+        "\"nodes\":{\"count\":2,\"measured\":1,\"failing\":1,\"items\":[{\"name\":\"n2\",",
+        "\"latencySeconds\":0.012,\"reason\":\"refused\",\"message\":\"no\"",
+        "\"name\":\"n1\",\"source\":\"kubelet\",\"address\":\"10.0.0.7\",\"latencySeconds\":0.012",
+        "\"cpuNanocores\":2000000000,\"memoryBytes\":500000000,\"ageSeconds\":0.000",
+        "\"history\":{\"cpuNanocores\":[1999634432,null,1999634432,1999634432]",
+        "{\"namespace\":\"default\",\"name\":\"web-1\",\"node\":\"n1\",\"containers\":1,\"cpuNanocores\":1000000",
+    ];
+    for fact in facts {
+        assert!(json.contains(fact), "{fact}: {json}");
+    }
+    let parsed: miniserde::json::Value = miniserde::json::from_str(&json).unwrap();
+    assert!(matches!(parsed, miniserde::json::Value::Object(_)));
+    // No node and no pod.
+    let empty = World::new(4).page("/status.json");
+    miniserde::json::from_str::<miniserde::json::Value>(&empty).unwrap();
+}
