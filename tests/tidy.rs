@@ -491,20 +491,29 @@ fn flags_page() -> String {
     )
 }
 
-#[test]
-fn the_page_of_flags_is_the_programs_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/FLAGS.md");
-    let wanted = flags_page();
-    assert!(wanted.lines().count() > 50);
+/// Compares a file of `configs/` with what the program makes of its tables; writes it where that is wanted.
+fn is_made(file: &str, wanted: &str) {
+    assert!(wanted.len() > 2_000, "{file}");
+    let path = format!("{}/configs/{file}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("TIDY_WRITE").is_some() {
-        fs::write(path, &wanted).unwrap();
+        fs::write(&path, wanted).unwrap();
     }
-    let found = fs::read_to_string(path).unwrap_or_default();
+    let found = fs::read_to_string(&path).unwrap_or_default();
     let different = wanted.lines().zip(found.lines()).find(|(wanted, found)| wanted != found);
     assert!(
         found == wanted,
-        "configs/FLAGS.md is old: TIDY_WRITE=1 cargo test --test tidy; first at {different:?}"
+        "configs/{file} is old: TIDY_WRITE=1 cargo test --test tidy; first at {different:?}"
     );
+}
+
+#[test]
+fn the_pages_of_flags_and_the_completions_are_the_programs_tables() {
+    is_made("FLAGS.md", &flags_page());
+    is_made("toplet.1", &toplet::cli::manual::page());
+    for shell in toplet::cli::completion::SHELLS {
+        let script = toplet::cli::completion::script(shell).unwrap();
+        is_made(&format!("completion/toplet.{shell}"), &script);
+    }
 }
 
 /// The files of `configs/` that `toplet manifest` prints.

@@ -163,3 +163,29 @@ fn a_server_is_asked_with_the_rights_of_its_caller() {
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(cells(&out)[1][1], "web", "{out}");
 }
+
+/// What bash offers after these words.
+fn offered(words: &str) -> Vec<String> {
+    let (code, script, said) = run(&["completion", "bash"]);
+    assert_eq!(code, Some(0), "{said}");
+    let ask = format!(
+        "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _toplet; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let output = std::process::Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_subcommands_flags_and_their_values() {
+    assert_eq!(offered("toplet do"), ["doctor"]);
+    assert_eq!(offered("toplet top --so"), ["--sort-by"]);
+    assert_eq!(offered("toplet top pod --sort-by ''"), ["cpu", "memory"]);
+    assert_eq!(offered("toplet manifest static"), ["static-pod"]);
+    assert_eq!(offered("toplet completion z"), ["zsh"]);
+    assert_eq!(offered("toplet --max-p"), ["--max-pods"]);
+    assert_eq!(offered("toplet check --config ''"), Vec::<String>::new(), "files are bash's own");
+    assert_eq!(offered("toplet setup --max"), Vec::<String>::new());
+    let (code, _, said) = run(&["completion", "tcsh"]);
+    assert_eq!(code, Some(2), "{said}");
+}

@@ -2,7 +2,8 @@
 
 use super::argv::Settled;
 use super::error::{StartError, ValueOrigin};
-use super::flags::SUBCOMMANDS;
+use super::flags::{FLAGS, Flag, SUBCOMMANDS};
+use super::top::TOP_FLAGS;
 use super::value;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -65,6 +66,9 @@ impl ManifestKind {
 const OF_ONE: [(&str, &[&str]); 2] =
     [("doctor", &["output", "forget-pin"]), ("setup", &["dry-run", "undo", "replace", "no-start", "root"])];
 
+/// Flags of the server that `toplet setup` takes.
+const OF_SETUP_TOO: [&str; 2] = ["kubeconfig", "advertise-address"];
+
 /// Refuses flags of another subcommand than the one that was given.
 pub(super) fn refuse_flags_of_others(settled: &Settled, command: Option<&str>) -> Result<(), StartError> {
     for (name, flags) in OF_ONE.iter().filter(|(name, _)| command != Some(name)) {
@@ -73,6 +77,19 @@ pub(super) fn refuse_flags_of_others(settled: &Settled, command: Option<&str>) -
         }
     }
     Ok(())
+}
+
+/// The flags that a subcommand, or the server, takes.
+pub(super) fn flags_of(command: Option<&str>) -> Vec<&'static Flag> {
+    let own = OF_ONE.iter().find(|(name, _)| command == Some(name)).map_or(&[][..], |(_, flags)| flags);
+    let known = |name: &str| match command {
+        Some("completion") => name == "help",
+        Some("manifest") => ["advertise-address", "help"].contains(&name),
+        Some("setup") => own.contains(&name) || OF_SETUP_TOO.contains(&name) || name == "help",
+        _ => own.contains(&name) || OF_ONE.iter().all(|(_, flags)| !flags.contains(&name)),
+    };
+    let table = if command == Some("top") { TOP_FLAGS } else { FLAGS };
+    table.iter().filter(|flag| command == Some("top") || known(flag.name)).collect()
 }
 
 /// The flags of `toplet doctor`.
@@ -124,8 +141,10 @@ pub(super) fn subcommand(words: &[String]) -> Result<Words, StartError> {
     };
     match (command, rest.unwrap_or_default()) {
         (_, []) => Ok((command, None, warning)),
-        (Some("manifest"), [kind]) => Ok((command, Some((*kind).clone()), warning)),
-        (Some("manifest"), [_, word, ..]) | (_, [word, ..]) => Err(error(word, "unexpected argument")),
+        (Some("manifest" | "completion"), [kind]) => Ok((command, Some((*kind).clone()), warning)),
+        (Some("manifest" | "completion"), [_, word, ..]) | (_, [word, ..]) => {
+            Err(error(word, "unexpected argument"))
+        }
     }
 }
 
@@ -158,8 +177,7 @@ pub(super) fn manifest(
 /// `toplet setup`: what the service does stands in its file of flags.
 pub(super) fn setup(settled: &Settled) -> Result<SetupOptions, StartError> {
     let switch = |name| settled.read(name, value::switch);
-    let known =
-        |name: &&str| OF_ONE[1].1.contains(name) || ["kubeconfig", "advertise-address"].contains(name);
+    let known = |name: &&str| OF_ONE[1].1.contains(name) || OF_SETUP_TOO.contains(name);
     let mut given = settled.settings.iter().map(|setting| setting.flag.name);
     if let Some(name) = given.find(|name| settled.given(name) && !known(name)) {
         let remedy = "write it into /etc/toplet/toplet.conf, then run toplet setup again";

@@ -179,7 +179,7 @@ const NO_BUFFER: &str = "Each line is written at once, to stderr.";
 const OLD_KLOG: &str = "An old logging flag; logs go to stderr.";
 
 /// Every subcommand and what it does.
-pub const SUBCOMMANDS: [(&str, &str); 5] = [
+pub const SUBCOMMANDS: [(&str, &str); 6] = [
     ("check", "Print the settings in force and the memory they reserve, or the first mistake."),
     (
         "doctor",
@@ -197,6 +197,7 @@ pub const SUBCOMMANDS: [(&str, &str); 5] = [
         "top",
         "Print the usage of nodes and pods, as kubectl top does, asked of the toplet of this machine: toplet top --help.",
     ),
+    ("completion", "Print the completion script of a shell: bash, zsh or fish."),
 ];
 
 /// The flags of the server and of the subcommands that take its own, or those of `toplet top`.

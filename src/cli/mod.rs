@@ -8,11 +8,13 @@
 mod argv;
 mod check;
 mod commands;
+pub mod completion;
 mod config;
 mod effective;
 mod error;
 pub mod flags;
 pub mod help;
+pub mod manual;
 mod memory;
 mod mode;
 mod rules;
@@ -90,6 +92,7 @@ pub fn parse_words(args: &[String], around: &Surroundings) -> Result<Command, St
             return Ok(Command::Manifest(kind, address));
         }
         Some("top") => return Err(top::misplaced()),
+        Some("completion") => return completion::parse(argument.as_deref()).map(Command::Say),
         Some("setup") => return commands::setup(&settled).map(Command::Setup),
         _ => {}
     }

@@ -320,7 +320,7 @@ fn a_manifest_has_a_kind_and_the_hosts_an_address_of_a_node() {
     assert_eq!(manifest(&["pod"]), Err(format!("manifest pod: unknown kind of manifest; {kinds}")));
     assert_eq!(
         manifest(&["host", "rbac"]),
-        Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest, toplet setup, toplet top"
+        Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest, toplet setup, toplet top, toplet completion"
             .into())
     );
     assert_eq!(manifest(&["rbac"]), Ok((ManifestKind::Rbac, None)));
