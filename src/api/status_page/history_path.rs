@@ -4,7 +4,7 @@ use std::io::Write;
 
 /// Width of a drawing: points beyond are merged, the largest of each group counts.
 const POINTS_MAX: usize = 60;
-/// Height of a drawing; the bottom is zero, the top the largest value.
+/// Height of a drawing; the bottom is zero, the top the largest value. A line has half its width beyond.
 const HEIGHT: u64 = 16;
 
 /// Least, largest and newest of the values that are known.
@@ -31,7 +31,8 @@ pub(super) fn draw(out: &mut Vec<u8>, values: impl Iterator<Item = Option<u64>>,
     // Writing to a vector cannot fail.
     let _ = write!(
         out,
-        "<svg viewBox=\"0 0 {width} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\""
+        "<svg viewBox=\"0 -1 {width} {}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\"",
+        HEIGHT + 2
     );
     let mut run = 0_u32;
     let mut values = values.take(count).peekable();

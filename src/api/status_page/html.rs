@@ -16,24 +16,25 @@ use std::time::Duration;
 
 /// What the page may load: its own style.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-     style-src 'sha256-WuqthBINvUWecZDKTR7gopmzZkwaZihM8db86BXzWyQ='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     style-src 'sha256-yyM26YkzrMrCxthCUO/xu95thHd9FpMjluxJDf4pXNU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--f:#1b1f24;--b:#fff;--l:#d0d7de;--m:#57606a;--a:#0550ae;--c:#0a7d4f;--e:#a40e26}\
 @media(prefers-color-scheme:dark){:root{--f:#e6edf3;--b:#0d1117;--l:#30363d;--m:#9da7b1;--a:#79c0ff;--c:#56d4a0;--e:#ff9e9e}}\
 body{margin:0 auto;padding:.5em 1em 2em;max-width:75em;font:15px/1.4 system-ui,sans-serif;color:var(--f);background:var(--b)}\
 h1{font-size:1.5em;margin:.3em 0 0}\
+h2{font-size:1.15em;margin:1.2em 0 0}\
 p{margin:.3em 0;color:var(--m)}\
 a{color:var(--a)}\
-div{overflow-x:auto;margin:1.2em 0 0}\
+div{overflow-x:auto}\
 table{border-collapse:collapse;width:100%}\
-caption{text-align:left;font-weight:600;font-size:1.15em;padding:.2em 0}\
+caption{text-align:left;font-size:.85em;color:var(--m)}\
 th,td{text-align:left;vertical-align:top;padding:.3em .8em .3em 0;border-bottom:1px solid var(--l);font-weight:400}\
 thead th{color:var(--m);font-size:.85em;white-space:nowrap}\
-tbody th{font-weight:600;overflow-wrap:anywhere;min-width:9em}\
+tbody th{font-weight:600;overflow-wrap:anywhere;min-width:min(38vw,19em)}\
 td{white-space:nowrap}\
 .n{text-align:right;font-variant-numeric:tabular-nums}\
-.w{white-space:normal;color:var(--e);overflow-wrap:anywhere;min-width:14em}\
+.w{white-space:normal;color:var(--e);overflow-wrap:anywhere;margin:0;max-width:calc(100vw - 3em)}\
 small{display:block;font-weight:400;color:var(--m)}\
 svg{display:block;width:7em;height:1.5em}\
 path{fill:none;stroke:var(--c);stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round;vector-effect:non-scaling-stroke}";
@@ -77,9 +78,11 @@ pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
         count => format!(", {count} failing"),
     };
     let shown = if it.nodes_shown < nodes { format!(", {} shown", it.nodes_shown) } else { String::new() };
-    page.table(&format!("Nodes: {nodes}{failing}{shown}"));
-    page.heads(&[("Node", false), ("Read from", false), ("Latency", true), ("Age", true)]);
+    page.heading(&format!("Nodes: {nodes}{failing}{shown}"));
+    page.table("Nodes, those that fail first, then by CPU");
+    page.heads(&[("Node", false)]);
     page.usage_heads(it.history);
+    page.heads(&[("Age", true), ("Latency", true), ("Read from", false)]);
     page.raw("</tr></thead><tbody>");
 }
 
@@ -88,40 +91,30 @@ pub(super) fn node(out: &mut Vec<u8>, it: &NodeRow<'_>, wanted: &Wanted) {
     let mut page = Html(out);
     page.raw("<tr><th scope=\"row\">");
     page.link(wanted.namespace.as_deref(), Some(it.name), wanted, it.name);
-    page.raw("</th><td");
-    if it.scrape.failure.is_some() {
-        page.raw(" class=\"w\"");
-    }
-    page.raw(">");
-    let source = match it.source {
+    page.raw("</th>");
+    page.usage(it.usage.map(|usage| (usage.cpu, usage.working_set)), it.history);
+    page.number(&it.age.map_or("–".to_owned(), span));
+    page.number(&it.scrape.took.map_or("–".to_owned(), latency));
+    page.raw("<td>");
+    page.text(match it.source {
         Some(BatchSource::Kubelet) => "kubelet",
         Some(BatchSource::Summary) => "kubelet (Summary API)",
         Some(BatchSource::Machine) => "own cgroups",
         None => "nothing yet",
-    };
-    match &it.scrape.failure {
-        Some((reason, sentence)) => {
-            page.text(reason);
-            page.raw(": ");
-            page.text(sentence.as_deref().unwrap_or("see the log"));
-            page.raw("<small>");
-            page.text(&format!("last read from: {source}"));
-            page.raw("</small>");
-        }
-        None => {
-            page.text(source);
-            if let Some(address) = &it.scrape.address {
-                page.raw("<small>");
-                page.text(address);
-                page.raw("</small>");
-            }
-        }
+    });
+    if let Some(address) = &it.scrape.address {
+        page.raw("<small>");
+        page.text(address);
+        page.raw("</small>");
     }
-    page.raw("</td>");
-    page.number(&it.scrape.took.map_or("–".to_owned(), latency));
-    page.number(&it.age.map_or("–".to_owned(), span));
-    page.usage(it.usage.map(|usage| (usage.cpu, usage.working_set)), it.history);
-    page.raw("</tr>");
+    page.raw("</td></tr>");
+    if let Some((reason, sentence)) = &it.scrape.failure {
+        let columns = if it.history.is_empty() { 6 } else { 8 };
+        page.raw(&format!("<tr><td colspan=\"{columns}\"><p class=\"w\">"));
+        page.text(&format!("{} cannot be read: {reason}: ", it.name));
+        page.text(sentence.as_deref().unwrap_or("see the log"));
+        page.raw("</p></td></tr>");
+    }
 }
 
 /// What stands between the nodes and the pods.
@@ -139,9 +132,11 @@ pub(super) fn pods(out: &mut Vec<u8>, it: &Overview<'_>) {
     if totals.pods > 0 {
         let _ = write!(caption, "; together {} and {}", cpu(totals.cpu), memory(totals.working_set));
     }
-    page.table(&caption);
-    page.heads(&[("Pod", false), ("Node", false), ("Containers", true), ("Age", true)]);
+    page.heading(&caption);
+    page.table("Pods, by CPU");
+    page.heads(&[("Pod", false)]);
     page.usage_heads(it.history);
+    page.heads(&[("Age", true), ("Containers", true), ("Node", false)]);
     page.raw("</tr></thead><tbody>");
 }
 
@@ -152,22 +147,23 @@ pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted) {
     page.text(it.name);
     page.raw("<small>");
     page.link(Some(it.namespace), wanted.node.as_deref(), wanted, it.namespace);
-    page.raw("</small></th><td>");
+    page.raw("</small></th>");
+    page.usage(Some((it.cpu, it.working_set)), it.history);
+    page.number(&it.age.map_or("–".to_owned(), span));
+    page.number(&it.containers.to_string());
+    page.raw("<td>");
     if let Some(node) = it.node {
         page.link(wanted.namespace.as_deref(), Some(node), wanted, node);
     }
-    page.raw("</td>");
-    page.number(&it.containers.to_string());
-    page.number(&it.age.map_or("–".to_owned(), span));
-    page.usage(Some((it.cpu, it.working_set)), it.history);
-    page.raw("</tr>");
+    page.raw("</td></tr>");
 }
 
 /// The end of the pods, and what toplet itself uses.
 pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
     let mut page = Html(out);
     page.raw("</tbody></table></div>");
-    page.table("What toplet holds");
+    page.heading("toplet itself");
+    page.table("What it holds, and what there is room for");
     page.heads(&[("What", false), ("In use", true), ("Room for", true)]);
     page.raw("</tr></thead><tbody>");
     page.held("Memory (resident; reserved as address space)", &kib(it.vitals.rss), &kib(it.reserved.0));
@@ -270,6 +266,12 @@ impl Html<'_> {
         self.raw(": ");
         self.link(None, None, wanted, "show all");
         self.raw("</p>");
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.raw("<h2>");
+        self.text(text);
+        self.raw("</h2>");
     }
 
     /// A table that can be scrolled by itself, up to the cells of its head.
