@@ -312,6 +312,7 @@ fn app(
             node_selector: config.node_selector.clone(),
             server_address: format!(":{}", config.listen.port()),
             resolution: config.resolution,
+            usage_metrics: config.usage_metrics,
             mode: config.mode.name(),
             reserved: Bytes(cli::holders(config).iter().map(|(_, len)| len).sum()),
         },

@@ -156,3 +156,48 @@ fn history_is_kept_sample_by_sample_and_can_be_switched_off() {
     let page = lab.admin(&toplet).get("/status").unwrap().text();
     assert!(!page.contains("<svg") && !page.contains("CPU, last"), "{page}");
 }
+
+#[test]
+fn usage_for_prometheus_is_served_where_the_flag_says_so_to_who_may_get_it() {
+    const USAGE: &str = "/metrics/usage";
+    let (lab, _kubelet, toplet) = served(&[]);
+    assert_eq!(lab.admin(&toplet).get(USAGE).unwrap().status, 404, "off by default");
+    let (lab, _kubelet, toplet) = served(&["--usage-metrics"]);
+    let status = |token: &str| {
+        let client = toplet.client().header("Authorization", &format!("Bearer {token}"));
+        client.get(USAGE).unwrap().status
+    };
+    assert_eq!(toplet.client().get(USAGE).unwrap().status, 403);
+    assert_eq!((status("nobody's"), status("bob's"), status("alice's")), (401, 403, 200));
+    let reviews = lab.api.world().reviews.join("\n");
+    assert!(
+        reviews.contains("\"nonResourceAttributes\":{\"path\":\"/metrics/usage\",\"verb\":\"get\"}"),
+        "{reviews}"
+    );
+    let answer = lab.admin(&toplet).get(USAGE).unwrap();
+    let text = answer.text();
+    assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    for line in [
+        "container_cpu_usage_seconds_total{container=\"main\",namespace=\"other\",node=\"n1\",pod=\"db-0\"} ",
+        "container_memory_working_set_bytes{container=\"main\",namespace=\"other\",node=\"n1\",pod=\"db-0\"} 314572800 ",
+        "node_cpu_usage_seconds_total{node=\"n1\"} ",
+        "toplet_scrape_success{node=\"dead\"} 0",
+        "toplet_scrape_success{node=\"n1\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found.starts_with(line)), "{line}: {text}");
+    }
+    promtool(&text);
+}
+
+/// `promtool check metrics` finds nothing wrong, where it is installed.
+fn promtool(text: &str) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else { return };
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}

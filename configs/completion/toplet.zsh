@@ -24,6 +24,7 @@ _toplet() {
       '--grace-period=[Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once.]:value:_files' \
       '--local-socket=[Socket on which clients of this machine read usage without TLS and without rights in the cluster  its file (mode 0660, group toplet) says who may (default  toplet.sock in $RUNTIME_DIRECTORY or /run/toplet, where that exists; empty  none).]:value:_files' \
       '--history=[Time for which CPU and memory of each node and container are kept for the status page, in 16 MiB at most for containers; 0s keeps none.]:value:_files' \
+      '--usage-metrics[Serve the usage of nodes and containers at /metrics/usage, for Prometheus.]' \
       '--state-dir=[Directory for files kept between runs (default  $STATE_DIRECTORY, else none).]:value:_files' \
       '--help[Print this text.]' '-h[Print this text.]' \
       '--kubeconfig=[Path to the kubeconfig for the API server and the kubelets (default  in-cluster, then k3s’s, then host-only).]:value:_files' \
@@ -82,6 +83,7 @@ _toplet() {
       '--grace-period=[Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once.]:value:_files' \
       '--local-socket=[Socket on which clients of this machine read usage without TLS and without rights in the cluster  its file (mode 0660, group toplet) says who may (default  toplet.sock in $RUNTIME_DIRECTORY or /run/toplet, where that exists; empty  none).]:value:_files' \
       '--history=[Time for which CPU and memory of each node and container are kept for the status page, in 16 MiB at most for containers; 0s keeps none.]:value:_files' \
+      '--usage-metrics[Serve the usage of nodes and containers at /metrics/usage, for Prometheus.]' \
       '--state-dir=[Directory for files kept between runs (default  $STATE_DIRECTORY, else none).]:value:_files' \
       '--forget-pin=[With toplet doctor  forget the pinned key of this node (--kubelet-pin) instead of checking.]:value:_files' \
       '--output=[Form of the report of toplet doctor  text or json (default  text).]:value:(text json)' '-o[Form of the report of toplet doctor  text or json (default  text).]:value:(text json)' \
@@ -173,6 +175,7 @@ _toplet() {
       '--grace-period=[Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once.]:value:_files' \
       '--local-socket=[Socket on which clients of this machine read usage without TLS and without rights in the cluster  its file (mode 0660, group toplet) says who may (default  toplet.sock in $RUNTIME_DIRECTORY or /run/toplet, where that exists; empty  none).]:value:_files' \
       '--history=[Time for which CPU and memory of each node and container are kept for the status page, in 16 MiB at most for containers; 0s keeps none.]:value:_files' \
+      '--usage-metrics[Serve the usage of nodes and containers at /metrics/usage, for Prometheus.]' \
       '--state-dir=[Directory for files kept between runs (default  $STATE_DIRECTORY, else none).]:value:_files' \
       '--help[Print this text.]' '-h[Print this text.]' \
       '--kubeconfig=[Path to the kubeconfig for the API server and the kubelets (default  in-cluster, then k3s’s, then host-only).]:value:_files' \

@@ -15,6 +15,8 @@ pub struct Settings {
     pub server_address: String,
     /// The resolution, for `metric-collection-timely` and the tick buckets.
     pub resolution: Duration,
+    /// `--usage-metrics`: `/metrics/usage` is served.
+    pub usage_metrics: bool,
     /// What is measured, in a word or two.
     pub mode: &'static str,
     /// Address space reserved for everything that `toplet check` adds up.

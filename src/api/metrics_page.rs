@@ -7,14 +7,12 @@
 
 use crate::api::answer::{Answer, Body, Pieces, Progress};
 use crate::api::context::{Context, Vitals};
+use crate::api::page_text::{self, PageText};
 use crate::counters::{Atomic, Counters, DROPPED, NodeSeries};
 use crate::limits;
 use crate::lock::lock;
 use crate::store::{Occupancy, Store};
 use std::sync::atomic::Ordering::Relaxed;
-
-/// The type that scrapers of the text format expect, letter for letter.
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
 /// Answers `/metrics`; any method.
 #[must_use]
@@ -22,7 +20,7 @@ pub fn answer(context: &Context<'_>) -> Answer {
     Answer {
         status: 200,
         headers: vec![
-            ("Content-Type", CONTENT_TYPE.into()),
+            ("Content-Type", page_text::CONTENT_TYPE.into()),
             ("Process-Start-Time-Unix", context.vitals.started_at.seconds().to_string().into()),
         ],
         body: Body::List(Box::new(page(context.vitals))),
@@ -281,74 +279,6 @@ fn store(from: &Sources<'_>, text: &mut PageText<'_>) {
     let name = "toplet_store_used";
     text.head([name, "gauge", "How much the store holds, by kind."]);
     text.by_kind(name, [containers, nodes, pods, text_len]);
-}
-
-/// Lines of the exposition format.
-struct PageText<'a>(&'a mut Vec<u8>);
-
-impl PageText<'_> {
-    fn head(&mut self, [name, kind, help]: [&str; 3]) {
-        self.push(&["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
-    }
-
-    fn single(&mut self, head: [&str; 3], value: f64) {
-        self.head(head);
-        self.sample(&[head[0]], &[], value);
-    }
-
-    fn by_kind(&mut self, name: &str, values: [u32; 4]) {
-        for (kind, value) in ["containers", "nodes", "pods", "text_bytes"].into_iter().zip(values) {
-            self.sample(&[name], &[("kind", kind)], value.into());
-        }
-    }
-
-    /// One line; the name may come in parts.
-    fn sample(&mut self, name: &[&str], labels: &[(&str, &str)], value: f64) {
-        self.push(name);
-        for (index, (label, text)) in labels.iter().enumerate() {
-            self.push(&[if index == 0 { "{" } else { "," }, label, "=\""]);
-            self.escaped(text);
-            self.push(&["\""]);
-        }
-        self.push(&[if labels.is_empty() { " " } else { "} " }, &number(value), "\n"]);
-    }
-
-    fn histogram(
-        &mut self,
-        name: &str,
-        node: Option<&str>,
-        (bounds, counts, sum): (&[f64], impl Iterator<Item = u64>, f64),
-    ) {
-        let (node, mut total) = (node.map(|node| ("node", node)), 0);
-        for (count, bound) in counts.zip(bounds.iter().copied().chain([f64::INFINITY])) {
-            total += count;
-            let bound = number(bound);
-            let labels: Vec<_> = node.into_iter().chain([("le", &*bound)]).collect();
-            self.sample(&[name, "_bucket"], &labels, total as f64);
-        }
-        self.sample(&[name, "_sum"], node.as_slice(), sum);
-        self.sample(&[name, "_count"], node.as_slice(), total as f64);
-    }
-
-    fn push(&mut self, parts: &[&str]) {
-        parts.iter().for_each(|part| self.0.extend_from_slice(part.as_bytes()));
-    }
-
-    /// A label value: backslash, quote and line end are escaped.
-    fn escaped(&mut self, value: &str) {
-        for byte in value.bytes() {
-            match byte {
-                b'\\' | b'"' => self.0.extend_from_slice(&[b'\\', byte]),
-                b'\n' => self.0.extend_from_slice(b"\\n"),
-                _ => self.0.push(byte),
-            }
-        }
-    }
-}
-
-/// The shortest digits that read back the same.
-pub(super) fn number(value: f64) -> String {
-    if value == f64::INFINITY { "+Inf".to_owned() } else { value.to_string() }
 }
 
 #[cfg(test)]

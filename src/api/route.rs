@@ -13,7 +13,7 @@ use super::selection::Selection;
 use super::status::Status;
 use super::status_page::{self, Notation};
 use super::view::{Form, Include, MetricsObject, Resource};
-use super::{discovery, list};
+use super::{discovery, list, usage_page};
 use crate::wire::request::{Head, RequestInfo};
 use crate::wire::selector::LabelSelector;
 
@@ -36,6 +36,7 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, info: &RequestInfo<'_>) ->
         "/apis" | "/apis/" if head.method != "GET" => Err(Status::method_not_allowed()),
         "/apis" | "/apis/" => discovery::groups(&context.settings.server_address, head),
         "/allocatable" if head.method == "GET" => Ok(super::allocatable::answer()),
+        "/metrics/usage" if context.settings.usage_metrics => Ok(usage_page::answer()),
         "/metrics" => Ok(super::metrics_page::answer(context)),
         "/status" | "/status.json" if !matches!(head.method, "GET" | "HEAD") => {
             Err(Status::method_not_allowed())

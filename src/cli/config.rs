@@ -52,6 +52,8 @@ pub struct Config {
     pub grace: Duration,
     /// Samples kept of each node and container; 0: none.
     pub history_samples: u32,
+    /// Serve `/metrics/usage`.
+    pub usage_metrics: bool,
     /// Directory for files kept between runs.
     pub state_dir: Option<PathBuf>,
     /// Nodes to scrape and serve; matches all when empty.
@@ -133,6 +135,7 @@ pub fn build(flags: &mut Settled, around: &Surroundings) -> Result<Config, Start
         capacity: rules::capacity(flags)?,
         grace: time("grace-period")?,
         history_samples: rules::history_samples(flags)?,
+        usage_metrics: flags.read("usage-metrics", value::switch)?,
         state_dir: flags.path("state-dir"),
         node_selector,
         kubelet_addresses: kubelet_addresses(flags)?,

@@ -215,6 +215,7 @@ pub static FLAGS: FlagTable = &[
     used("grace-period", Duration, "1m0s", Toplet, "Time for which the last figures of a node that cannot be scraped stay, with their own time (twice --metric-resolution and 30s unless given); 0s drops them at once."),
     used("local-socket", Text, "", Toplet, "Socket on which clients of this machine read usage without TLS and without rights in the cluster: its file (mode 0660, group toplet) says who may (default: toplet.sock in $RUNTIME_DIRECTORY or /run/toplet, where that exists; empty: none)."),
     used("history", Duration, "15m0s", Toplet, "Time for which CPU and memory of each node and container are kept for the status page, in 16 MiB at most for containers; 0s keeps none."),
+    used("usage-metrics", Switch, "false", Toplet, "Serve the usage of nodes and containers at /metrics/usage, for Prometheus."),
     used("state-dir", Text, "", Toplet, "Directory for files kept between runs (default: $STATE_DIRECTORY, else none)."),
     used("dry-run", Switch, "false", Toplet, "With toplet setup: change nothing, and print what would be made."),
     used("undo", Switch, "false", Toplet, "With toplet setup: remove what it made, and nothing else."),

@@ -234,6 +234,8 @@ pub struct NodeView<'a> {
     pub allocatable: Allocatable,
     /// What it was read from; `None` without a point.
     pub source: Option<batch::BatchSource>,
+    /// The last point; `None` without one.
+    pub last: Option<row::Point>,
     /// The generation at which usage became servable; a list begun earlier leaves it out.
     pub served_since: u64,
 }
@@ -251,6 +253,8 @@ pub struct PodView<'a> {
     pub node: Option<&'a str>,
     /// Usage; `None` unless every container has two points. May hold zero containers (all counters went back).
     pub usage: Option<PodUsage<'a>>,
+    /// The last point of each of its containers.
+    pub points: PodPoints<'a>,
     /// The generation at which usage became servable; a list begun earlier leaves it out.
     pub served_since: u64,
 }
@@ -258,6 +262,13 @@ pub struct PodView<'a> {
 /// Usage of a pod; nothing is computed before it is asked for.
 #[derive(Clone, Copy)]
 pub struct PodUsage<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) head: u32,
+}
+
+/// The last points of a pod's containers.
+#[derive(Clone, Copy)]
+pub struct PodPoints<'a> {
     pub(crate) store: &'a Store,
     pub(crate) head: u32,
 }

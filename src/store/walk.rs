@@ -7,7 +7,9 @@ use super::pool::count_of;
 use super::records::{Node, Pod};
 use super::row::{Point, Row};
 use super::rows::END;
-use super::{Labels, NodeView, Occupancy, PodUsage, PodView, Readiness, Recent, Store, Usage, rate};
+use super::{
+    Labels, NodeView, Occupancy, PodPoints, PodUsage, PodView, Readiness, Recent, Store, Usage, rate,
+};
 use crate::units::{UnixNanos, Uptime, Window};
 
 impl Store {
@@ -112,6 +114,7 @@ impl Store {
             usage: rate::usage(&node.row),
             allocatable: node.allocatable,
             source: Some(node.source).filter(|_| node.row.last != Point::NONE),
+            last: Some(node.row.last).filter(|last| *last != Point::NONE),
             served_since: node.served_since,
         }
     }
@@ -122,6 +125,7 @@ impl Store {
             name: self.names.text(pod.name),
             labels: Labels { text: self.names.text(pod.labels) },
             node: Some(self.node_name(pod.node)).filter(|name| !name.is_empty()),
+            points: PodPoints { store: self, head: pod.rows },
             usage: (pod.served_since != 0).then_some(PodUsage { store: self, head: pod.rows }),
             served_since: pod.served_since,
         }
@@ -162,5 +166,12 @@ impl<'a> PodUsage<'a> {
     pub fn containers(&self) -> impl Iterator<Item = (&'a str, Usage)> + use<'a> {
         let store = self.store;
         store.containers(self.head).filter_map(|(name, row)| Some((name, rate::usage(row)?)))
+    }
+}
+
+impl<'a> PodPoints<'a> {
+    /// Containers in name order with their last points.
+    pub fn containers(&self) -> impl Iterator<Item = (&'a str, &'a Point)> + use<'a> {
+        self.store.containers(self.head).map(|(name, row)| (name, &row.last))
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::api::Vitals;
 use crate::api::answer::Progress;
+use crate::api::page_text::number;
 use crate::store::Capacity;
 use crate::store::Occupancy;
 use crate::units::UnixNanos;
