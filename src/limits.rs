@@ -315,6 +315,8 @@ pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(180);
 /// After so long of nothing but 401 from the API server our credentials count as refused: `/readyz` says so, and a credential
 /// that only a restart renews ends the process.
 pub const UNAUTHORIZED_TIME_MAX: Duration = Duration::from_secs(60);
+/// Pods of a manifest: each reads every kubelet and answers for all.
+pub const REPLICAS_MAX: u32 = 10;
 /// Time between two lists that are made because room came back for objects that the store had refused.
 pub const ROOM_LIST_INTERVAL: Duration = Duration::from_secs(30);
 /// A watch shorter than this without an event counts as a failure.

@@ -16,7 +16,7 @@ mod top;
 use crate::access::review::Ask;
 use crate::allocator;
 use crate::api::{self, Vitals};
-use crate::cli::{self, Command, Config, RunMode, Surroundings};
+use crate::cli::{self, Command, Config, ManifestKind, RunMode, Surroundings};
 use crate::cluster::authentication::TrustSource;
 use crate::host::local_socket::LocalSocketFile;
 use crate::host::signals::Signals;
@@ -58,10 +58,13 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, cli::ENVIRONMENT_ERROR_CODE),
         },
-        Command::Manifest(kind, address) => {
+        Command::Manifest(options) => {
             let example = manifest::HostFacts::EXAMPLE;
-            let facts = HostFacts { address: address.unwrap_or(example.address), ..example };
-            print(&manifest::text(kind, &facts))
+            let facts = HostFacts { address: options.address.unwrap_or(example.address), ..example };
+            print(&match options.kind {
+                ManifestKind::Deployment => manifest::deployment(options.replicas),
+                kind => manifest::text(kind, &facts),
+            })
         }
         Command::Check(check) => match check.report(&cli::validate_file) {
             Ok(report) => print(&report),

@@ -5,6 +5,7 @@ use super::error::{StartError, ValueOrigin};
 use super::flags::{FLAGS, Flag, SUBCOMMANDS};
 use super::top::TOP_FLAGS;
 use super::value;
+use crate::limits;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -62,9 +63,23 @@ impl ManifestKind {
     ];
 }
 
+/// What `toplet manifest` is to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManifestOptions {
+    /// The way to run toplet.
+    pub kind: ManifestKind,
+    /// The host's address, of [`ManifestKind::Host`]; `None`: an example.
+    pub address: Option<IpAddr>,
+    /// Pods of [`ManifestKind::Deployment`].
+    pub replicas: u32,
+}
+
 /// Flags that have a meaning for one subcommand alone.
-const OF_ONE: [(&str, &[&str]); 2] =
-    [("doctor", &["output", "forget-pin"]), ("setup", &["dry-run", "undo", "replace", "no-start", "root"])];
+const OF_ONE: [(&str, &[&str]); 3] = [
+    ("doctor", &["output", "forget-pin"]),
+    ("setup", &["dry-run", "undo", "replace", "no-start", "root"]),
+    ("manifest", &["replicas"]),
+];
 
 /// Flags of the server that `toplet setup` takes.
 const OF_SETUP_TOO: [&str; 2] = ["kubeconfig", "advertise-address"];
@@ -149,10 +164,7 @@ pub(super) fn subcommand(words: &[String]) -> Result<Words, StartError> {
 }
 
 /// `toplet manifest KIND`.
-pub(super) fn manifest(
-    settled: &Settled,
-    argument: Option<&str>,
-) -> Result<(ManifestKind, Option<IpAddr>), StartError> {
+pub(super) fn manifest(settled: &Settled, argument: Option<&str>) -> Result<ManifestOptions, StartError> {
     let argument = argument.unwrap_or_default();
     let Some((_, kind)) = ManifestKind::ALL.into_iter().find(|(name, _)| *name == argument) else {
         let names = ManifestKind::ALL.map(|(name, _)| name).join(", ");
@@ -171,7 +183,15 @@ pub(super) fn manifest(
         let problem = "is of toplet manifest host and toplet setup alone";
         return Err(settled.error("advertise-address", problem, "leave it out"));
     }
-    Ok((kind, address))
+    let replicas = settled.read("replicas", value::int)?;
+    if settled.changed("replicas") && kind != ManifestKind::Deployment {
+        return Err(settled.error("replicas", "is of toplet manifest deployment alone", "leave it out"));
+    }
+    if replicas > limits::REPLICAS_MAX {
+        let problem = format!("{replicas} pods each read every kubelet");
+        return Err(settled.error("replicas", problem, &format!("give 0 to {}", limits::REPLICAS_MAX)));
+    }
+    Ok(ManifestOptions { kind, address, replicas })
 }
 
 /// `toplet setup`: what the service does stands in its file of flags.

@@ -221,6 +221,7 @@ pub static FLAGS: FlagTable = &[
     used("undo", Switch, "false", Toplet, "With toplet setup: remove what it made, and nothing else."),
     used("replace", Switch, "false", Toplet, "With toplet setup: delete objects and replace files in its way that it did not make, such as metrics-server's."),
     used("no-start", Switch, "false", Toplet, "With toplet setup: leave the service to be started later."),
+    used("replicas", Int, "1", Toplet, "With toplet manifest deployment: its pods; 0 beside a static pod, from 2 on one a node with a PodDisruptionBudget."),
     used("root", Text, "/", Toplet, "With toplet setup: directory to find and write files below, for images; nothing is started."),
     used("forget-pin", Text, "", Toplet, "With toplet doctor: forget the pinned key of this node (--kubelet-pin) instead of checking."),
     short('o', used("output", Text, "", Toplet, "Form of the report of toplet doctor: text or json (default: text).")),

@@ -22,7 +22,7 @@ mod top;
 pub mod value;
 
 pub use check::{ConfigCheck, Named, Validate, validate_file};
-pub use commands::{ManifestKind, ReportForm, SetupOptions};
+pub use commands::{ManifestKind, ManifestOptions, ReportForm, SetupOptions};
 pub use config::Config;
 pub use error::{StartError, ValueOrigin};
 pub use memory::holders;
@@ -30,7 +30,6 @@ pub use mode::{Presence, RunMode, Surroundings};
 pub use top::{SortBy, TopForm, TopOptions, TopOrigin, TopSubject};
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 
 /// Exit code when the flags cannot be used: a restart cannot help.
 pub const FLAGS_ERROR_CODE: u8 = 2;
@@ -46,8 +45,8 @@ pub enum Command {
     Check(Box<ConfigCheck>),
     /// Check the whole path from kubelets to clients with this configuration, and print what was found.
     Doctor(Box<ConfigCheck>, ReportForm),
-    /// Print the objects of a way to run toplet, with the node's address where one was given.
-    Manifest(ManifestKind, Option<IpAddr>),
+    /// Print the objects of a way to run toplet.
+    Manifest(ManifestOptions),
     /// Install as a service of this node and register it with the cluster, or undo that.
     Setup(SetupOptions),
     /// Print usage, asked of a toplet or of an API server.
@@ -88,8 +87,7 @@ pub fn parse_words(args: &[String], around: &Surroundings) -> Result<Command, St
     commands::refuse_flags_of_others(&settled, command)?;
     match command {
         Some("manifest") => {
-            let (kind, address) = commands::manifest(&settled, argument.as_deref())?;
-            return Ok(Command::Manifest(kind, address));
+            return commands::manifest(&settled, argument.as_deref()).map(Command::Manifest);
         }
         Some("top") => return Err(top::misplaced()),
         Some("completion") => return completion::parse(argument.as_deref()).map(Command::Say),

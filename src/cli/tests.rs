@@ -310,7 +310,7 @@ fn a_manifest_has_a_kind_and_the_hosts_an_address_of_a_node() {
     let manifest = |args: &[&str]| {
         let args = ["toplet", "manifest"].iter().chain(args).map(OsString::from);
         match parse(args, &Surroundings::default()) {
-            Ok(Command::Manifest(kind, address)) => Ok((kind, address)),
+            Ok(Command::Manifest(options)) => Ok(options),
             Ok(other) => panic!("not a manifest: {other:?}"),
             Err(error) => Err(error.to_string()),
         }
@@ -323,9 +323,21 @@ fn a_manifest_has_a_kind_and_the_hosts_an_address_of_a_node() {
         Err("rbac: unexpected argument; the commands are: toplet check, toplet doctor, toplet manifest, toplet setup, toplet top, toplet completion"
             .into())
     );
-    assert_eq!(manifest(&["rbac"]), Ok((ManifestKind::Rbac, None)));
-    let address = "10.0.0.5".parse().unwrap();
-    assert_eq!(manifest(&["host", "--advertise-address=10.0.0.5"]), Ok((ManifestKind::Host, Some(address))));
+    let rbac = ManifestOptions { kind: ManifestKind::Rbac, address: None, replicas: 1 };
+    assert_eq!(manifest(&["rbac"]), Ok(rbac));
+    let host = ManifestOptions { kind: ManifestKind::Host, address: "10.0.0.5".parse().ok(), replicas: 1 };
+    assert_eq!(manifest(&["host", "--advertise-address=10.0.0.5"]), Ok(host));
+    let pair = ManifestOptions { kind: ManifestKind::Deployment, replicas: 2, ..rbac };
+    assert_eq!(manifest(&["deployment", "--replicas=2"]), Ok(pair));
+    for (args, problem) in [
+        (["deployment", "--replicas=11"], "give 0 to 10"),
+        (["deployment", "--replicas=-1"], "--replicas"),
+        (["host", "--replicas=2"], "of toplet manifest deployment alone"),
+    ] {
+        let error = manifest(&args).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+    assert!(error(&["--replicas=2"]).contains("of toplet manifest alone"));
     for bad in ["127.0.0.1", "0.0.0.0", "::1", "::", "224.0.0.1"] {
         let error = manifest(&["host", &format!("--advertise-address={bad}")]).unwrap_err();
         assert!(

@@ -39,6 +39,30 @@ const RBAC: &str = include_str!("manifest/rbac.yaml");
 const DOCTOR: &str = include_str!("manifest/doctor-rbac.yaml");
 const HOST: &str = include_str!("manifest/host.yaml");
 
+/// A Deployment of so many pods; from two on, one a node, and a drained node leaves another.
+#[must_use]
+pub fn deployment(replicas: u32) -> String {
+    let text = text(ManifestKind::Deployment, &HostFacts::EXAMPLE);
+    if replicas == 1 {
+        return text;
+    }
+    let text = text.replace("spec:\n  selector:\n", &format!("spec:\n  replicas: {replicas}\n  selector:\n"));
+    if replicas == 0 {
+        return text;
+    }
+    // No node may be left for a pod beside the old ones.
+    text.replace("maxUnavailable: 0", "maxUnavailable: 1")
+        .replace(
+            "      tolerations:\n",
+            &(include_str!("manifest/spread.yaml").to_owned() + "      tolerations:\n"),
+        )
+        .replacen(
+            "---\napiVersion: apps/v1\n",
+            concat!("---\n", include_str!("manifest/disruption.yaml"), "---\napiVersion: apps/v1\n"),
+            1,
+        )
+}
+
 /// The whole text of a manifest.
 #[must_use]
 pub fn text(kind: ManifestKind, facts: &HostFacts) -> String {
@@ -169,6 +193,30 @@ mod tests {
         let six = HostFacts { address: "fd00::7".parse().unwrap(), ..HostFacts::EXAMPLE };
         let all = text(ManifestKind::Host, &six);
         assert!(all.contains("addressType: IPv6\n") && all.contains("addresses: [\"fd00::7\"]"));
+    }
+
+    #[test]
+    fn more_pods_are_spread_over_nodes_and_keep_one_through_a_drain() {
+        let read = |replicas| -> Vec<serde_norway::Value> {
+            let all = objects(&deployment(replicas));
+            all.iter().map(|object| serde_norway::from_str(&object.yaml).unwrap()).collect()
+        };
+        let one = |replicas, kind: &str| read(replicas).into_iter().find(|object| object["kind"] == kind);
+        assert_eq!(deployment(1), text(ManifestKind::Deployment, &HostFacts::EXAMPLE));
+        let none = one(0, "Deployment").unwrap();
+        assert_eq!(none["spec"]["replicas"], 0);
+        assert!(one(0, "PodDisruptionBudget").is_none() && one(1, "PodDisruptionBudget").is_none());
+        let (pair, budget) = (one(2, "Deployment").unwrap(), one(2, "PodDisruptionBudget").unwrap());
+        let spec = &pair["spec"];
+        assert_eq!(spec["replicas"], 2);
+        assert_eq!(spec["strategy"]["rollingUpdate"]["maxUnavailable"], 1);
+        let term = &spec["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+            [0];
+        assert_eq!(term["topologyKey"], "kubernetes.io/hostname");
+        assert_eq!(term["labelSelector"], spec["selector"]);
+        assert_eq!(budget["spec"]["selector"], spec["selector"]);
+        assert_eq!(budget["spec"]["minAvailable"], 1);
+        assert_eq!(spec["template"]["metadata"]["labels"], spec["selector"]["matchLabels"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn understood(parsed: &Result<Command, StartError>) -> Option<String> {
         Ok(Command::Run(config)) => Some(format!("{config:?}")),
         Ok(Command::Check(check) | Command::Doctor(check, _)) => Some(format!("{:?}", check.config())),
         Ok(Command::Say(text)) => Some(text.clone()),
-        Ok(Command::Manifest(kind, address)) => Some(format!("{kind:?} {address:?}")),
+        Ok(Command::Manifest(options)) => Some(format!("{options:?}")),
         Ok(Command::Setup(options)) => Some(format!("{options:?}")),
         Err(_) => None,
     }
