@@ -177,7 +177,7 @@ pub(super) fn tls(flags: &Settled) -> Result<tls::TlsSettings, StartError> {
     Ok(tls::TlsSettings { min_version, cipher_suites })
 }
 
-/// Warnings about flags that were given and have nothing to do.
+/// Warnings about flags that were given and have nothing to do, and about values that are not served.
 pub(super) fn warnings(flags: &Settled) -> Vec<String> {
     let given = || flags.settings.iter().filter(|setting| flags.given(setting.flag.name));
     let listed = |names: Vec<String>| names.join(", ");
@@ -204,5 +204,8 @@ pub(super) fn warnings(flags: &Settled) -> Vec<String> {
             ));
         }
     }
+    // A list that cannot be read is an error elsewhere.
+    let suites = flags.read("tls-cipher-suites", value::list).unwrap_or_default();
+    warnings.extend(tls::unserved(&suites, &flags.text("tls-min-version")));
     warnings
 }

@@ -384,6 +384,11 @@ fn selectors_and_tls_settings_are_validated_at_the_start() {
     let weak =
         in_pod(&["--tls-cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA", "--tls-min-version=VersionTLS13"]);
     assert_eq!(weak.tls.min_version, MinVersion::Tls13);
+    assert_eq!(weak.warnings.len(), 1, "{:?}", weak.warnings);
+    assert!(weak.warnings[0].contains("TLS_RSA_WITH_AES_128_CBC_SHA is insecure and not offered"));
+    let old = in_pod(&["--tls-min-version=VersionTLS11"]);
+    assert!(old.warnings[0].starts_with("--tls-min-version=VersionTLS11: the oldest version that is served"));
+    assert_eq!(in_pod(&["--tls-min-version=VersionTLS12"]).warnings, Vec::<String>::new());
 }
 
 #[test]

@@ -128,16 +128,30 @@ static GO_SUITES: [GoSuite; 27] = [
     GoSuite("TLS_RSA_WITH_RC4_128_SHA", SuiteKind::Weak),
 ];
 
-/// The TLS 1.2 suites that `names` allow; weak ones are warned about and left out.
+/// What the flags ask for and is not served: weak cipher suites, and protocol versions before TLS 1.2.
+#[must_use]
+pub fn unserved(names: &[String], min_version: &str) -> Vec<String> {
+    let is_weak = |name: &&String| GO_SUITES.iter().any(|s| s.0 == *name && s.1 == SuiteKind::Weak);
+    let suites = names.iter().filter(is_weak).map(|name| {
+        format!(
+            "--tls-cipher-suites: {name} is insecure and not offered; leave it out of the list to silence this"
+        )
+    });
+    let old = ["VersionTLS10", "VersionTLS11"].contains(&min_version).then(|| {
+        format!(
+            "--tls-min-version={min_version}: the oldest version that is served is TLS 1.2; write VersionTLS12"
+        )
+    });
+    suites.chain(old).collect()
+}
+
+/// The TLS 1.2 suites that `names` allow; weak ones are left out.
 fn allowed_suites(names: &[String]) -> Result<Vec<CipherSuite>, String> {
     let mut allowed = Vec::new();
     for name in names {
         match GO_SUITES.iter().find(|suite| suite.0 == name).map(|suite| suite.1) {
             Some(SuiteKind::Spoken(suite)) => allowed.push(suite),
-            Some(SuiteKind::Tls13) => {}
-            Some(SuiteKind::Weak) => log::warn!(
-                "--tls-cipher-suites: {name} is insecure and not offered; leave it out of the list to silence this"
-            ),
+            Some(SuiteKind::Tls13 | SuiteKind::Weak) => {}
             None => return Err(unknown_suite(name)),
         }
     }
