@@ -1,0 +1,81 @@
+# For `run`: the image in pods of Deployments that others wrote, with only the image changed, and in our own; each becomes Available,
+# and kubectl top answers by way of the aggregator. Pods have the account and the token that Kubernetes gives them.
+
+MS_SOURCE=$(cd "$HERE/metrics-server" && go list -m -f '{{.Dir}}' sigs.k8s.io/metrics-server 2> /dev/null)
+IMAGE=docker.io/library/$(sed -n 's/ *image: //p' "$TOP/configs/deployment.yaml")
+
+# In place of kube-proxy: rules of iptables from a Service's address to the API server and to the pods that are ready.
+nat() { cluster in iptables -t nat "$@"; }
+route_api_server() {
+  cluster in sysctl -qw net.ipv4.conf.all.route_localnet=1
+  nat -A PREROUTING -d 10.96.0.1 -p tcp --dport 443 -j DNAT --to-destination 127.0.0.1:6443
+}
+route_service() {
+  local address port left to; nat -F OUTPUT
+  address=$(cluster kubectl -n kube-system get service metrics-server -o 'jsonpath={.spec.clusterIP}')
+  port=$(cluster kubectl -n kube-system get endpointslice -l kubernetes.io/service-name=metrics-server -o 'jsonpath={.items[0].ports[0].port}')
+  to=$(cluster kubectl -n kube-system get endpointslice -l kubernetes.io/service-name=metrics-server -o 'jsonpath={range .items[*].endpoints[?(@.conditions.ready==true)]}{.addresses[0]}{"\n"}{end}')
+  [ -n "$to" ] || return 1; left=$(wc -l <<< "$to")
+  for to in $to; do nat -A OUTPUT -d "$address" -p tcp --dport 443 -m statistic --mode nth --every "$left" --packet 0 -j DNAT --to-destination "$to:$port"; left=$((left - 1)); done
+}
+answers_from_pods() { route_service && available v1beta1.metrics.k8s.io && kc kubectl top node && kc kubectl top pod -A; }
+pod_words() { cluster kubectl -n kube-system get pods -o wide; cluster kubectl -n kube-system describe deployment,pod | grep -A12 Events:; cat "$CLUSTER_RUN"/pod-logs/kube-system_metrics-server*/*/*.log | tail -5; }
+
+is_available() { # NAME: the Deployment has rolled out and kubectl top answers
+  local begin=$SECONDS ready
+  cluster kubectl -n kube-system rollout status deployment/metrics-server --timeout=60s > /dev/null || { fail "$1: the Deployment is available" "$(pod_words)" 40; return 1; }
+  ready=$((SECONDS - begin))
+  within 40 answers_from_pods && ok "$1: available after $ready s, kubectl top answers after $((SECONDS - begin)) s" || { fail "$1: kubectl top" "$(kc kubectl top node 2>&1; pod_words)" 40; return 1; }
+}
+from_nothing() { # NAME FILE
+  cluster kubectl -n kube-system apply -f "$2" > "$WORK/applied" 2>&1 || { fail "$1: applied" "$(cat "$WORK/applied")"; return 1; }
+  is_available "$1"
+}
+gone() { cluster kubectl -n kube-system delete --ignore-not-found --wait -f "$1" > /dev/null 2>&1; nat -F OUTPUT; within 30 eval '! cluster kubectl -n kube-system get pod -l "k8s-app in (metrics-server)" -o name | grep -q .'; }
+patched() { # NAME JSON: of the container
+  cluster kubectl -n kube-system patch deployment metrics-server --type=strategic -p "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"metrics-server\",$2}]}}}}" > /dev/null && is_available "$1"; }
+
+K3S_ARGS='"--cert-dir=/tmp","--secure-port=10250","--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname","--kubelet-use-node-status-port","--metric-resolution=15s","--tls-cipher-suites=TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305,TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305"'
+
+# The lab's kubelets have certificates of the cluster's CA, so no flag is added to anybody's arguments.
+check_metrics_servers_own() {
+  cluster kubectl kustomize "$MS_SOURCE/manifests/overlays/release" 2> /dev/null | sed "s#image: .*#image: $IMAGE#" > "$WORK/release.yaml"
+  from_nothing "metrics-server's own Deployment" "$WORK/release.yaml"
+  patched "k3s' arguments, command: [/metrics-server]" "\"command\":[\"/metrics-server\"],\"args\":[$K3S_ARGS]"
+  patched "stray words among the arguments" "\"command\":null,\"args\":[\"/metrics-server\",$K3S_ARGS,\"true\"]"
+  cat "$CLUSTER_RUN"/pod-logs/kube-system_metrics-server*/*/*.log | grep -q 'arguments without effect: `/metrics-server`, `true`' && ok "stray words are warned about" || fail "stray words are warned about"
+  gone "$WORK/release.yaml"
+}
+
+check_chart() { # as it is, and with its own certificate that the API server verifies, another port, metrics and a budget
+  chart() { "$BIN/helm" template metrics-server "$MS_SOURCE/charts/metrics-server" -n kube-system --kube-version 1.37.2 --set "image.repository=${IMAGE%:*},image.tag=${IMAGE##*:}" "$@"; }
+  chart > "$WORK/chart.yaml"; from_nothing "the Helm chart" "$WORK/chart.yaml"; gone "$WORK/chart.yaml"
+  chart --set tls.type=helm,apiService.insecureSkipTLSVerify=false,metrics.enabled=true,containerPort=4443,podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=1 > "$WORK/chart.yaml"
+  grep -q 'caBundle: ..*' "$WORK/chart.yaml" || fail "the chart has a certificate of its own"
+  from_nothing "the Helm chart with a certificate that the API server verifies" "$WORK/chart.yaml"; gone "$WORK/chart.yaml"
+}
+
+check_ours() {
+  "$SERVER" manifest deployment > "$WORK/one.yaml"; from_nothing "toplet manifest deployment" "$WORK/one.yaml"; gone "$WORK/one.yaml"
+  "$SERVER" manifest deployment --replicas=2 > "$WORK/pair.yaml"
+  cluster kubectl apply -f "$WORK/pair.yaml" > /dev/null
+  within 30 eval 'cluster kubectl -n kube-system get pod -l k8s-app=metrics-server -o "jsonpath={.items[*].status.conditions[*].message}" | grep -q "anti-affinity rules"' && ok "of two pods the second waits for a second node" || fail "of two pods the second waits for a second node" "$(pod_words)"
+  within 40 answers_from_pods && ok "and the first answers" || fail "the first of two pods answers" "$(pod_words)"
+  within 20 eval '[ "$(cluster kubectl -n kube-system get pdb metrics-server -o "jsonpath={.status.currentHealthy}{.status.disruptionsAllowed}")" = 10 ]' && ok "the PodDisruptionBudget keeps it through a drain" || fail "the PodDisruptionBudget keeps it through a drain" "$(cluster kubectl -n kube-system get pdb -o yaml)"
+  gone "$WORK/pair.yaml"
+}
+
+# The kubelet's own directory of static pods; Service and APIServices are those of a Deployment without pods.
+check_static_pod() {
+  local etc=$CLUSTER_RUN/pod-etc; "$SERVER" manifest deployment --replicas=0 > "$WORK/none.yaml"; cluster kubectl apply -f "$WORK/none.yaml" > /dev/null; cluster token
+  mkdir -p "$etc"; cluster kubectl --kubeconfig "$PKI/sa.kubeconfig" config view --flatten --raw > "$etc/kubeconfig"; chown 65534 "$etc/kubeconfig"; chmod 400 "$etc/kubeconfig"
+  "$SERVER" manifest static-pod | sed "s#path: /etc/toplet#path: $etc#" > "$CLUSTER_RUN/static-pods/toplet.yaml"
+  within 60 cluster kubectl -n kube-system wait --for=condition=Ready pod/metrics-server-edge-1 --timeout=1s && within 40 answers_from_pods && ok "the static pod: kubectl top answers" || fail "the static pod" "$(pod_words)"
+  rm "$CLUSTER_RUN/static-pods/toplet.yaml"; gone "$WORK/none.yaml"
+}
+
+check_pods() {
+  route_api_server; check_metrics_servers_own
+  if [ -x "$BIN/helm" ]; then check_chart; else fail "helm is not there: ./cluster build"; fi
+  check_ours; check_static_pod; nat -F
+}
