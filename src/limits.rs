@@ -206,6 +206,9 @@ pub const READ_ALL_PIECE_LEN: usize = 2 * 1024;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for a name lookup, all its tries included.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same where another address of the node needs no lookup: many boards have no name server that knows their nodes, and
+/// some have none that answers.
+pub const LOOKUP_TIMEOUT_WITH_OTHERS: Duration = Duration::from_millis(300);
 /// Time for one try of one name server; `timeout` in resolv.conf can only shorten it, so that a dead first server leaves
 /// time for the second.
 pub const DNS_TRY_TIMEOUT: Duration = Duration::from_millis(1_500);

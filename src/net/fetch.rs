@@ -54,6 +54,8 @@ pub struct Request<'a> {
     /// From the lookup to the last byte of the body. `None` only for watches: their head must come within
     /// `limits::WATCH_ANSWER_TIMEOUT`, their end within `limits::WATCH_LIFE_MAX`.
     pub timeout: Option<Duration>,
+    /// Time for the lookup of the host's name.
+    pub lookup_timeout: Duration,
     /// Bytes of body that may be read.
     pub limit: u64,
 }
@@ -71,6 +73,7 @@ impl<'a> Request<'a> {
             gzip: false,
             body: None,
             timeout,
+            lookup_timeout: limits::LOOKUP_TIMEOUT,
             limit,
         }
     }
@@ -179,7 +182,12 @@ impl Fetcher {
             Some(stream) => stream,
             None => {
                 let tls = if target.https { Some((tls, self.name(request, &target)?)) } else { None };
-                let stream = open(peer, &target, tls, deadlines, &mut buffers)?;
+                let lookup_end = deadlines.head.min(clock::mono() + request.lookup_timeout);
+                let addresses = target.addresses(lookup_end)?;
+                let deadline = Some(deadlines.head);
+                let stream =
+                    Stream::open(&addresses, tls, deadline, &mut buffers, |socket| peer.opened(socket))
+                        .map_err(|e| FetchError { connected: false, ..sort_io(&e, deadlines.timeout) })?;
                 if let Some(pins) = &self.pins {
                     pins.check(request.pinned_as, stream.certificate())?;
                 }
@@ -286,24 +294,14 @@ impl UrlTarget {
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         Ok(UrlTarget { authority, host: bare.to_owned(), port, https })
     }
-}
 
-fn open(
-    peer: &RemoteHost,
-    target: &UrlTarget,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    deadlines: Deadlines,
-    buffers: &mut Buffers,
-) -> Result<Stream, FetchError> {
-    let deadline = Some(deadlines.head);
-    let addresses = dns::system().lookup(&target.host, deadline).map_err(|e| FetchError {
-        connected: false,
-        ..FetchError::new(Reason::Dns, format!("{:?} cannot be resolved: {e}", target.host))
-    })?;
-    let addresses: Vec<SocketAddr> =
-        addresses.into_iter().map(|address| SocketAddr::new(address, target.port)).collect();
-    Stream::open(&addresses, tls, deadline, buffers, |socket| peer.opened(socket))
-        .map_err(|e| FetchError { connected: false, ..sort_io(&e, deadlines.timeout) })
+    fn addresses(&self, deadline: Instant) -> Result<Vec<SocketAddr>, FetchError> {
+        let found = dns::system().lookup(&self.host, Some(deadline)).map_err(|e| FetchError {
+            connected: false,
+            ..FetchError::new(Reason::Dns, format!("{:?} cannot be resolved: {e}", self.host))
+        })?;
+        Ok(found.into_iter().map(|address| SocketAddr::new(address, self.port)).collect())
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::store::snapshot::Snapshot;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -25,9 +25,12 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// The file in `directory`; `None` on a system that gives no boot an id, where times would mean nothing.
+    /// The file in `directory`, which is made if it can be; `None` on a system that gives no boot an id, where times would
+    /// mean nothing.
     #[must_use]
     pub fn new(directory: PathBuf) -> Option<StateFile> {
+        // Where it cannot be made, writing says why.
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(StateFile { directory, boot_id, log: LogOnce::new() })
     }
@@ -145,7 +148,6 @@ mod tests {
     #[test]
     fn points_are_there_after_a_restart_and_what_cannot_be_used_costs_nothing() {
         let directory = std::env::temp_dir().join(format!("toplet-points-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
         let file = StateFile::new(directory.clone()).unwrap();
         let now = clock::uptime();
         let (old, new) = (store(), store());

@@ -17,6 +17,7 @@ use crate::limits;
 use crate::net::fetch::{FetchError, Fetcher, Reason, RemoteHost, Request};
 use crate::store::Target;
 use crate::store::batch::{Batch, BatchSource};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,7 @@ impl KubeletSource {
         }
         let path = address::path(target, endpoint);
         let mut attempts = Vec::new();
-        for address in addresses {
+        for (at, address) in addresses.iter().copied().enumerate() {
             let url = address::url(address, &path, target, &access.rules);
             let node_first = good.as_ref().is_some_and(|(good, by_node)| good == address && *by_node);
             for (nth, name) in
@@ -98,6 +99,7 @@ impl KubeletSource {
                     server_name: name,
                     pinned_as: &target.name,
                     gzip: self.access.gzip,
+                    lookup_timeout: lookup_timeout(&addresses[at + 1..]),
                     ..Request::get(&url, Some(left), limits::KUBELET_BODY_LEN_MAX)
                 };
                 match self.stream(&request, endpoint, batch) {
@@ -195,6 +197,14 @@ impl KubeletSource {
             batch.set_source(BatchSource::Summary);
         }
         body::read(&mut answer, batch)
+    }
+}
+
+/// How long the name of an address is looked up before `others` are tried.
+fn lookup_timeout(others: &[&str]) -> Duration {
+    match others.iter().any(|other| other.parse::<IpAddr>().is_ok()) {
+        true => limits::LOOKUP_TIMEOUT_WITH_OTHERS,
+        false => limits::LOOKUP_TIMEOUT,
     }
 }
 

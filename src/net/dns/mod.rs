@@ -41,8 +41,23 @@ struct ResolverState {
     /// The name server that answered last; the next lookup begins with it.
     server: usize,
     cache: Vec<Cached>,
-    /// No name server answered: what a lookup says until then.
-    silent: Option<(String, Instant)>,
+    /// No name server answered a lookup.
+    silent: Option<Silence>,
+}
+
+struct Silence {
+    /// What a lookup says until its end.
+    trouble: String,
+    until: Instant,
+    /// How long the servers were waited for: it counts for lookups that have no more time than that, or when it was a whole
+    /// try.
+    waited: Duration,
+}
+
+impl Silence {
+    fn counts(&self, now: Instant, patience: Duration, whole_try: Duration) -> bool {
+        now < self.until && (self.waited >= whole_try || self.waited >= patience)
+    }
 }
 
 #[derive(Clone)]
@@ -99,7 +114,9 @@ impl Resolver {
         if bare == "localhost" || bare.ends_with(".localhost") {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        if let Some((trouble, _)) = lock(&self.state).silent.as_ref().filter(|(_, until)| now < *until) {
+        let patience = deadline.saturating_duration_since(now);
+        let counts = |silence: &&Silence| silence.counts(now, patience, config.timeout);
+        if let Some(Silence { trouble, .. }) = lock(&self.state).silent.as_ref().filter(counts) {
             return stale.ok_or_else(|| trouble.clone());
         }
         match self.ask(&config, host, deadline) {
@@ -108,11 +125,10 @@ impl Resolver {
                 Ok(addresses)
             }
             Err(e) if e.kind() == ErrorKind::TimedOut => {
-                let end = clock::mono();
-                // A caller with little time proves nothing.
-                if end >= now + config.timeout {
-                    lock(&self.state).silent = Some((e.to_string(), end + limits::DNS_SILENCE_KEEP));
-                }
+                let (end, trouble) = (clock::mono(), e.to_string());
+                let until = end + limits::DNS_SILENCE_KEEP;
+                let waited = end.saturating_duration_since(now);
+                lock(&self.state).silent = Some(Silence { trouble, until, waited });
                 stale.ok_or_else(|| e.to_string())
             }
             Err(e) => Err(e.to_string()),

@@ -203,13 +203,17 @@ fn silence_of_all_name_servers_is_waited_for_once() {
     };
     let silent = "name server 127.0.0.1 does not answer";
     assert_eq!(error("silent.lan.", 50), silent);
-    assert_eq!(error("silent", 60_000), silent, "little time proved nothing");
-    assert_eq!(server.asked(), ["udp silent.lan", "udp silent.lan"], "and no further name is asked");
+    assert_eq!(error("v4.lan", 50), silent, "who has as little time does not wait again");
+    assert_eq!(server.asked(), ["udp silent.lan"]);
+    assert_eq!(place.found("v4.lan"), ["10.0.0.4"], "for others it proved nothing");
+    assert_eq!(server.asked(), ["udp v4.lan"]);
+    assert_eq!(error("silent", 60_000), silent);
+    assert_eq!(server.asked(), ["udp silent.lan"], "and no further name is asked");
     assert_eq!(error("node-7.lan", 60_000), silent);
     assert!(server.asked().is_empty());
     assert_eq!(place.found("filed"), ["10.0.0.9"]);
     let over = clock::mono();
-    lock(&place.resolver.state).silent.as_mut().unwrap().1 = over;
+    lock(&place.resolver.state).silent.as_mut().unwrap().until = over;
     assert_eq!(place.found("node-7.lan"), ["10.0.0.7", V6]);
 }
 

@@ -404,3 +404,15 @@ fn a_node_without_a_preferred_address_says_so() {
         ("no_address", "no address matched types [InternalIP Hostname]")
     );
 }
+
+#[test]
+fn a_name_is_waited_for_longer_only_where_no_other_address_does_without_a_lookup() {
+    let long = limits::LOOKUP_TIMEOUT;
+    let cases: [(&[&str], Duration); 4] = [
+        (&[], long),
+        (&["edge-1.lan"], long),
+        (&["edge-1.lan", "10.0.0.1"], limits::LOOKUP_TIMEOUT_WITH_OTHERS),
+        (&["fd00::1"], limits::LOOKUP_TIMEOUT_WITH_OTHERS),
+    ];
+    cases.iter().for_each(|(others, expected)| assert_eq!(lookup_timeout(others), *expected, "{others:?}"));
+}
