@@ -81,8 +81,8 @@ pub fn text(kind: ManifestKind, facts: &HostFacts) -> String {
              # static pods: /etc/kubernetes/manifests (kubeadm), /var/lib/rancher/k3s/agent/pod-manifests (k3s).\n\
              #\n\
              # A static pod has no service account: /etc/toplet/kubeconfig must name a user with the rights of rbac.yaml and be\n\
-             # readable by user 65534 (chown 65534, mode 0400). Service and APIServices are those of deployment.yaml, which may be\n\
-             # applied with `replicas: 0`; the Service selects this pod by its label.\n",
+             # readable by user 65534 (chown 65534, mode 0400). Account, Service and APIServices are those of a Deployment without pods:\n\
+             # toplet manifest deployment --replicas=0 | kubectl apply -f -\n",
             vec![versioned(include_str!("manifest/static-pod.yaml"))],
         ),
         ManifestKind::Host => (
