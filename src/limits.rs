@@ -448,6 +448,14 @@ pub const SETUP_SERVED_TIME_MAX: Duration = Duration::from_secs(120);
 pub const SETUP_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Bytes of one answer that `toplet top` reads: some hundred thousand pods.
 pub const TOP_ANSWER_LEN_MAX: u64 = 256 * 1024 * 1024;
+/// Values that `toplet top --watch` remembers of each line for its sparkline, one a refresh.
+pub const TOP_TRACE_LEN_MAX: usize = 64;
+/// Lines that it remembers values of; further ones have no sparkline.
+pub const TOP_TRACES_MAX: usize = 4_096;
+/// Shortest and longest time between two refreshes; between them the resolution decides, as far as samples show it.
+pub const TOP_REFRESH_MIN: Duration = Duration::from_secs(2);
+/// See [`TOP_REFRESH_MIN`].
+pub const TOP_REFRESH_MAX: Duration = Duration::from_secs(60);
 /// Time for one request of `toplet top`.
 pub const TOP_REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 /// Nodes without usage whose reason `toplet top` prints; further ones are counted.

@@ -24,6 +24,7 @@ mod host_only;
 mod hostile;
 mod kubelets;
 mod lifecycle;
+mod live_screen;
 mod local_socket;
 mod pins;
 mod reviews;

@@ -20,7 +20,7 @@ _toplet() {
       case $prev in --root|--kubeconfig|--advertise-address) files=1 ;; esac
       ;;
     top)
-      words='node pod --all-namespaces --containers --field-selector --namespace --no-headers --output --selector --show-swap --sort-by --sum --local-socket --server --kubeconfig --certificate-authority --insecure-skip-tls-verify --help'
+      words='node pod --all-namespaces --containers --field-selector --namespace --no-headers --output --selector --show-swap --sort-by --sum --local-socket --server --kubeconfig --certificate-authority --insecure-skip-tls-verify --watch --help'
       case $prev in --output|-o) words='table wide json yaml' ;; --sort-by) words='cpu memory' ;; --field-selector|--namespace|-n|--selector|-l|--local-socket|--server|-s|--kubeconfig|--certificate-authority) files=1 ;; esac
       ;;
     completion)

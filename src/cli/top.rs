@@ -31,6 +31,7 @@ pub static TOP_FLAGS: FlagTable = &[
     used("kubeconfig", Text, "", Toplet, "Ask its API server, or --server with its credentials."),
     used("certificate-authority", Text, "", Toplet, "CA file of --server."),
     used("insecure-skip-tls-verify", Switch, "false", Toplet, "Do not verify the server's certificate."),
+    short('w', used("watch", Switch, "false", Toplet, "A live screen (q quits; c, m and n sort by CPU, memory and name); without a terminal the table again and again.")),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 ];
 
@@ -113,6 +114,8 @@ pub struct TopOptions {
     pub swap: bool,
     /// Form of the output.
     pub form: TopForm,
+    /// Again and again.
+    pub watch: bool,
     /// Who is asked.
     pub origin: TopOrigin,
 }
@@ -156,6 +159,10 @@ pub(super) fn parse(args: &[String]) -> Result<Option<TopOptions>, StartError> {
             return Err(settled.error("output", problem, "write -o json"));
         }
     };
+    let watch = switch("watch")?;
+    if watch && matches!(form, TopForm::Json | TopForm::Yaml) {
+        return Err(settled.error("watch", "shows a table", "leave --output out"));
+    }
     let sort = match settled.text("sort-by").as_str() {
         "" if subject == TopSubject::Everything => Some(SortBy::Cpu),
         "" => None,
@@ -178,6 +185,7 @@ pub(super) fn parse(args: &[String]) -> Result<Option<TopOptions>, StartError> {
         headers: !switch("no-headers")?,
         swap: switch("show-swap")?,
         form,
+        watch,
         origin: origin(&settled)?,
     }))
 }
@@ -269,6 +277,7 @@ mod tests {
             (&["pod", "a", "b"], "b: unexpected argument"),
             (&["pod", "--sort-by=name"], "--sort-by: `name` is neither cpu nor memory"),
             (&["pod", "-o", "xml"], "--output: `xml` is none of"),
+            (&["pod", "-w", "-o", "json"], "--watch: shows a table"),
             (&["-o", "json"], "--output: needs node or pod"),
             (&["pod", "--server=http://a"], "--server: `http://a` is not an https URL"),
             (&["pod", "--insecure-skip-tls-verify"], "--insecure-skip-tls-verify: needs --server"),

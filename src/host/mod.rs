@@ -11,4 +11,5 @@ pub mod process;
 pub mod signals;
 pub mod socket;
 pub mod systemd;
+pub mod terminal;
 pub mod threads;

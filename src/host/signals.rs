@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub enum Signal {
 /// The pending signals.
 #[derive(Debug)]
 pub struct Signals {
-    file: std::fs::File,
+    file: File,
 }
 
 impl Signals {
@@ -31,39 +32,21 @@ impl Signals {
     /// # Errors
     /// The operating system's refusal.
     pub fn take() -> Result<Signals> {
-        let set = signal_set(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
-        mask(libc::SIG_BLOCK, &set)?;
-        // SAFETY: `set` is initialised; the flags are the documented ones.
-        let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(Error::last_os_error());
-        }
-        // SAFETY: the descriptor was just made and belongs to nobody else.
-        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Signals { file: owned.into() })
+        Ok(Signals { file: watch(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])? })
     }
 
     /// The next pending signal; `None` when there is none.
     /// # Errors
     /// The operating system's refusal.
     pub fn next(&self) -> Result<Option<Signal>> {
-        const RECORD_LEN: usize = size_of::<libc::signalfd_siginfo>();
-        let mut record = [0_u8; RECORD_LEN];
-        match (&self.file).read(&mut record) {
-            Ok(RECORD_LEN) => {}
-            Ok(_) => return Ok(None),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                return Ok(None);
+        match read(&self.file)? {
+            None => Ok(None),
+            Some(libc::SIGHUP) => Ok(Some(Signal::Reload)),
+            Some(_) => {
+                exit_on_next_stop()?;
+                Ok(Some(Signal::Stop))
             }
-            Err(error) => return Err(error),
         }
-        // The signal's number is the record's first field.
-        let [a, b, c, d, ..] = record;
-        if u32::from_ne_bytes([a, b, c, d]) == libc::SIGHUP.unsigned_abs() {
-            return Ok(Some(Signal::Reload));
-        }
-        exit_on_next_stop()?;
-        Ok(Some(Signal::Stop))
     }
 
     /// Waits until a signal comes, at most for `time`; `None` then.
@@ -74,6 +57,36 @@ impl Signals {
         let _ = poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Timespec::try_from(time).ok().as_ref());
         self.next()
     }
+}
+
+/// Blocks signals in the calling thread and those it starts later; a file that their numbers are read from.
+pub(super) fn watch(signals: &[libc::c_int]) -> Result<File> {
+    let set = signal_set(signals);
+    mask(libc::SIG_BLOCK, &set)?;
+    // SAFETY: `set` is initialised; the flags are the documented ones.
+    let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just made and belongs to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
+}
+
+/// The next pending signal of such a file; `None` when there is none.
+pub(super) fn read(mut file: &File) -> Result<Option<libc::c_int>> {
+    const RECORD_LEN: usize = size_of::<libc::signalfd_siginfo>();
+    let mut record = [0_u8; RECORD_LEN];
+    match file.read(&mut record) {
+        Ok(RECORD_LEN) => {}
+        Ok(_) => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    }
+    // The signal's number is the record's first field.
+    let [a, b, c, d, ..] = record;
+    Ok(i32::try_from(u32::from_ne_bytes([a, b, c, d])).ok())
 }
 
 extern "C" fn exit_now(_: libc::c_int) {

@@ -7,13 +7,16 @@
 mod ask;
 mod columns;
 mod lists;
+mod screen;
+mod seen;
 mod tables;
+mod watch;
 
 use crate::cli::{TopForm, TopOptions, TopSubject};
-use crate::host::clock;
 use crate::limits;
 use ask::UsageServer;
-use lists::{NodeFigure, NodeLine, PodLine};
+use columns::printable;
+use seen::Seen;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -26,61 +29,27 @@ pub fn run(options: &TopOptions) -> Result<(), String> {
         let body = server.document(&lists::path(options), options.form)?;
         return print(&String::from_utf8_lossy(&body));
     }
-    let mut out = String::new();
-    let both = options.subject == TopSubject::Everything;
-    if options.subject != TopSubject::Pods {
-        nodes(&server, options, &mut out)?;
+    if options.watch {
+        return watch::run(server, options);
     }
-    if both {
-        out.push('\n');
-    }
-    if options.subject != TopSubject::Nodes {
-        let pods = PodLine::list(&server, options)?;
-        if pods.is_empty() {
-            nothing(&server, options)?;
-        } else {
-            tables::pods(&mut out, pods, options, clock::wall());
-        }
-    }
-    print(&out)
-}
-
-fn nodes(server: &UsageServer, options: &TopOptions, out: &mut String) -> Result<(), String> {
-    let lines = NodeLine::list(server, options)?;
-    let figures = NodeFigure::list(server);
-    let is_whole = options.name.is_none() && options.selector.is_empty();
-    let missing: Vec<&str> = figures
-        .iter()
-        .map(|figure| figure.name.as_str())
-        .filter(|name| is_whole && lines.iter().all(|line| line.name != **name))
-        .collect();
-    tell_reasons(server, &missing);
-    if lines.is_empty() {
-        return Err("metrics not available yet".to_owned());
-    }
-    tables::nodes(out, lines, &figures, &missing, options, clock::wall());
-    Ok(())
-}
-
-/// Says on standard error why nodes have no usage.
-fn tell_reasons(server: &UsageServer, missing: &[&str]) {
-    if missing.is_empty() {
-        return;
-    }
-    let told = server.text("/readyz/nodes").unwrap_or_default();
+    let seen = Seen::ask(&server, options)?;
     let mut text = String::new();
     // Writing to a String cannot fail.
-    for node in missing.iter().take(limits::TOP_REASONS_MAX) {
-        let prefix = format!("[-]{node} failed: ");
-        let reason = told.lines().find_map(|line| line.strip_prefix(&prefix));
-        let reason = reason.unwrap_or("it was not read twice yet");
-        let _ = writeln!(text, "toplet: node {node} has no usage: {}", columns::printable(reason));
+    for (node, reason) in seen.missing.iter().take(limits::TOP_REASONS_MAX) {
+        let _ = writeln!(text, "toplet: node {node} has no usage: {reason}");
     }
-    if missing.len() > limits::TOP_REASONS_MAX {
-        let _ =
-            writeln!(text, "toplet: {} more nodes have no usage", missing.len() - limits::TOP_REASONS_MAX);
+    if seen.missing.len() > limits::TOP_REASONS_MAX {
+        let rest = seen.missing.len() - limits::TOP_REASONS_MAX;
+        let _ = writeln!(text, "toplet: {rest} more nodes have no usage");
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
+    if options.subject != TopSubject::Pods && seen.nodes.is_empty() {
+        return Err("metrics not available yet".to_owned());
+    }
+    if options.subject != TopSubject::Nodes && seen.pods.is_empty() {
+        nothing(&server, options)?;
+    }
+    print(&seen.tables(options))
 }
 
 /// Why the list of pods is empty.
@@ -90,7 +59,7 @@ fn nothing(server: &UsageServer, options: &TopOptions) -> Result<(), String> {
     }
     let text = match &options.namespace {
         None => "No resources found\n".to_owned(),
-        Some(namespace) => format!("No resources found in {} namespace.\n", columns::printable(namespace)),
+        Some(namespace) => format!("No resources found in {} namespace.\n", printable(namespace)),
     };
     let _ = std::io::stderr().write_all(text.as_bytes());
     Ok(())

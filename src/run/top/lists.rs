@@ -42,6 +42,8 @@ pub struct NodeLine {
     pub figures: Figures,
     /// The time of its sample.
     pub at: Option<UnixNanos>,
+    /// The time that its CPU is the mean of, in nanoseconds.
+    pub window: Option<i64>,
 }
 
 /// Usage of a pod.
@@ -79,6 +81,7 @@ struct ListDocument<T> {
 struct UsageObject {
     metadata: ItemMetadata,
     timestamp: Option<String>,
+    window: Option<String>,
     usage: Option<UsageItem>,
     containers: Option<Vec<ContainerItem>>,
 }
@@ -163,6 +166,7 @@ impl NodeLine {
             .map(|item| NodeLine {
                 at: item.timestamp.as_deref().and_then(time::parse_rfc3339),
                 figures: figures(item.usage.as_ref()),
+                window: item.window.as_deref().and_then(|text| time::parse_duration(text).ok()),
                 name: item.metadata.name,
             })
             .collect())

@@ -179,6 +179,7 @@ mod tests {
             headers: true,
             swap: false,
             form: TopForm::Table,
+            watch: false,
             origin: TopOrigin::LocalSocket("/s".into()),
         }
     }
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn nodes_have_percentages_where_it_is_known_what_they_have() {
-        let line = |name: &str, figures| NodeLine { name: name.to_owned(), figures, at: None };
+        let line = |name: &str, figures| NodeLine { name: name.to_owned(), figures, at: None, window: None };
         let lines = || vec![line("b", used(106_000_000, 1083, 5)), line("a", used(1_999_000_001, 999, 0))];
         let has = NodeFigure {
             name: "b".to_owned(),
