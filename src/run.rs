@@ -181,6 +181,7 @@ impl Program {
             store: shared.store.clone(),
             state_file: state_file.clone(),
             resolution: config.resolution,
+            host: Some(shared.host).filter(|_| config.mode.is_on_host()),
         };
         if let Err(error) = threads::spawn("housekeeping", move || housekeeping.work()) {
             return fail(&format!("no thread for signals: {error}"), cli::ENVIRONMENT_ERROR_CODE);
@@ -294,7 +295,7 @@ fn app(
     ask: Option<Arc<Ask>>,
 ) -> App {
     let (poller, stopping) = (poller.clone(), shared.stopping.clone());
-    let certificates = certificates.clone();
+    let (certificates, host) = (certificates.clone(), shared.host.clone());
     let unauthorized = shared.unauthorized.clone();
     let (host_only, started_at) = (config.mode == RunMode::HostOnly, clock::wall());
     let vitals = move |with_process: bool| Vitals {
@@ -306,6 +307,7 @@ fn app(
         cpu_nanos: if with_process { memory::cpu_time().as_nanos() as u64 } else { 0 },
         started_at,
         uptime: clock::uptime(),
+        host: if with_process { *lock(&host) } else { None },
         certificate_ends_at: if with_process { certificates.ends_at() } else { None },
     };
     App {

@@ -201,3 +201,19 @@ fn promtool(text: &str) {
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
+
+#[test]
+fn the_machine_itself_is_on_the_page_and_in_the_metrics() {
+    let (lab, _kubelet, toplet) = served(&[]);
+    let admin = lab.admin(&toplet);
+    let json = toplet.until(&admin, "/status.json", |body| body.contains("\"host\":"));
+    assert!(json.contains("\"fileSystems\":[{\"path\":\"/\",\"sizeBytes\":"), "{json}");
+    let metrics = admin.get("/metrics").unwrap().text();
+    let size = "toplet_host_filesystem_size_bytes{mountpoint=\"/\"} ";
+    assert!(metrics.lines().any(|line| line.starts_with(size)), "{metrics}");
+    let has_pressure = std::fs::read_to_string("/proc/pressure/cpu").is_ok();
+    let waiting = "toplet_host_pressure_waiting_seconds_total{resource=\"cpu\"} ";
+    assert_eq!(metrics.contains(waiting), has_pressure, "{metrics}");
+    // Never in the Metrics API.
+    assert!(!admin.get(crate::support::lab::NODES).unwrap().text().contains("pressure"));
+}

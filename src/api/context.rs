@@ -3,6 +3,7 @@
 use crate::counters::Counters;
 use crate::store::Store;
 use crate::units::{Bytes, UnixNanos, Uptime};
+use crate::wire::pressure::Pressure;
 use crate::wire::selector::LabelSelector;
 use std::time::Duration;
 
@@ -21,6 +22,43 @@ pub struct Settings {
     pub mode: &'static str,
     /// Address space reserved for everything that `toplet check` adds up.
     pub reserved: Bytes,
+}
+
+/// How full a file system is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSystem {
+    /// A directory of it.
+    pub path: &'static str,
+    /// What it has in all.
+    pub size: Bytes,
+    /// What is in use.
+    pub used: Bytes,
+    /// What users other than root may still use.
+    pub available: Bytes,
+}
+
+/// How hard the machine that toplet runs on is pressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HostLoad {
+    /// By resource, in the order of [`HostLoad::RESOURCES`]; `None` where the kernel does not say.
+    pub pressure: [Option<Pressure>; 3],
+    /// The root file system, and that of `/var/lib` where it is another one.
+    pub file_systems: [Option<FileSystem>; 2],
+}
+
+impl HostLoad {
+    /// What work waits for.
+    pub const RESOURCES: [&'static str; 3] = ["cpu", "memory", "io"];
+
+    /// The pressures that are known, by resource.
+    pub fn pressures(&self) -> impl Iterator<Item = (&'static str, Pressure)> + Clone {
+        Self::RESOURCES.into_iter().zip(self.pressure).filter_map(|(name, pressure)| Some((name, pressure?)))
+    }
+
+    /// The file systems that are known.
+    pub fn file_systems(&self) -> impl Iterator<Item = FileSystem> + Clone {
+        self.file_systems.into_iter().flatten()
+    }
 }
 
 /// The state of the process that health checks and self metrics report.
@@ -44,6 +82,8 @@ pub struct Vitals {
     pub uptime: Uptime,
     /// End of the serving certificate's validity.
     pub certificate_ends_at: Option<UnixNanos>,
+    /// The machine, where it is the one that is measured, or a node of the cluster that is.
+    pub host: Option<HostLoad>,
 }
 
 /// Everything an answer may depend on.

@@ -6,12 +6,13 @@
 //! protobuf form (scrapers that ask for it accept text as well), and the families of Go's libraries are left out.
 
 use crate::api::answer::{Answer, Body, Pieces, Progress};
-use crate::api::context::{Context, Vitals};
+use crate::api::context::{Context, FileSystem, Vitals};
 use crate::api::page_text::{self, PageText};
 use crate::counters::{Atomic, Counters, DROPPED, NodeSeries};
 use crate::limits;
 use crate::lock::lock;
 use crate::store::{Occupancy, Store};
+use crate::wire::pressure::{Pressure, Stall};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Answers `/metrics`; any method.
@@ -65,6 +66,7 @@ const FAMILIES: &[MetricFamily] = &[
     MetricFamily::Whole(build),
     MetricFamily::Whole(connections),
     MetricFamily::Whole(dropped),
+    MetricFamily::Whole(host),
     MetricFamily::Whole(own_cgroups),
     MetricFamily::Whole(reviews),
     MetricFamily::ByNode(SCRAPE_ERRORS, |node, text| {
@@ -238,6 +240,40 @@ fn dropped(from: &Sources<'_>, text: &mut PageText<'_>) {
     for (reason, count) in DROPPED.iter().zip(&from.metrics.dropped) {
         text.sample(&[name], &[("reason", reason)], count.load(Relaxed) as f64);
     }
+}
+
+/// In the manner of the node exporter's, under names of our own.
+fn host(from: &Sources<'_>, text: &mut PageText<'_>) {
+    let Some(host) = &from.vitals.host else { return };
+    let file_systems = |text: &mut PageText<'_>, head: [&str; 3], value: fn(&FileSystem) -> u64| {
+        if host.file_systems().next().is_some() {
+            text.head(head);
+        }
+        for it in host.file_systems() {
+            text.sample(&[head[0]], &[("mountpoint", it.path)], value(&it) as f64);
+        }
+    };
+    let name = "toplet_host_filesystem_available_bytes";
+    file_systems(text, [name, "gauge", "What users other than root may still use."], |it| it.available.0);
+    let name = "toplet_host_filesystem_size_bytes";
+    file_systems(text, [name, "gauge", "What a file system of this machine has in all."], |it| it.size.0);
+    let stalls = |text: &mut PageText<'_>, head: [&str; 3], value: fn(&Pressure) -> Option<Stall>| {
+        if host.pressures().any(|(_, pressure)| value(&pressure).is_some()) {
+            text.head(head);
+        }
+        for (resource, pressure) in host.pressures() {
+            if let Some(stall) = value(&pressure) {
+                text.sample(&[head[0]], &[("resource", resource)], stall.total_micros as f64 / 1e6);
+            }
+        }
+    };
+    let name = "toplet_host_pressure_stalled_seconds_total";
+    stalls(text, [name, "counter", "Time in which all work of this machine waited, by resource."], |it| {
+        it.full
+    });
+    let name = "toplet_host_pressure_waiting_seconds_total";
+    let help = "Time in which some work of this machine waited, by resource.";
+    stalls(text, [name, "counter", help], |it| Some(it.some));
 }
 
 fn own_cgroups(from: &Sources<'_>, text: &mut PageText<'_>) {

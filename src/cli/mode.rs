@@ -22,6 +22,12 @@ pub enum RunMode {
 }
 
 impl RunMode {
+    /// Whether the machine that toplet runs on belongs to what is measured: a pod sees only its own part of it.
+    #[must_use]
+    pub fn is_on_host(&self) -> bool {
+        !matches!(self, RunMode::InCluster { .. })
+    }
+
     /// The mode in a word or two.
     #[must_use]
     pub fn name(&self) -> &'static str {

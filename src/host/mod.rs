@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod files;
 pub mod listen;
+pub mod load;
 pub mod local_socket;
 pub mod log;
 mod log_queue;

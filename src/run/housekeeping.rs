@@ -1,12 +1,13 @@
-//! One thread for rare work: signals, points that are too old, the file of points, systemd's watchdog and status line, files of the trust without a cluster.
+//! One thread for rare work: signals, points that are too old, the file of points, systemd's watchdog and status line, files of the trust without a cluster, the load of this machine.
 //!
 //! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
 
 use super::state_file::StateFile;
 use crate::allocator;
+use crate::api::context::HostLoad;
 use crate::cluster::authentication::TrustSource;
 use crate::host::signals::{Signal, Signals};
-use crate::host::{clock, memory, systemd};
+use crate::host::{clock, load, memory, systemd};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::certificate::Certificates;
@@ -44,6 +45,8 @@ pub struct Housekeeping {
     pub state_file: Option<Arc<StateFile>>,
     /// `--metric-resolution`.
     pub resolution: Duration,
+    /// Where the load of this machine is put, if it is asked for.
+    pub host: Option<Arc<Mutex<Option<HostLoad>>>>,
 }
 
 impl Housekeeping {
@@ -56,6 +59,9 @@ impl Housekeeping {
         let mut status = String::new();
         let mut starting = true;
         loop {
+            if let Some(host) = &self.host {
+                *lock(host) = Some(load::read());
+            }
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
                     log::info!("stopping: no new connections, answers under way are finished");

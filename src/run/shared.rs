@@ -1,5 +1,6 @@
 //! What several threads share, the poller that fills it, and what `setup` shares with the server.
 
+use crate::api::context::HostLoad;
 use crate::cli::Config;
 use crate::counters::Counters;
 use crate::net::certificate::subject_names;
@@ -21,6 +22,8 @@ pub struct SharedState {
     pub stopping: Arc<AtomicBool>,
     /// The API server has refused our credentials for a while.
     pub unauthorized: Arc<AtomicBool>,
+    /// How hard this machine is pressed, where it belongs to what is measured.
+    pub host: Arc<Mutex<Option<HostLoad>>>,
 }
 
 impl SharedState {
@@ -36,6 +39,7 @@ impl SharedState {
             metrics: Arc::new(metrics),
             stopping: Arc::new(AtomicBool::new(false)),
             unauthorized: Arc::new(AtomicBool::new(false)),
+            host: Arc::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod http_date;
 pub mod kube_objects;
 pub mod kube_stream;
 pub mod percent;
+pub mod pressure;
 pub mod protobuf;
 pub mod quantity;
 pub mod request;

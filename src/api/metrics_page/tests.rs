@@ -210,3 +210,33 @@ fn idle_metrics_are_small() {
     assert!(size_of::<Counters>() < 1200, "{}", size_of::<Counters>());
     assert!(size_of::<NodeSeries>() < 130, "{}", size_of::<NodeSeries>());
 }
+
+#[test]
+fn the_machines_load_is_there_where_it_is_known() {
+    use crate::api::context::{FileSystem, HostLoad};
+    use crate::units::Bytes;
+    let read = |host| {
+        let (mut out, metrics) = (Vec::new(), metrics());
+        let vitals = Vitals { host, ..Vitals::default() };
+        while page(vitals).piece(&metrics, Occupancy::default(), &mut out) == Progress::More {}
+        String::from_utf8(out).unwrap()
+    };
+    assert!(!read(None).contains("toplet_host_"));
+    assert!(
+        !read(Some(HostLoad::default())).contains("toplet_host_"),
+        "a family without samples has no head"
+    );
+    let pressure = crate::wire::pressure::parse("some avg10=0 avg60=0 avg300=0 total=1500000\n");
+    let it = FileSystem { path: "/", size: Bytes(100), used: Bytes(60), available: Bytes(35) };
+    let text = read(Some(HostLoad { pressure: [pressure, None, None], file_systems: [Some(it), None] }));
+    assert_eq!(
+        family(&text, "toplet_host_"),
+        [
+            "toplet_host_filesystem_available_bytes{mountpoint=\"/\"} 35",
+            "toplet_host_filesystem_size_bytes{mountpoint=\"/\"} 100",
+            "toplet_host_pressure_waiting_seconds_total{resource=\"cpu\"} 1.5",
+        ]
+    );
+    let names: Vec<_> = families(&text).into_iter().map(|(name, _)| name).collect();
+    assert!(names.is_sorted(), "{names:?}");
+}

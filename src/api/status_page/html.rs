@@ -5,7 +5,9 @@
 
 use super::facts::{NodeRow, Overview, PodRow, Wanted};
 use super::history_path::{draw, extent};
+use super::markup::{Html, STYLE};
 use super::rank::Totals;
+use crate::api::context::HostLoad;
 use crate::limits;
 use crate::store::Recent;
 use crate::store::batch::BatchSource;
@@ -13,31 +15,6 @@ use crate::units::{Bytes, Nanocores, UnixNanos, Window};
 use crate::wire::{percent, text, time};
 use std::fmt::Write;
 use std::time::Duration;
-
-/// What the page may load: its own style.
-pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-     style-src 'sha256-yyM26YkzrMrCxthCUO/xu95thHd9FpMjluxJDf4pXNU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const STYLE: &str = "\
-:root{color-scheme:light dark;--f:#1b1f24;--b:#fff;--l:#d0d7de;--m:#57606a;--a:#0550ae;--c:#0a7d4f;--e:#a40e26}\
-@media(prefers-color-scheme:dark){:root{--f:#e6edf3;--b:#0d1117;--l:#30363d;--m:#9da7b1;--a:#79c0ff;--c:#56d4a0;--e:#ff9e9e}}\
-body{margin:0 auto;padding:.5em 1em 2em;max-width:75em;font:15px/1.4 system-ui,sans-serif;color:var(--f);background:var(--b)}\
-h1{font-size:1.5em;margin:.3em 0 0}\
-h2{font-size:1.15em;margin:1.2em 0 0}\
-p{margin:.3em 0;color:var(--m)}\
-a{color:var(--a)}\
-div{overflow-x:auto}\
-table{border-collapse:collapse;width:100%}\
-caption{text-align:left;font-size:.85em;color:var(--m)}\
-th,td{text-align:left;vertical-align:top;padding:.3em .8em .3em 0;border-bottom:1px solid var(--l);font-weight:400}\
-thead th{color:var(--m);font-size:.85em;white-space:nowrap}\
-tbody th{font-weight:600;overflow-wrap:anywhere;min-width:min(38vw,19em)}\
-td{white-space:nowrap}\
-.n{text-align:right;font-variant-numeric:tabular-nums}\
-.w{white-space:normal;color:var(--e);overflow-wrap:anywhere;margin:0;max-width:calc(100vw - 3em)}\
-small{display:block;font-weight:400;color:var(--m)}\
-svg{display:block;width:7em;height:1.5em}\
-path{fill:none;stroke:var(--c);stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round;vector-effect:non-scaling-stroke}";
 
 /// Everything above the rows of nodes.
 pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
@@ -162,6 +139,9 @@ pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted) {
 pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
     let mut page = Html(out);
     page.raw("</tbody></table></div>");
+    if let Some(load) = &it.vitals.host {
+        page.host(load);
+    }
     page.heading("toplet itself");
     page.table("What it holds, and what there is room for");
     page.heads(&[("What", false), ("In use", true), ("Room for", true)]);
@@ -181,33 +161,7 @@ pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
     page.raw("</tbody></table></div></main></body></html>\n");
 }
 
-struct Html<'a>(&'a mut Vec<u8>);
-
 impl Html<'_> {
-    /// Text of this source: it may be markup.
-    fn raw(&mut self, markup: &str) {
-        self.0.extend_from_slice(markup.as_bytes());
-    }
-
-    /// Any text, cut where it is too long for a row.
-    fn text(&mut self, text: &str) {
-        let shown = text::cut(text, limits::STATUS_TEXT_LEN_MAX);
-        for byte in shown.bytes() {
-            match byte {
-                b'&' => self.raw("&amp;"),
-                b'<' => self.raw("&lt;"),
-                b'>' => self.raw("&gt;"),
-                b'"' => self.raw("&#34;"),
-                b'\'' => self.raw("&#39;"),
-                0..0x20 | 0x7f => self.0.push(b' '),
-                _ => self.0.push(byte),
-            }
-        }
-        if shown.len() < text.len() {
-            self.raw("…");
-        }
-    }
-
     /// A link to this page with another selection.
     fn link(&mut self, namespace: Option<&str>, node: Option<&str>, wanted: &Wanted, name: &str) {
         let mut href = String::from("?");
@@ -268,30 +222,6 @@ impl Html<'_> {
         self.raw("</p>");
     }
 
-    fn heading(&mut self, text: &str) {
-        self.raw("<h2>");
-        self.text(text);
-        self.raw("</h2>");
-    }
-
-    /// A table that can be scrolled by itself, up to the cells of its head.
-    fn table(&mut self, caption: &str) {
-        self.raw("<div role=\"region\" tabindex=\"0\" aria-label=\"");
-        self.text(caption);
-        self.raw("\"><table><caption>");
-        self.text(caption);
-        self.raw("</caption><thead><tr>");
-    }
-
-    /// Heads of columns; those of numbers are to the right.
-    fn heads(&mut self, names: &[(&str, bool)]) {
-        for (name, is_number) in names {
-            self.raw(if *is_number { "<th scope=\"col\" class=\"n\">" } else { "<th scope=\"col\">" });
-            self.text(name);
-            self.raw("</th>");
-        }
-    }
-
     fn usage_heads(&mut self, history: Window) {
         let lately = span(history);
         for name in ["CPU", "Memory"] {
@@ -302,10 +232,38 @@ impl Html<'_> {
         }
     }
 
-    fn number(&mut self, text: &str) {
-        self.raw("<td class=\"n\">");
-        self.text(text);
-        self.raw("</td>");
+    /// What the machine's work waits for, and how full its file systems are.
+    fn host(&mut self, load: &HostLoad) {
+        self.heading("This machine");
+        if load.pressures().next().is_some() {
+            self.table("Share of the last seconds in which some work waited, and all of it");
+            self.heads(&[("Waiting for", false), ("10 s", true), ("60 s", true), ("300 s", true)]);
+            self.raw("</tr></thead><tbody>");
+        }
+        for (resource, pressure) in load.pressures() {
+            for (kind, stall) in [("some work", Some(pressure.some)), ("all work", pressure.full)] {
+                let Some(stall) = stall else { continue };
+                self.raw("<tr><th scope=\"row\">");
+                self.text(&format!("{resource}, {kind}"));
+                self.raw("</th>");
+                stall.averages.iter().for_each(|share| self.number(&format!("{share:.1} %")));
+                self.raw("</tr>");
+            }
+        }
+        if load.pressures().next().is_some() {
+            self.raw("</tbody></table></div>");
+        }
+        self.table("File systems");
+        self.heads(&[("Directory", false), ("In use", true), ("Size", true), ("Free", true)]);
+        self.raw("</tr></thead><tbody>");
+        for it in load.file_systems() {
+            self.raw("<tr><th scope=\"row\">");
+            self.text(it.path);
+            self.raw("</th>");
+            [it.used, it.size, it.available].into_iter().for_each(|bytes| self.number(&memory(bytes)));
+            self.raw("</tr>");
+        }
+        self.raw("</tbody></table></div>");
     }
 
     /// CPU and memory now, and lately.

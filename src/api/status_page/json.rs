@@ -4,6 +4,7 @@
 
 use super::facts::{NodeRow, Overview, PodRow};
 use super::rank::Totals;
+use crate::api::context::HostLoad;
 use crate::api::encode_json::string;
 use crate::store::Recent;
 use crate::store::batch::BatchSource;
@@ -30,6 +31,9 @@ pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
     out.pop();
     out.extend_from_slice(b"},");
     held(out, it);
+    if let Some(load) = &it.vitals.host {
+        host(out, load);
+    }
     let Totals { nodes, nodes_failing, nodes_measured, .. } = it.totals;
     key(out, "nodes");
     out.push(b'{');
@@ -38,6 +42,44 @@ pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
     number(out, "failing", nodes_failing as u64);
     key(out, "items");
     out.push(b'[');
+}
+
+/// The machine's pressure and file systems.
+fn host(out: &mut Vec<u8>, load: &HostLoad) {
+    key(out, "host");
+    out.extend_from_slice(b"{\"pressure\":{");
+    for (index, (resource, pressure)) in load.pressures().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        key(out, resource);
+        out.push(b'{');
+        for (kind, stall) in [("some", Some(pressure.some)), ("full", pressure.full)] {
+            let Some(stall) = stall else { continue };
+            key(out, kind);
+            out.push(b'{');
+            for (name, share) in ["avg10", "avg60", "avg300"].into_iter().zip(stall.averages) {
+                key(out, name);
+                let _ = write!(out, "{share:.2},");
+            }
+            number(out, "totalMicroseconds", stall.total_micros);
+            out.pop();
+            out.extend_from_slice(b"},");
+        }
+        out.pop();
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"},\"fileSystems\":[");
+    for (index, it) in load.file_systems().enumerate() {
+        out.extend_from_slice(if index == 0 { b"{" } else { b",{" });
+        text(out, "path", it.path);
+        number(out, "sizeBytes", it.size.0);
+        number(out, "usedBytes", it.used.0);
+        number(out, "availableBytes", it.available.0);
+        out.pop();
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]},");
 }
 
 /// How full the tables are.

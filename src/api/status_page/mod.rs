@@ -8,6 +8,7 @@ mod facts;
 mod history_path;
 mod html;
 mod json;
+mod markup;
 mod rank;
 
 use super::answer::{Answer, Body, Pieces, Progress};
@@ -78,7 +79,7 @@ pub fn answer(context: &Context<'_>, head: &Head<'_>, notation: Notation) -> Ans
     let mut headers: Vec<(&'static str, Cow<'static, str>)> = match notation {
         Notation::Html => vec![
             ("Content-Type", "text/html; charset=utf-8".into()),
-            ("Content-Security-Policy", html::CONTENT_SECURITY_POLICY.into()),
+            ("Content-Security-Policy", markup::CONTENT_SECURITY_POLICY.into()),
             ("Referrer-Policy", "no-referrer".into()),
         ],
         Notation::Json => vec![("Content-Type", "application/json".into())],

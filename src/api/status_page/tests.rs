@@ -116,7 +116,7 @@ fn the_page_loads_nothing_and_runs_nothing() {
         let found = page.find(markup).map(|at| &page[at..(at + 40).min(page.len())]);
         assert!(found.is_none_or(|found| found.starts_with(" on ")), "{markup}: {found:?}");
     }
-    assert!(html::CONTENT_SECURITY_POLICY.starts_with("default-src 'none'; style-src 'sha256-"));
+    assert!(markup::CONTENT_SECURITY_POLICY.starts_with("default-src 'none'; style-src 'sha256-"));
 }
 
 #[test]
@@ -245,4 +245,40 @@ fn json_has_the_same_facts_and_null_for_a_gap() {
     // No node and no pod.
     let empty = World::new(4).page("/status.json");
     miniserde::json::from_str::<miniserde::json::Value>(&empty).unwrap();
+}
+
+#[test]
+fn the_machine_is_shown_where_it_is_known_as_far_as_the_kernel_says() {
+    use crate::api::context::{FileSystem, HostLoad};
+    let mut world = World::new(0);
+    assert!(
+        !world.page("/status").contains("This machine") && !world.page("/status.json").contains("\"host\"")
+    );
+    let pressure = crate::wire::pressure::parse(
+        "some avg10=1.50 avg60=2.00 avg300=3.00 total=7\nfull avg10=0.25 avg60=0.00 avg300=0.00 total=5\n",
+    );
+    let file_system =
+        FileSystem { path: "/", size: Bytes(100 << 20), used: Bytes(60 << 20), available: Bytes(35 << 20) };
+    world.vitals.host =
+        Some(HostLoad { pressure: [None, pressure, None], file_systems: [Some(file_system), None] });
+    let page = world.page("/status");
+    assert!(
+        page.contains("memory, some work</th><td class=\"n\">1.5 %</td><td class=\"n\">2.0 %</td>"),
+        "{page}"
+    );
+    assert!(page.contains("memory, all work</th><td class=\"n\">0.2 %</td>"), "{page}");
+    assert!(page.contains("60Mi</td><td class=\"n\">100Mi</td><td class=\"n\">35Mi</td>"), "{page}");
+    assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+    let json = world.page("/status.json");
+    let wanted = "\"host\":{\"pressure\":{\"memory\":{\"some\":{\"avg10\":1.50,\"avg60\":2.00,\"avg300\":3.00,\
+                  \"totalMicroseconds\":7},\"full\":{\"avg10\":0.25,\"avg60\":0.00,\"avg300\":0.00,\"totalMicroseconds\":5}}},\
+                  \"fileSystems\":[{\"path\":\"/\",\"sizeBytes\":104857600,\"usedBytes\":62914560,\"availableBytes\":36700160}]},";
+    assert!(json.contains(wanted), "{json}");
+    // A kernel without pressure.
+    world.vitals.host = Some(HostLoad::default());
+    let page = world.page("/status");
+    assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+    let json = world.page("/status.json");
+    assert!(json.contains("\"host\":{\"pressure\":{},\"fileSystems\":[]}"), "{json}");
+    miniserde::json::from_str::<miniserde::json::Value>(&json).unwrap();
 }
