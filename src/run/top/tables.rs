@@ -4,6 +4,7 @@ use super::columns::{AlignedText, printable};
 use super::lists::{Figures, NodeFigure, NodeLine, PodLine};
 use crate::cli::{SortBy, TopForm, TopOptions};
 use crate::units::{Bytes, Nanocores, UnixNanos};
+use std::collections::HashMap;
 
 const UNKNOWN: &str = "<unknown>";
 /// What stands above the sum.
@@ -28,8 +29,10 @@ pub fn nodes(
         names.extend(["SWAP(bytes)", "SWAP(%)"]);
     }
     header(&mut columns, names, options);
+    let has: HashMap<&str, &NodeFigure> =
+        figures.iter().map(|figure| (figure.name.as_str(), figure)).collect();
     for line in &lines {
-        let has = figures.iter().find(|figure| figure.name == line.name);
+        let has = has.get(&*line.name);
         let available = has.map(|has| has.figures).unwrap_or_default();
         let used = line.figures;
         let mut cells = vec![
