@@ -69,17 +69,7 @@ pub fn read(answer: &mut Exchange, batch: &mut Batch) -> Result<Reading, FetchEr
     let mut sink = Sink { batch, len: 0, begin: Vec::new(), refused: None };
     match encoding.as_str() {
         "" | "identity" => each_piece(answer, |piece| sink.take(piece))?,
-        "gzip" | "x-gzip" => {
-            let mut inflate = GzDecoder::new(&mut sink);
-            let read = each_piece(answer, |piece| inflate.write_all(piece).map_err(|e| truncated(&e)))
-                .and_then(|()| inflate.try_finish().map_err(|e| truncated(&e)));
-            drop(inflate);
-            // What the sink refused is the reason, not that writing to it failed.
-            match sink.refused.take() {
-                Some(refused) => return Err(refused),
-                None => read?,
-            }
-        }
+        "gzip" | "x-gzip" => inflate(answer, &mut sink)?,
         other => {
             let message = format!("the body is encoded as {:?}, which was not asked for", shown(other));
             return Err(FetchError::new(Reason::Body, message));
@@ -112,6 +102,17 @@ pub fn read(answer: &mut Exchange, batch: &mut Batch) -> Result<Reading, FetchEr
     }
     message.push(')');
     Err(FetchError::new(Reason::Body, message))
+}
+
+/// Not inlined: its frame of 40 KiB would be touched for every body, and stay resident on each poller's stack.
+#[inline(never)]
+fn inflate(answer: &mut Exchange, sink: &mut Sink<'_>) -> Result<(), FetchError> {
+    let mut inflate = GzDecoder::new(&mut *sink);
+    let read = each_piece(answer, |piece| inflate.write_all(piece).map_err(|e| truncated(&e)))
+        .and_then(|()| inflate.try_finish().map_err(|e| truncated(&e)));
+    drop(inflate);
+    // What the sink refused is the reason, not that writing to it failed.
+    sink.refused.take().map_or(read, Err)
 }
 
 fn each_piece(
