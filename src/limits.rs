@@ -438,7 +438,7 @@ pub const DOCTOR_NODES_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time for one request of `toplet setup`: an API server that has just started is slow.
 pub const SETUP_REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 /// Time in which Kubernetes has to fill in the token of a new Secret.
-pub const SETUP_TOKEN_TIME_MAX: Duration = Duration::from_secs(30);
+pub const SETUP_TOKEN_TIME_MAX: Duration = Duration::from_secs(90);
 /// Time in which a service that was started has to answer on its port.
 pub const SETUP_START_TIME_MAX: Duration = Duration::from_secs(30);
 /// Time in which the API server has to find the service available, and the node's usage has to be served through it: the

@@ -44,6 +44,11 @@ pub fn start(has_changed: bool) -> Result<(), String> {
 /// # Errors
 /// systemd's refusal.
 pub fn stop() -> Result<(), String> {
+    // A setup that broke off before it wrote the units has nothing to stop.
+    let is_any = |verb| UNITS.iter().any(|unit| systemctl(&[verb, "--quiet", unit]).is_ok());
+    if !is_any("is-enabled") && !is_any("is-active") {
+        return Ok(());
+    }
     systemctl(&[&["disable", "--now", "--quiet"], &UNITS[..]].concat())?;
     say("stopped", &"toplet.service");
     Ok(())
