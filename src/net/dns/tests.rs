@@ -18,9 +18,14 @@ type Script = fn(name: &str, query: &[u8], tcp: bool) -> Option<Vec<u8>>;
 
 impl NameServer {
     fn start(ip: [u8; 4], port: u16, script: Script) -> NameServer {
-        let udp = UdpSocket::bind(SocketAddr::from((ip, port))).unwrap();
+        // The port that is free for datagrams may be taken for connections.
+        let both = || {
+            let udp = UdpSocket::bind(SocketAddr::from((ip, port))).ok()?;
+            let tcp = TcpListener::bind(udp.local_addr().ok()?).ok()?;
+            Some((udp, tcp))
+        };
+        let (udp, tcp) = std::iter::repeat_with(both).take(100).flatten().next().unwrap();
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).unwrap();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let note = |asked: &Mutex<Vec<String>>, how: &str, query: &[u8]| {
             let name = name_of(query);
