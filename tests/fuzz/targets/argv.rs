@@ -24,6 +24,7 @@ fn understood(parsed: &Result<Command, StartError>) -> Option<String> {
         Ok(Command::Say(text)) => Some(text.clone()),
         Ok(Command::Manifest(options)) => Some(format!("{options:?}")),
         Ok(Command::Setup(options)) => Some(format!("{options:?}")),
+        Ok(Command::Top(options)) => Some(format!("{options:?}")),
         Err(_) => None,
     }
 }
@@ -42,7 +43,7 @@ fn check(parsed: &Result<Command, StartError>) {
         }
         Ok(Command::Run(config)) => assert!(!config.resolution.is_zero() && config.max_connections > 0),
         Ok(Command::Say(text)) => assert!(!text.is_empty()),
-        Ok(Command::Manifest(..) | Command::Setup(_)) => {}
+        Ok(Command::Manifest(..) | Command::Setup(_) | Command::Top(_)) => {}
     }
 }
 
