@@ -457,7 +457,8 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
         let expired = from != 0 && from < world.oldest;
         let news: Vec<(u64, Change)> =
             world.log.iter().filter(|(version, _)| *version > from).cloned().collect();
-        let (map, stopped, endings) = (configmap(&world), world.stopped, world.endings);
+        let (map, stopped, endings, version) =
+            (configmap(&world), world.stopped, world.endings, world.version);
         drop(world);
         if expired || endings.0 != born {
             if let Some(code) = if expired { Some(410) } else { endings.1 } {
@@ -472,9 +473,10 @@ fn follow(shared: &Shared, request: tiny_http::Request, mut from: u64, kind: Kin
                 return;
             }
         }
-        // A bookmark now and then, as real ones send; it also finds out that the client has gone.
+        // A bookmark now and then, as real ones send, with the version of now: it is lower than where the watch began when a
+        // backup was restored. It also finds out that the client has gone.
         quiet = if news.is_empty() { quiet + 1 } else { 0 };
-        let bookmark = if quiet % 20 == 19 { bookmark_frame(kind, from) } else { None };
+        let bookmark = if quiet % 20 == 19 { bookmark_frame(kind, version) } else { None };
         if stopped || bookmark.is_some_and(|frame| !chunk(&frame)) {
             return;
         }
