@@ -170,7 +170,7 @@ impl<'s> Matcher<'s> {
         self.has_fields(|field| match field {
             "metadata.name" => pod.name,
             "metadata.namespace" => pod.namespace,
-            "spec.nodeName" => pod.node.unwrap_or(""),
+            "spec.nodeName" => pod.node().unwrap_or(""),
             _ => "",
         }) && self.has_labels(pod.labels)
     }

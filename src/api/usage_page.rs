@@ -255,7 +255,7 @@ impl UsagePage {
         shown: Shown,
         piece: &mut Piece<'_>,
     ) -> Option<usize> {
-        let node = pod.node.unwrap_or_default();
+        let node = pod.node().unwrap_or_default();
         for (index, (container, point)) in pod.points.containers().enumerate().skip(written) {
             if piece.is_full() {
                 return Some(index);

@@ -249,8 +249,8 @@ pub struct PodView<'a> {
     pub name: &'a str,
     /// Labels, sorted by key.
     pub labels: Labels<'a>,
-    /// The node whose kubelet reported the pod, if any did.
-    pub node: Option<&'a str>,
+    /// Slot of the node whose kubelet reported it.
+    pub(crate) node: u32,
     /// Usage; `None` unless every container has two points. May hold zero containers (all counters went back).
     pub usage: Option<PodUsage<'a>>,
     /// The last point of each of its containers.

@@ -124,7 +124,7 @@ impl Store {
             namespace: self.names.text(pod.namespace),
             name: self.names.text(pod.name),
             labels: Labels { text: self.names.text(pod.labels) },
-            node: Some(self.node_name(pod.node)).filter(|name| !name.is_empty()),
+            node: pod.node,
             points: PodPoints { store: self, head: pod.rows },
             usage: (pod.served_since != 0).then_some(PodUsage { store: self, head: pod.rows }),
             served_since: pod.served_since,
@@ -144,6 +144,14 @@ impl Store {
 /// The position behind a key, whether it is there or not.
 fn behind(found: Result<usize, usize>) -> usize {
     found.map_or_else(|position| position, |position| position + 1)
+}
+
+impl<'a> PodView<'a> {
+    /// The node whose kubelet reported the pod, if any did. Looked up when asked: few lists want it.
+    #[must_use]
+    pub fn node(&self) -> Option<&'a str> {
+        Some(self.points.store.node_name(self.node)).filter(|name| !name.is_empty())
+    }
 }
 
 impl<'a> PodUsage<'a> {

@@ -138,7 +138,7 @@ impl StatusPage {
         let row = PodRow {
             namespace,
             name,
-            node: pod.node,
+            node: pod.node(),
             containers: usage.containers().count(),
             cpu,
             working_set,

@@ -138,7 +138,7 @@ impl Ranking {
         let after = after.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
         for (count, pod) in (1..=limits::LIST_WORK_MAX).zip(store.pods_after(namespace, after)) {
             last = Some((pod.namespace, pod.name)).filter(|_| count == limits::LIST_WORK_MAX);
-            if node.is_some() && pod.node != node {
+            if node.is_some() && pod.node() != node {
                 continue;
             }
             let Some(usage) = pod.usage else {

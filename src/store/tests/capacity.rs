@@ -54,7 +54,7 @@ fn a_pod_that_grows_beyond_the_capacity_loses_its_points_whole() {
     assert!(pod_text(&store, "pod1").is_some());
     assert_eq!(commit_pod(&mut store, &[("a", at(3)), ("b", at(3))]).refused, 1);
     assert_eq!((pod_text(&store, "pod1"), store.occupancy().containers), (None, 0));
-    assert_eq!(store.pod("ns1", "pod1").unwrap().node, None);
+    assert_eq!(store.pod("ns1", "pod1").unwrap().node(), None);
 }
 
 #[test]

@@ -8,13 +8,13 @@ fn k15_of_two_nodes_with_one_pod_the_first_has_it_until_it_lacks_it() {
     let second = commit(&mut store, "node2", &pod(11));
     assert_eq!((second.claimed_pods, second.pods), (1, 0));
     commit(&mut store, "node1", &pod(20));
-    assert_eq!(store.pod("ns1", "pod1").unwrap().node, Some("node1"));
+    assert_eq!(store.pod("ns1", "pod1").unwrap().node(), Some("node1"));
     assert_eq!(pod_text(&store, "pod1").unwrap(), "20 over 10s [c1 0 4Mi]");
     commit(&mut store, "node1", &batch(None, &[]));
-    assert_eq!((pod_text(&store, "pod1"), store.pod("ns1", "pod1").unwrap().node), (None, None));
+    assert_eq!((pod_text(&store, "pod1"), store.pod("ns1", "pod1").unwrap().node()), (None, None));
     commit(&mut store, "node2", &pod(21));
     commit(&mut store, "node2", &pod(31));
-    assert_eq!(store.pod("ns1", "pod1").unwrap().node, Some("node2"));
+    assert_eq!(store.pod("ns1", "pod1").unwrap().node(), Some("node2"));
     assert!(pod_text(&store, "pod1").is_some());
 }
 
@@ -39,7 +39,7 @@ fn the_node_that_the_api_server_names_has_the_pod_in_any_order() {
         };
         claims(&mut store, 10);
         let claims = claims(&mut store, 20);
-        assert_eq!(store.pod("ns1", "pod1").unwrap().node, Some("node2"));
+        assert_eq!(store.pod("ns1", "pod1").unwrap().node(), Some("node2"));
         assert_eq!(pod_text(&store, "pod1").unwrap(), "20 over 10s [c 1 4Mi]");
         let refused = claims.iter().find(|done| done.claimed_pods == 1).unwrap();
         let claim = refused.first_claim.as_ref().unwrap();
@@ -105,7 +105,7 @@ fn a_ghost_of_a_pod_that_moved_loses_to_the_live_one_in_any_order() {
             }
         }
         let pod = store.pod("default", "web-0").unwrap();
-        assert_eq!(pod.node, Some("node2"), "{first} first");
+        assert_eq!(pod.node(), Some("node2"), "{first} first");
         let usage: Vec<_> = pod.usage.unwrap().containers().map(|(_, usage)| usage.cpu.0).collect();
         assert_eq!(usage, [1_000_000_000]);
         assert!(claims > 0, "said with both names");
