@@ -102,6 +102,17 @@ fn a_foreign_object_is_never_touched_without_being_told_to() {
 }
 
 #[test]
+fn replacing_deletes_what_others_made_but_takes_their_account_over() {
+    let board = Board::new();
+    let others = ["services", "serviceaccounts"].map(|kind| format!("{SYSTEM}/{kind}/metrics-server"));
+    board.with_objects(|objects| others.iter().for_each(|path| objects.add_foreign(path)));
+    let printed = board.setup(0, &["--replace"]);
+    assert!(printed.contains("deleted    Service metrics-server"), "{printed}");
+    assert!(printed.contains("changed    ServiceAccount metrics-server"), "{printed}");
+    assert!(!printed.contains("deleted    ServiceAccount"), "{printed}");
+}
+
+#[test]
 fn the_metrics_server_of_k3s_is_named_with_the_way_to_switch_it_off() {
     let board = Board::new();
     board.write("/var/lib/rancher/k3s/server/manifests/metrics-server/rbac.yaml", "");

@@ -43,7 +43,7 @@ check_metrics_servers_own() {
   from_nothing "metrics-server's own Deployment" "$WORK/release.yaml"
   patched "k3s' arguments, command: [/metrics-server]" "\"command\":[\"/metrics-server\"],\"args\":[$K3S_ARGS]"
   patched "stray words among the arguments" "\"command\":null,\"args\":[\"/metrics-server\",$K3S_ARGS,\"true\"]"
-  cat "$CLUSTER_RUN"/pod-logs/kube-system_metrics-server*/*/*.log | grep -q 'arguments without effect: `/metrics-server`, `true`' && ok "stray words are warned about" || fail "stray words are warned about"
+  grep -qs 'arguments without effect: `/metrics-server`, `true`' "$CLUSTER_RUN"/pod-logs/kube-system_metrics-server*/*/*.log && ok "stray words are warned about" || fail "stray words are warned about"
   gone "$WORK/release.yaml"
 }
 
