@@ -16,6 +16,24 @@ const DECIMAL: [&str; 2] = ["", "k"];
 /// Powers of 1024; 2^64 bytes are 16 Ei.
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
+/// Thousandths of a core, rounded up as kubectl does.
+#[must_use]
+pub fn millicores(cpu: Nanocores) -> u64 {
+    cpu.0.div_ceil(1_000_000)
+}
+
+/// CPU as `kubectl top` prints it.
+#[must_use]
+pub fn cores(cpu: Nanocores) -> String {
+    format!("{}m", millicores(cpu))
+}
+
+/// Memory as `kubectl top` prints it, cut to whole mebibytes.
+#[must_use]
+pub fn mebibytes(memory: Bytes) -> String {
+    format!("{}Mi", memory.0 >> 20)
+}
+
 /// A CPU rate in canonical form.
 #[must_use]
 pub fn cpu_text(cpu: Nanocores) -> Text {

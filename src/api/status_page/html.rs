@@ -12,6 +12,7 @@ use crate::limits;
 use crate::store::Recent;
 use crate::store::batch::BatchSource;
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::quantity::{cores, mebibytes};
 use crate::wire::{percent, text, time};
 use std::fmt::Write;
 use std::time::Duration;
@@ -60,7 +61,7 @@ pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
     page.heads(&[("Node", false)]);
     page.usage_heads(it.history);
     page.heads(&[("Age", true), ("Latency", true), ("Read from", false)]);
-    page.raw("</tr></thead><tbody>");
+    page.rows();
 }
 
 /// One node.
@@ -98,7 +99,7 @@ pub(super) fn node(out: &mut Vec<u8>, it: &NodeRow<'_>, wanted: &Wanted) {
 pub(super) fn pods(out: &mut Vec<u8>, it: &Overview<'_>) {
     let mut page = Html(out);
     let totals = &it.totals;
-    page.raw("</tbody></table></div>");
+    page.table_end();
     let mut caption = format!("Pods: {}", totals.pods);
     if it.pods_shown < totals.pods {
         let _ = write!(caption, ", the {} with most CPU", it.pods_shown);
@@ -107,14 +108,14 @@ pub(super) fn pods(out: &mut Vec<u8>, it: &Overview<'_>) {
         let _ = write!(caption, ", {} without usage yet", totals.pods_without);
     }
     if totals.pods > 0 {
-        let _ = write!(caption, "; together {} and {}", cpu(totals.cpu), memory(totals.working_set));
+        let _ = write!(caption, "; together {} and {}", cores(totals.cpu), mebibytes(totals.working_set));
     }
     page.heading(&caption);
     page.table("Pods, by CPU");
     page.heads(&[("Pod", false)]);
     page.usage_heads(it.history);
     page.heads(&[("Age", true), ("Containers", true), ("Node", false)]);
-    page.raw("</tr></thead><tbody>");
+    page.rows();
 }
 
 /// One pod.
@@ -138,14 +139,14 @@ pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted) {
 /// The end of the pods, and what toplet itself uses.
 pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
     let mut page = Html(out);
-    page.raw("</tbody></table></div>");
+    page.table_end();
     if let Some(load) = &it.vitals.host {
         page.host(load);
     }
     page.heading("toplet itself");
     page.table("What it holds, and what there is room for");
     page.heads(&[("What", false), ("In use", true), ("Room for", true)]);
-    page.raw("</tr></thead><tbody>");
+    page.rows();
     page.held("Memory (resident; reserved as address space)", &kib(it.vitals.rss), &kib(it.reserved.0));
     let room = |count: Option<u32>| count.map_or("–".to_owned(), |count| count.to_string());
     let used = it.occupancy;
@@ -158,7 +159,8 @@ pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
     }
     let text_len = it.capacity.map_or("–".to_owned(), |capacity| kib(capacity.text_len.into()));
     page.held("Names and labels", &kib(used.text_len.into()), &text_len);
-    page.raw("</tbody></table></div></main></body></html>\n");
+    page.table_end();
+    page.raw("</main></body></html>\n");
 }
 
 impl Html<'_> {
@@ -238,42 +240,38 @@ impl Html<'_> {
         if load.pressures().next().is_some() {
             self.table("Share of the last seconds in which some work waited, and all of it");
             self.heads(&[("Waiting for", false), ("10 s", true), ("60 s", true), ("300 s", true)]);
-            self.raw("</tr></thead><tbody>");
+            self.rows();
         }
         for (resource, pressure) in load.pressures() {
             for (kind, stall) in [("some work", Some(pressure.some)), ("all work", pressure.full)] {
                 let Some(stall) = stall else { continue };
-                self.raw("<tr><th scope=\"row\">");
-                self.text(&format!("{resource}, {kind}"));
-                self.raw("</th>");
+                self.row(&format!("{resource}, {kind}"));
                 stall.averages.iter().for_each(|share| self.number(&format!("{share:.1} %")));
                 self.raw("</tr>");
             }
         }
         if load.pressures().next().is_some() {
-            self.raw("</tbody></table></div>");
+            self.table_end();
         }
         self.table("File systems");
         self.heads(&[("Directory", false), ("In use", true), ("Size", true), ("Free", true)]);
-        self.raw("</tr></thead><tbody>");
+        self.rows();
         for it in load.file_systems() {
-            self.raw("<tr><th scope=\"row\">");
-            self.text(it.path);
-            self.raw("</th>");
-            [it.used, it.size, it.available].into_iter().for_each(|bytes| self.number(&memory(bytes)));
+            self.row(it.path);
+            [it.used, it.size, it.available].into_iter().for_each(|bytes| self.number(&mebibytes(bytes)));
             self.raw("</tr>");
         }
-        self.raw("</tbody></table></div>");
+        self.table_end();
     }
 
     /// CPU and memory now, and lately.
     fn usage(&mut self, now: Option<(Nanocores, Bytes)>, history: &[Recent]) {
-        self.number(&now.map_or("–".to_owned(), |(now, _)| cpu(now)));
+        self.number(&now.map_or("–".to_owned(), |(now, _)| cores(now)));
         let values = || history.iter().map(|sample| sample.cpu.map(|cpu| cpu.0));
-        self.lately(values, history.len(), |value| cpu(Nanocores(value)));
-        self.number(&now.map_or("–".to_owned(), |(_, now)| memory(now)));
+        self.lately(values, history.len(), |value| cores(Nanocores(value)));
+        self.number(&now.map_or("–".to_owned(), |(_, now)| mebibytes(now)));
         let values = || history.iter().map(|sample| sample.working_set.map(|bytes| bytes.0));
-        self.lately(values, history.len(), |value| memory(Bytes(value)));
+        self.lately(values, history.len(), |value| mebibytes(Bytes(value)));
     }
 
     fn lately<I: Iterator<Item = Option<u64>>>(
@@ -297,9 +295,7 @@ impl Html<'_> {
 
     /// One row of what toplet holds.
     fn held(&mut self, name: &str, used: &str, room: &str) {
-        self.raw("<tr><th scope=\"row\">");
-        self.text(name);
-        self.raw("</th>");
+        self.row(name);
         self.number(used);
         self.number(room);
         self.raw("</tr>");
@@ -308,16 +304,6 @@ impl Html<'_> {
 
 fn plural(count: usize, one: &str) -> String {
     if count == 1 { one.to_owned() } else { format!("{one}s") }
-}
-
-/// As `kubectl top` writes it.
-fn cpu(value: Nanocores) -> String {
-    format!("{}m", value.0.div_ceil(1_000_000))
-}
-
-/// As `kubectl top` writes it.
-fn memory(value: Bytes) -> String {
-    format!("{}Mi", value.0 >> 20)
 }
 
 fn kib(bytes: u64) -> String {

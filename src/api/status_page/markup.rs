@@ -82,6 +82,23 @@ impl Html<'_> {
         }
     }
 
+    /// The end of a table's head; rows follow.
+    pub(super) fn rows(&mut self) {
+        self.raw("</tr></thead><tbody>");
+    }
+
+    /// The end of a table.
+    pub(super) fn table_end(&mut self) {
+        self.raw("</tbody></table></div>");
+    }
+
+    /// The begin of a row, with its name.
+    pub(super) fn row(&mut self, name: &str) {
+        self.raw("<tr><th scope=\"row\">");
+        self.text(name);
+        self.raw("</th>");
+    }
+
     /// A cell with a number.
     pub(super) fn number(&mut self, text: &str) {
         self.raw("<td class=\"n\">");

@@ -6,10 +6,11 @@
 
 use super::lists::Figures;
 use super::seen::Seen;
-use super::tables::{age, cores, mebibytes, millicores, rank};
+use super::tables::{age, rank};
 use crate::cli::{SortBy, TopOptions};
 use crate::limits;
 use crate::units::UnixNanos;
+use crate::wire::quantity::{cores, mebibytes, millicores};
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 

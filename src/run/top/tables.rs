@@ -3,7 +3,8 @@
 use super::columns::{AlignedText, printable};
 use super::lists::{Figures, NodeFigure, NodeLine, PodLine};
 use crate::cli::{SortBy, TopForm, TopOptions};
-use crate::units::{Bytes, Nanocores, UnixNanos};
+use crate::units::{Bytes, UnixNanos};
+use crate::wire::quantity::{cores, mebibytes, millicores};
 use std::collections::HashMap;
 
 const UNKNOWN: &str = "<unknown>";
@@ -130,24 +131,6 @@ pub fn rank(sort: Option<SortBy>, used: Figures) -> std::cmp::Reverse<u64> {
     })
 }
 
-/// Thousandths of a core, rounded up as kubectl does.
-#[must_use]
-pub fn millicores(cpu: Nanocores) -> u64 {
-    cpu.0.div_ceil(1_000_000)
-}
-
-/// CPU as it is printed.
-#[must_use]
-pub fn cores(cpu: Nanocores) -> String {
-    format!("{}m", millicores(cpu))
-}
-
-/// Memory as it is printed.
-#[must_use]
-pub fn mebibytes(memory: Bytes) -> String {
-    format!("{}Mi", memory.0 >> 20)
-}
-
 /// How many hundredths of what there is are used.
 fn share(used: f64, available: f64) -> String {
     if available > 0.0 { format!("{}%", (used / available * 100.0) as i64) } else { UNKNOWN.to_owned() }
@@ -168,6 +151,7 @@ pub fn age(at: Option<UnixNanos>, now: UnixNanos) -> String {
 mod tests {
     use super::*;
     use crate::cli::{TopOrigin, TopSubject};
+    use crate::units::Nanocores;
 
     fn options() -> TopOptions {
         TopOptions {
