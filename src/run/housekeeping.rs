@@ -6,8 +6,9 @@ use super::state_file::StateFile;
 use crate::allocator;
 use crate::api::context::HostLoad;
 use crate::cluster::authentication::TrustSource;
+use crate::host::load::LoadReader;
 use crate::host::signals::{Signal, Signals};
-use crate::host::{clock, load, memory, systemd};
+use crate::host::{clock, memory, systemd};
 use crate::limits;
 use crate::lock::lock;
 use crate::net::certificate::Certificates;
@@ -57,10 +58,12 @@ impl Housekeeping {
         let mut refresh_at = clock::mono();
         let mut save_at = clock::mono() + limits::SNAPSHOT_INTERVAL;
         let mut status = String::new();
+        let mut load = LoadReader::default();
         let mut starting = true;
         loop {
             if let Some(host) = &self.host {
-                *lock(host) = Some(load::read());
+                let found = load.read();
+                *lock(host) = Some(found);
             }
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
