@@ -73,6 +73,21 @@ fn every_shipped_flag_file_passes_and_warns_of_nothing() {
     }
 }
 
+/// On a machine without k3s and kubeadm, which the tests run on as a rule.
+#[test]
+fn a_file_of_another_machine_is_explained_with_what_to_do() {
+    for path in shipped("configs", "conf") {
+        let check = check(&[format!("--config={}", path.display())], &Surroundings::default()).unwrap();
+        for found in check.files(&toplet::cli::validate_file) {
+            let said = found.unwrap_or_else(|error| error.to_string());
+            let is_explained = ["is good for", "LoadCredential=", "run this on one, or name a copy of it"]
+                .iter()
+                .any(|words| said.contains(words));
+            assert!(is_explained, "{}: {said}", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_k3s_and_kubeadm_files_serve_a_cluster_beside_the_kubelet() {
     for name in ["k3s-server.conf", "kubeadm.conf"] {

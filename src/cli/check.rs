@@ -4,14 +4,14 @@
 //! start, and what a kubeconfig names as well.
 
 use super::argv::Settled;
-use super::config::{Config, UNIT_CREDENTIALS};
+use super::config::Config;
 use super::error::{StartError, ValueOrigin};
 use super::flags::Effect;
 use super::mode::RunMode;
 use crate::access::{FrontProxySettings, Trust};
 use crate::cluster::kubeconfig;
 use crate::net::certificate::CertificateOrigin;
-use crate::net::pem;
+use crate::net::pem::{self, UNIT_CREDENTIALS};
 use std::fmt::Write;
 use std::path::Path;
 

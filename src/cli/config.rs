@@ -13,6 +13,7 @@ use crate::access::{self, FrontProxySettings, Policy};
 use crate::cluster::authentication::TrustSettings;
 use crate::cluster::client::KubeletFlags;
 use crate::net::certificate::{CertificateOrigin, CertificateSettings, SniCertificate};
+use crate::net::pem::UNIT_CREDENTIALS;
 use crate::net::tls::TlsSettings;
 use crate::source::address;
 use crate::store::Capacity;
@@ -87,9 +88,6 @@ pub struct Config {
     /// Lines to log as warnings at the start.
     pub warnings: Vec<String>,
 }
-
-/// Where systemd keeps its copies of a unit's credentials while the unit runs.
-pub(super) const UNIT_CREDENTIALS: &str = "/run/credentials/";
 
 impl Config {
     /// The kubeconfig, where it is systemd's copy: only a restart renews it.

@@ -37,18 +37,39 @@ pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(bytes)
 }
 
+/// Where systemd shows a unit the copies that `LoadCredential=` makes.
+pub const UNIT_CREDENTIALS: &str = "/run/credentials/";
+
+/// Who makes the files of a place, and so what to do when one is missing; the first that fits.
+const MAKERS: [(&str, &str); 5] = [
+    (
+        UNIT_CREDENTIALS,
+        "systemd makes it while the unit runs, from LoadCredential= in a drop-in of toplet.service.d; outside of the unit \
+         name the original",
+    ),
+    ("/etc/rancher/k3s/", "k3s writes it on server nodes: run this on one, or name a copy of it"),
+    ("/etc/kubernetes/", "kubeadm writes it on control-plane nodes: run this on one, or name a copy of it"),
+    ("/var/run/secrets/kubernetes.io/", "the kubelet mounts it into pods that have a service account"),
+    ("", "put the file there, or name another one"),
+];
+
 /// Why a file cannot be read, and what to do where that is known.
 fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    let path = path.display();
+    let shown = path.display();
     match error.kind() {
         // The directory of a process belongs to the user that it runs as.
         ErrorKind::PermissionDenied => match std::fs::metadata("/proc/self").map(|m| m.uid()) {
             Ok(uid) => format!(
-                "{path}: not readable by uid {uid}: chown it to {uid}, or hand it over with LoadCredential= of the unit"
+                "{shown}: not readable by uid {uid}: chown it to {uid}, or hand it over with LoadCredential= of the unit"
             ),
-            Err(_) => format!("{path}: {error}"),
+            Err(_) => format!("{shown}: {error}"),
         },
-        _ => format!("{path}: {error}"),
+        ErrorKind::NotFound => {
+            let maker = MAKERS.iter().find(|(place, _)| place.is_empty() || path.starts_with(place));
+            format!("{shown} does not exist: {}", maker.map_or("", |(_, remedy)| remedy))
+        }
+        ErrorKind::IsADirectory => format!("{shown} is a directory: name a file in it"),
+        _ => format!("{shown}: {error}"),
     }
 }
 
@@ -191,4 +212,26 @@ pub(super) fn pair(
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(text, part).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_says_who_makes_it_and_what_to_do() {
+        for (path, words) in [
+            ("/run/credentials/toplet.service/nothing", "LoadCredential="),
+            ("/etc/rancher/k3s/nothing", "k3s writes it on server nodes"),
+            ("/etc/kubernetes/pki/nothing", "kubeadm writes it on control-plane nodes"),
+            ("/var/run/secrets/kubernetes.io/nothing", "service account"),
+            ("/nowhere/ca.crt", "put the file there, or name another one"),
+            ("/etc/kubernetes-of-others/ca.crt", "put the file there, or name another one"),
+        ] {
+            let problem = read(Path::new(path)).unwrap_err();
+            assert!(problem.starts_with(&format!("{path} does not exist: ")), "{problem}");
+            assert!(problem.contains(words), "{problem}");
+        }
+        assert_eq!(read(Path::new("/etc")).unwrap_err(), "/etc is a directory: name a file in it");
+    }
 }

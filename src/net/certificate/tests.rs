@@ -260,7 +260,7 @@ fn every_mistake_names_its_file() {
         ("tls.key", "tls.crt", "tls.key: holds a private key but no certificate"),
         ("tls.crt", "other.crt", "other.crt: holds a certificate but no private key"),
         ("broken.pem", "tls.key", "broken.pem: malformed PEM"),
-        ("absent.crt", "tls.key", "absent.crt: No such file"),
+        ("absent.crt", "tls.key", "absent.crt does not exist"),
     ] {
         let error = pem::load_pair(&directory.path(certificate), &directory.path(key)).unwrap_err();
         assert!(error.contains(want), "{error}");

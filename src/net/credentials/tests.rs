@@ -36,7 +36,7 @@ fn files_without_a_certificate_or_key_are_named() {
             .starts_with(&format!("{name}: holds no private key"))
     );
     std::fs::remove_file(&path).unwrap();
-    assert!(of(Roots::Pem(material()), None).starts_with(&format!("{name}: No such file")));
+    assert!(of(Roots::Pem(material()), None).starts_with(&format!("{name} does not exist")));
 }
 
 #[test]
