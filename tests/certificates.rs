@@ -1,6 +1,7 @@
 //! The certificate that the real binary shows: from swapped links, from its own directory, by server name, and over which
 //! versions and suites.
 
+use crate::support::api_server::ApiServer;
 use crate::support::certs::{Authority, Leaf};
 use crate::support::client::Client;
 use crate::support::toplet::{Folder, Toplet};
@@ -132,4 +133,33 @@ fn versions_and_suites_are_those_of_the_flags() {
         Some(rustls::ProtocolVersion::TLSv1_3),
         "the list is about TLS 1.2"
     );
+}
+
+#[test]
+fn certificates_that_end_within_30_days_are_warned_about_once_in_the_log() {
+    let authority = Authority::new("cluster");
+    let api = ApiServer::start_tls(&authority);
+    let start_with = |folder: &Folder, days: i64| {
+        authority.client_for_days("toplet", days).write(folder.path(), "client");
+        authority.server_for_days(days).write(folder.path(), "tls");
+        let user = "{client-certificate: client.crt, client-key: client.key}";
+        let mut arguments = pair(folder.path(), "tls").to_vec();
+        arguments.push(format!("--kubeconfig={}", api.kubeconfig(folder.path(), user).display()));
+        start(folder, &arguments)
+    };
+    let (late, early) = (Folder::new(), Folder::new());
+    let (quiet, warned) = (start_with(&late, 30), start_with(&early, 29));
+    let file = |name: &str| early.path().join(name).display().to_string();
+    let lines = [
+        format!("client certificate {} expires in 29 days: renew it", file("client.crt")),
+        format!("serving certificate {} expires in 29 days: replace the file", file("tls.crt")),
+    ];
+    eventually("both are warned about", PATIENCE, || {
+        lines.iter().all(|line| warned.logged(line) > 0).then_some(())
+    });
+    // The other one started before, and has looked at its certificates as well.
+    assert_eq!(quiet.logged("expires in"), 0, "{:?}", quiet.log());
+    for line in &lines {
+        assert_eq!(warned.logged(line), 1, "{:?}", warned.log());
+    }
 }

@@ -386,6 +386,30 @@ fn certificates_that_end_soon_or_have_ended_are_named() {
 }
 
 #[test]
+fn our_own_client_certificate_is_dated_from_the_kubeconfig() {
+    let ward = Ward::new();
+    let with_days = |days: i64| {
+        ward.authority.client_for_days("toplet", days).write(ward.folder.path(), "client");
+        let user = "{token: abc, client-certificate: client.crt, client-key: client.key}";
+        let arguments = ward.arguments();
+        ward.api.kubeconfig(ward.folder.path(), user);
+        ward.run(&arguments, &[])
+    };
+    let report = with_days(30);
+    report.ends(0);
+    report.says("ok certificates of our client certificate", &["expires in 30 days"], "");
+    let report = with_days(29);
+    report.ends(0);
+    let whose = "warning certificates of our client certificate";
+    report.says(whose, &["expires in 29 days"], "renew the client certificate");
+    with_days(-1).says(
+        "failed certificates of our client certificate",
+        &["has expired"],
+        "renew the client certificate",
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_the_configuration_step() {
     let ward = Ward::new();
     let report = ward.examine(&["--kubelet-certificate-authority=/nowhere/ca.crt"]);

@@ -113,6 +113,7 @@ impl Fetcher {
         let server_name = credentials.server_name.as_ref().map(name).transpose()?;
         let tls = credentials.tls()?;
         let (contents, expires_at) = (credentials.contents(), credentials.expires_at());
+        credentials.warn_of_expiry(expires_at, clock::wall());
         let token = TokenReader::new(credentials.token.clone());
         let looked_at = clock::mono();
         let state = Mutex::new(FetcherState {

@@ -57,36 +57,22 @@ impl Authority {
 
     /// A client's certificate: user `name`, groups in `organizations`.
     pub fn client(&self, name: &str, organizations: &[&str]) -> Leaf {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        for organization in organizations {
-            params.distinguished_name.push(DnType::OrganizationName, *organization);
-        }
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(params)
+        self.sign(client_params(name, organizations))
+    }
+
+    /// The same for so many days from now.
+    pub fn client_for_days(&self, name: &str, days: i64) -> Leaf {
+        self.sign(for_days(client_params(name, &[]), days))
     }
 
     /// A server's certificate for loopback and `localhost`.
     pub fn server(&self) -> Leaf {
-        let mut params =
-            CertificateParams::new(vec!["localhost".to_string(), "127.0.0.1".to_string()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "localhost");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.sign(params)
+        self.sign(server_params())
     }
 
     /// The same for so many days from now; a negative number is the past.
     pub fn server_for_days(&self, days: i64) -> Leaf {
-        let mut params =
-            CertificateParams::new(vec!["localhost".to_string(), "127.0.0.1".to_string()]).unwrap();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let day = std::time::Duration::from_secs(86_400);
-        let epoch = rcgen::date_time_ymd(1970, 1, 1);
-        params.not_before = epoch + (now - day * 60);
-        let end = now.as_secs() as i64 + days * 86_400;
-        params.not_after = epoch + std::time::Duration::from_secs(end as u64);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.sign(params)
+        self.sign(for_days(server_params(), days))
     }
 
     fn sign(&self, params: CertificateParams) -> Leaf {
@@ -94,6 +80,34 @@ impl Authority {
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         Leaf { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
     }
+}
+
+fn client_params(name: &str, organizations: &[&str]) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    for organization in organizations {
+        params.distinguished_name.push(DnType::OrganizationName, *organization);
+    }
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+fn server_params() -> CertificateParams {
+    let mut params = CertificateParams::new(vec!["localhost".to_string(), "127.0.0.1".to_string()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "localhost");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn for_days(mut params: CertificateParams, days: i64) -> CertificateParams {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let day = std::time::Duration::from_secs(86_400);
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = epoch + (now - day * 60);
+    // An hour more, so that whole days are counted the same for as long as a test takes.
+    let end = now.as_secs() as i64 + days * 86_400 + 3_600;
+    params.not_after = epoch + std::time::Duration::from_secs(end as u64);
+    params
 }
 
 fn authority_params(name: &str) -> CertificateParams {
