@@ -1,6 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
-pub use toplet_table::{allocator, api, counters, limits, lock, log_once, store, units, wire};
+pub use toplet_table::{allocator, api, counters, invariant, limits, lock, log_once, store, units, wire};
 
 pub mod access;
 

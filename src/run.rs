@@ -303,7 +303,7 @@ fn app(
         stopping: stopping.load(Ordering::Relaxed),
         unauthorized: unauthorized.load(Ordering::Relaxed),
         pods_optional: host_only,
-        rss: if with_process { memory::resident().unwrap_or_default().0 } else { 0 },
+        rss: if with_process { memory::resident() } else { None },
         cpu_nanos: if with_process { memory::cpu_time().as_nanos() as u64 } else { 0 },
         started_at,
         uptime: clock::uptime(),

@@ -1,6 +1,7 @@
 //! From bytes to rows to answers: everything that runs for each sample, and nothing that knows the operating system.
 
 pub mod allocator;
+pub mod invariant;
 pub mod limits;
 pub mod lock;
 pub mod log_once;

@@ -21,7 +21,7 @@ use std::fs;
 
 /// Which directory may use which: its own row and every row above it.
 const LAYERS: &[&[&str]] = &[
-    &["units", "limits", "lock", "log_once", "allocator"],
+    &["units", "limits", "lock", "invariant", "log_once", "allocator"],
     &["wire"],
     &["store"],
     &["counters"],

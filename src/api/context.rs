@@ -72,8 +72,8 @@ pub struct Vitals {
     pub unauthorized: bool,
     /// Readiness does not wait for pods (host-only mode without pods).
     pub pods_optional: bool,
-    /// Resident memory in bytes.
-    pub rss: u64,
+    /// Resident memory; `None` where /proc does not say, or nobody asked.
+    pub rss: Option<Bytes>,
     /// CPU time used, in nanoseconds.
     pub cpu_nanos: u64,
     /// When the process started.

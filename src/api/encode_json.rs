@@ -5,6 +5,7 @@
 //! U+2029 beside what JSON demands. Keeps no memory.
 
 use super::view::{Form, Measured, MetricsObject};
+use crate::invariant::assured;
 use crate::store::Usage;
 use crate::wire::{quantity, time};
 
@@ -80,8 +81,7 @@ fn escape(out: &mut Vec<u8>, code: u16) {
 }
 
 fn flush(out: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {
-    debug_assert!(from <= to && to <= bytes.len(), "an escape lies within its text");
-    out.extend_from_slice(bytes.get(from..to).unwrap_or_default());
+    out.extend_from_slice(assured(bytes.get(from..to), "an escape lies within its text"));
 }
 
 const fn hex(nibble: u8) -> u8 {

@@ -5,6 +5,7 @@
 //! without writing it. Source: `generated.proto` of `k8s.io/apimachinery` (`runtime`, `meta/v1`) and `k8s.io/metrics`.
 
 use super::view::{Form, Measured, MetricsObject};
+use crate::invariant::assured;
 use crate::store::Usage;
 use crate::units::UnixNanos;
 use crate::wire::protobuf::{MAGIC, put_bytes, put_len_head, put_varint_field, varint_len};
@@ -30,7 +31,7 @@ fn wide_message(out: &mut Vec<u8>, number: u32, width: usize, write: impl FnOnce
         out.truncate(begin + needed + len);
     }
     let mut left = len;
-    for slot in out.get_mut(begin..begin + needed).unwrap_or_default() {
+    for slot in assured(out.get_mut(begin..begin + needed), "the head was made longer for it") {
         *slot = low_seven_bits(left);
         left >>= 7;
         if left > 0 {

@@ -83,6 +83,7 @@ pub fn row(out: &mut Vec<u8>, object: &MetricsObject<'_>, columns: Columns, form
     }
     cell(out, |out| time::duration(object.window, out));
     if columns.swap {
+        // A cell is a quantity; metrics-server writes zero as well where an object lacks a resource that others have.
         cell(out, |out| quantity::bytes(sum.swap.unwrap_or_default(), out));
     }
     out.extend_from_slice(b"],\"object\":");

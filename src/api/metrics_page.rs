@@ -205,7 +205,9 @@ fn process(from: &Sources<'_>, text: &mut PageText<'_>) {
         ["process_cpu_seconds_total", "counter", "CPU time used, user and system, in seconds."],
         cpu_nanos as f64 / 1e9,
     );
-    text.single(["process_resident_memory_bytes", "gauge", "Resident memory in bytes."], rss as f64);
+    if let Some(rss) = rss {
+        text.single(["process_resident_memory_bytes", "gauge", "Resident memory in bytes."], rss.0 as f64);
+    }
     text.single(
         ["process_start_time_seconds", "gauge", "Start of the process in seconds since the epoch."],
         started_at.0 as f64 / 1e9,

@@ -1,5 +1,6 @@
 //! The one place that reads clocks. Everything else takes time as an argument.
 
+use crate::invariant::assured;
 use crate::units::{UnixNanos, Uptime};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,8 +23,7 @@ pub fn mono() -> Instant {
 /// Time since this machine started, sleep included. It outlives the process, which [`mono`] does not.
 #[must_use]
 pub fn uptime() -> Uptime {
-    let since_boot = Duration::try_from(clock_gettime(ClockId::Boottime));
+    let since_boot = Duration::try_from(clock_gettime(ClockId::Boottime)).ok();
     // With a wrong time every window would be wrong.
-    assert!(since_boot.is_ok(), "the time since the boot is never negative");
-    Uptime::from_duration(since_boot.unwrap_or_default())
+    Uptime::from_duration(assured(since_boot, "the time since the boot is never negative"))
 }

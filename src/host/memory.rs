@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::invariant::assured;
 use crate::units::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use std::io::Read;
@@ -52,9 +53,8 @@ pub fn check_room(mut pieces: impl Iterator<Item = Bytes>) -> std::io::Result<()
 #[must_use]
 pub fn page_len() -> usize {
     // SAFETY: a query without arguments that can be wrong.
-    let len = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
-    assert!(len.is_ok_and(|len| len > 0), "every kernel says how long its pages are");
-    len.unwrap_or_default()
+    let len = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok();
+    assured(len.filter(|len| *len > 0), "every kernel says how long its pages are")
 }
 
 /// Resident memory of this process; `None` where /proc does not say.
@@ -70,8 +70,8 @@ pub fn resident() -> Option<Bytes> {
 /// CPU time this process has used, user and system, of all its threads.
 #[must_use]
 pub fn cpu_time() -> Duration {
-    // A time is never negative.
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+    let used = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok();
+    assured(used, "the time that a process has used is never negative")
 }
 
 #[cfg(test)]

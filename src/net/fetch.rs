@@ -285,11 +285,15 @@ struct UrlTarget {
 impl UrlTarget {
     fn new(uri: &Uri) -> Result<UrlTarget, FetchError> {
         let authority = uri.authority().map_or("", |authority| authority.as_str()).into();
-        let host = uri.host().unwrap_or_default();
-        let https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(FetchError::new(Reason::Io, "cannot be asked: neither https nor http")),
+        let (https, host) = match (uri.scheme_str(), uri.host()) {
+            (Some("https"), Some(host)) => (true, host),
+            (Some("http"), Some(host)) => (false, host),
+            _ => {
+                return Err(FetchError::new(
+                    Reason::Io,
+                    "cannot be asked: neither https://HOST nor http://HOST",
+                ));
+            }
         };
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });

@@ -32,7 +32,7 @@ pub fn get(
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut piece)? {
             0 => break,
-            len => answer.extend_from_slice(piece.get(..len).unwrap_or_default()),
+            len => answer.extend_from_slice(piece.split_at(len).0),
         }
         if answer.len() as u64 > len_max {
             return Err(Error::new(

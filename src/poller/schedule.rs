@@ -10,6 +10,7 @@
 
 mod queue;
 
+use crate::invariant::assured;
 use crate::limits;
 use crate::store::Target;
 use queue::{Class, QueuePlace, Queues};
@@ -176,19 +177,16 @@ impl<S> Schedule<S> {
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.nodes.push(None);
-            u32::try_from(self.nodes.len() - 1).unwrap_or(u32::MAX)
+            assured(u32::try_from(self.nodes.len() - 1).ok(), "there are at most --max-nodes nodes")
         });
-        if let Some(place) = self.nodes.get_mut(usize::try_from(slot).unwrap_or(usize::MAX)) {
-            *place = Some(entry);
-        }
+        *assured(self.nodes.get_mut(slot as usize), "a slot has a place") = Some(entry);
         self.enqueue(slot);
         slot
     }
 
     fn remove(&mut self, slot: u32) {
         self.dequeue(slot);
-        let Some(place) = self.nodes.get_mut(usize::try_from(slot).unwrap_or(usize::MAX)) else { return };
-        if place.take().is_some() {
+        if assured(self.nodes.get_mut(slot as usize), "a slot has a place").take().is_some() {
             self.free.push(slot);
         }
     }
@@ -402,8 +400,7 @@ impl<S> Schedule<S> {
     fn jitter(&mut self) -> f64 {
         self.random =
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let high = u32::try_from(self.random >> 32).unwrap_or(0);
-        f64::from(high) / f64::from(u32::MAX) * limits::BACKOFF_JITTER
+        f64::from((self.random >> 32) as u32) / f64::from(u32::MAX) * limits::BACKOFF_JITTER
     }
 }
 

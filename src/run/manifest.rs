@@ -5,6 +5,7 @@
 //! applying it again changes nothing. Names, labels and rights are metrics-server's, since other programs find it by them.
 
 use crate::cli::ManifestKind;
+use crate::invariant::assured;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What only one cluster and one host know.
@@ -137,9 +138,11 @@ pub fn objects(text: &str) -> Vec<ManifestObject> {
 }
 
 fn object(yaml: &str) -> ManifestObject {
-    let field = |name: &str| yaml.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    let (version, kind) = (field("apiVersion: "), field("kind: "));
-    let (namespace, name) = (field("  namespace: "), field("  name: "));
+    let field = |name: &str| yaml.lines().find_map(|line| line.strip_prefix(name));
+    let required = |name| assured(field(name), "objects of our own have an apiVersion, a kind and a name");
+    let (version, kind, name) = (required("apiVersion: "), required("kind: "), required("  name: "));
+    // Objects of the whole cluster have none.
+    let namespace = field("  namespace: ").unwrap_or_default();
     let api = if version.contains('/') { "apis" } else { "api" };
     let namespaces = if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
     ManifestObject {

@@ -216,14 +216,14 @@ fn write_files(
     mut files: Vec<SetupFile>,
     replace: bool,
 ) -> Result<bool, String> {
+    let missing = || "no token in it yet; does kube-controller-manager run?".to_owned();
     let mut token = None;
     service::until(limits::SETUP_TOKEN_TIME_MAX, &mut || {
         token = objects::token(api, SECRET).map_err(|error| error.to_string())?;
-        let missing = || "no token in it yet; does kube-controller-manager run?".to_owned();
         token.as_ref().map(drop).ok_or_else(missing)
     })
     .map_err(|reason| format!("Secret metrics-server-host {reason}"))?;
-    let token = token.unwrap_or_default();
+    let token = token.ok_or_else(missing)?;
     files.insert(0, kubeconfig_file(kubeconfig, &token));
     let mut has_changed = false;
     for file in &files {

@@ -4,6 +4,7 @@
 //! are taken from one allowance that all connections share, and given back when the request is done; so are answers whose
 //! size a client chooses. Many large ones at once are refused instead of growing the process.
 
+use crate::invariant::assured;
 use crate::limits;
 use smol::io::{AsyncRead, AsyncReadExt};
 use std::cell::Cell;
@@ -91,8 +92,7 @@ impl Inbox {
     /// The first `len` bytes, which are there.
     #[must_use]
     pub fn first(&self, len: usize) -> &[u8] {
-        debug_assert!(len <= self.bytes.len(), "{len} of {} bytes", self.bytes.len());
-        self.bytes.get(..len).unwrap_or(&self.bytes)
+        assured(self.bytes.get(..len), "as many bytes were received")
     }
 
     /// Reads once, making room first. `len_max` bounds the bytes held.

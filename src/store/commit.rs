@@ -10,6 +10,7 @@ use super::row::{Point, PrevPoint, Row};
 use super::rows::END;
 use super::slab::NONE;
 use super::{Commit, Recent, Refused, Store};
+use crate::invariant::assured;
 use crate::limits;
 use crate::units::{Uptime, Window};
 
@@ -214,7 +215,8 @@ impl Store {
                     instance_count += 1;
                 }
             }
-            let instances = instances.get(..instance_count).unwrap_or_default();
+            let instances =
+                assured(instances.get(..instance_count), "only instances with a place are counted");
             let Some(advanced) = self.advance(index, known, instances, at, reported.source) else {
                 self.free_row(index);
                 self.free_rows(old);

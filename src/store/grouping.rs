@@ -9,6 +9,7 @@ use super::large::LargePlace;
 use super::names::hash;
 use super::pool::count_of;
 use super::row::Point;
+use crate::invariant::assured;
 use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos};
 use crate::wire::exposition::{Family, Key, Sample};
@@ -335,13 +336,14 @@ impl Points {
     }
 
     fn key_of(&self, entry: &Entry) -> Key<'_> {
-        let text = self.text.get(entry.text_start as usize..).unwrap_or("");
-        let len =
-            usize::from(entry.namespace_len) + usize::from(entry.pod_len) + usize::from(entry.container_len);
-        debug_assert!(text.len() >= len, "the names of an entry lie in the text");
-        let (namespace, text) = text.split_at_checked(entry.namespace_len.into()).unwrap_or_default();
-        let (pod, text) = text.split_at_checked(entry.pod_len.into()).unwrap_or_default();
-        Key { namespace, pod, container: text.get(..entry.container_len.into()).unwrap_or("") }
+        let mut start = entry.text_start as usize;
+        let mut part = |len: u16| {
+            let part = self.text.get(start..start + usize::from(len));
+            start += usize::from(len);
+            assured(part, "the names of an entry lie in the text, one behind the other")
+        };
+        let (namespace, pod) = (part(entry.namespace_len), part(entry.pod_len));
+        Key { namespace, pod, container: part(entry.container_len) }
     }
 
     #[cfg(test)]

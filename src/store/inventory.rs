@@ -29,7 +29,7 @@ impl Store {
         match kind {
             Inventory::Nodes => {
                 for position in (0..self.nodes.order().len()).rev() {
-                    let slot = self.nodes.order().get(position).copied().unwrap_or(NONE);
+                    let slot = self.nodes.slot_at(position);
                     if self.nodes.at(slot).is_some_and(|node| node.listed_in != number) {
                         self.remove_node_at(position);
                     }
@@ -73,7 +73,7 @@ impl Store {
 
     fn list_node(&mut self, record: &NodeRecord<'_>) -> Result<(), Refused> {
         let slot = match self.find_node(record.name) {
-            Ok(position) => self.nodes.order().get(position).copied().unwrap_or(NONE),
+            Ok(position) => self.nodes.slot_at(position),
             Err(_) if self.nodes.room() == 0 => return Err(Refused::Nodes),
             Err(position) => {
                 let name = self.with_room(|store| store.names.intern(record.name).ok_or(Refused::Text))?;

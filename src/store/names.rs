@@ -5,6 +5,7 @@
 //! than the bytes in use (or the space is needed), so that churn of pods does not touch more and more of the arena.
 
 use super::pool::{ItemPool, count_of};
+use crate::invariant::assured;
 use crate::limits;
 
 /// Smallest index.
@@ -72,7 +73,7 @@ impl Names {
         if id == NameId::EMPTY {
             return "";
         }
-        let entry = self.entries.at(id.0).copied().unwrap_or_default();
+        let entry = *assured(self.entries.at(id.0), "a name has a place of its own");
         assert!(entry.use_count > 0, "a name in use has an entry");
         self.slice(entry)
     }
@@ -132,12 +133,11 @@ impl Names {
     fn slice(&self, entry: NameEntry) -> &str {
         let start = entry.start as usize;
         let text = self.arena.get(start..start + entry.len as usize);
-        assert!(text.is_some(), "an entry in use lies in the arena, between two characters");
-        text.unwrap_or_default()
+        assured(text, "an entry in use lies in the arena, between two characters")
     }
 
     fn head(&self, bucket: usize) -> u32 {
-        self.heads.get(bucket).copied().unwrap_or(END)
+        *assured(self.heads.get(bucket), "buckets are numbered by the length of the index")
     }
 
     #[allow(clippy::cast_possible_truncation)]
@@ -199,9 +199,7 @@ impl Names {
             end += len;
         }
         bytes.truncate(end);
-        let arena = String::from_utf8(bytes);
-        assert!(arena.is_ok(), "whole texts are moved");
-        self.arena = arena.unwrap_or_default();
+        self.arena = assured(String::from_utf8(bytes).ok(), "whole texts are moved");
     }
 }
 

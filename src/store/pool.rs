@@ -3,6 +3,8 @@
 //! An item keeps its index as long as it is used. Freed places are used again first, so the touched part of the array is
 //! never longer than the most items there ever were. Nothing grows beyond what was reserved.
 
+use crate::invariant::assured;
+
 /// Items by index.
 pub(super) struct ItemPool<T> {
     items: Vec<T>,
@@ -69,7 +71,5 @@ impl<T: Default> ItemPool<T> {
 
 /// A number of items, which have indices of 32 bits.
 pub(super) fn count_of(len: usize) -> u32 {
-    let count = u32::try_from(len);
-    assert!(count.is_ok(), "tables have less than 2^32 items");
-    count.unwrap_or_default()
+    assured(u32::try_from(len).ok(), "tables have less than 2^32 items")
 }

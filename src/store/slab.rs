@@ -1,6 +1,7 @@
 //! A pool of items with an order over them: a sorted array of indices, for walks and binary search.
 
 use super::pool::{ItemPool, count_of};
+use crate::invariant::assured;
 
 /// No item.
 pub(super) const NONE: u32 = u32::MAX;
@@ -38,6 +39,16 @@ impl<T: Default> Slab<T> {
     /// Every slot is below this.
     pub(super) fn slot_end(&self) -> u32 {
         count_of(self.pool.index_end())
+    }
+
+    /// The slot at a position of the order, which a search found.
+    pub(super) fn slot_at(&self, position: usize) -> u32 {
+        *assured(self.order.get(position), "a position comes from a search of the order")
+    }
+
+    /// The slots in use from a position of the order on.
+    pub(super) fn order_from(&self, position: usize) -> &[u32] {
+        assured(self.order.get(position..), "a position comes from a search of the order")
     }
 
     /// The slots in use, in order.

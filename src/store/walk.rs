@@ -36,7 +36,7 @@ impl Store {
     /// Nodes of the inventory in name order, after `after` (exclusive).
     pub fn nodes_after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
         let start = after.map_or(0, |name| behind(self.find_node(name)));
-        let slots = self.nodes.order().get(start..).unwrap_or(&[]);
+        let slots = self.nodes.order_from(start);
         slots.iter().filter_map(|slot| self.nodes.at(*slot)).map(|node| self.view_node(node))
     }
 
@@ -50,7 +50,7 @@ impl Store {
         // No pod has an empty name: this is where the namespace begins.
         let first =
             namespace.map_or(0, |namespace| self.find_pod(namespace, "").unwrap_or_else(|position| position));
-        let slots = self.pods.order().get(resumed.max(first)..).unwrap_or(&[]);
+        let slots = self.pods.order_from(resumed.max(first));
         let pods = slots.iter().filter_map(|slot| self.pods.at(*slot));
         let inside =
             pods.take_while(move |pod| namespace.is_none_or(|name| self.names.text(pod.namespace) == name));

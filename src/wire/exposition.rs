@@ -212,10 +212,11 @@ impl Decoder {
 }
 
 const TOO_LONG: DropReason = "line is too long";
+const VALUE_NOT_CLOSED: DropReason = "label value is not closed";
 
 /// A line without its line feed, and what follows.
 fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
-    let (line, after) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    let (line, after) = bytes.split_at(end);
     (line, after.get(1..).unwrap_or(&[]))
 }
 
@@ -329,7 +330,7 @@ fn parse_labels<'a>(labels: &'a str, escaped: &'a mut Escaped) -> Result<(Key<'a
         }
     }
     let key = Key { namespace: &escaped.namespace, pod: &escaped.pod, container: &escaped.container };
-    Ok((key, rest.get(1..).unwrap_or("")))
+    Ok((key, rest.get(1..).ok_or(NOT_CLOSED)?))
 }
 
 /// Reads a value up to its closing quote into `target`; what follows the quote.
@@ -337,8 +338,8 @@ fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, DropReaso
     target.clear();
     let mut rest = text;
     loop {
-        let end = memchr2(b'"', b'\\', rest.as_bytes()).ok_or("label value is not closed")?;
-        let (plain, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let end = memchr2(b'"', b'\\', rest.as_bytes()).ok_or(VALUE_NOT_CLOSED)?;
+        let (plain, after) = rest.split_at(end);
         target.push_str(plain);
         if let Some(after) = after.strip_prefix('"') {
             return Ok(after);
@@ -351,7 +352,7 @@ fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, DropReaso
             _ => ('\\', 1),
         };
         target.push(character);
-        rest = after.get(len..).unwrap_or("");
+        rest = after.get(len..).ok_or(VALUE_NOT_CLOSED)?;
     }
 }
 
@@ -405,7 +406,7 @@ fn timestamp(time: &str) -> Result<i64, DropReason> {
 fn first_word(text: &str) -> (&str, &str) {
     let rest = skip_blanks(text);
     let end = rest.bytes().position(|byte| byte == b' ' || byte == b'\t').unwrap_or(rest.len());
-    rest.split_at_checked(end).unwrap_or((rest, ""))
+    rest.split_at(end)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The time in a `Date` header: `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that servers may send (RFC 9110, 5.6.7).
 
 use super::time::{parse_rfc3339, rfc3339_text};
+use crate::invariant::assured;
 use crate::units::UnixNanos;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -12,13 +13,12 @@ const MONTHS: [&str; 12] =
 pub fn http_date(at: UnixNanos) -> String {
     let text = rfc3339_text(at);
     let text = text.as_str();
-    let part = |range| text.get(range).unwrap_or_default();
+    let part = |range| assured(text.get(range), "a time of RFC 3339 has 20 bytes");
     // 1970-01-01 was a Thursday.
     let days = usize::try_from(at.seconds().div_euclid(86_400).rem_euclid(7));
-    let day = days.ok().and_then(|days| DAYS.get(days)).unwrap_or(&"");
-    let month =
-        part(5..7).parse().ok().and_then(|month: usize| MONTHS.get(month.checked_sub(1)?)).unwrap_or(&"");
-    debug_assert!(text.len() == 20 && !day.is_empty() && !month.is_empty(), "{text} is an RFC 3339 time");
+    let day = assured(days.ok().and_then(|days| DAYS.get(days)), "a week has 7 days");
+    let month = part(5..7).parse().ok().and_then(|month: usize| MONTHS.get(month.checked_sub(1)?));
+    let month = assured(month, "a year has 12 months");
     format!("{day}, {} {month} {} {} GMT", part(8..10), part(0..4), part(11..19))
 }
 

@@ -303,6 +303,7 @@ fn node_status<'a>(message: &'a [u8], node: &mut NodeObject<'a>) -> Result<(), M
             (6, value) => {
                 let endpoint = last(value.bytes()?, 1)?.map_or(Ok(&[][..]), Value::bytes)?;
                 let port = last(endpoint, 1)?.map_or(Ok(0), Value::varint)?;
+                // What is no port counts as none: --kubelet-port is then the kubelet's.
                 node.kubelet_port = u16::try_from(port).unwrap_or(0);
             }
             (7, value) => node.allocatable.read_node_info(value)?,

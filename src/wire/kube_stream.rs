@@ -117,7 +117,7 @@ impl ListDecoder {
         loop {
             let list = &mut self.list;
             let skipped = usize::try_from(list.skip).unwrap_or(usize::MAX).min(rest.len());
-            rest = rest.get(skipped..).unwrap_or(&[]);
+            rest = rest.get(skipped..).ok_or(Malformed)?;
             list.skip -= skipped as u64;
             if list.skip > 0 {
                 return Ok(());
@@ -171,7 +171,7 @@ impl List {
         }
         let head = head(unit)?.ok_or(Malformed)?;
         let whole = self.is_taken_whole(&head);
-        let payload = unit.get(head.len..).unwrap_or(&[]);
+        let payload = unit.get(head.len..).ok_or(Malformed)?;
         match (self.place, head.number) {
             (Place::Items(left), number) => {
                 self.place = match left - head.len as u64 - head.payload_len {
@@ -234,7 +234,7 @@ impl WatchDecoder {
     pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(WatchEvent<'_>)) -> Result<(), ObjectError> {
         let mut rest = piece;
         while let Some(frame) = self.gather.next(&mut rest, frame_len)? {
-            each(watch_event(frame.get(4..).unwrap_or(&[]))?);
+            each(watch_event(frame.get(4..).ok_or(Malformed)?)?);
         }
         Ok(())
     }

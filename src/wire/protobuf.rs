@@ -96,7 +96,7 @@ pub fn head(bytes: &[u8]) -> Result<Option<FieldHead>, Malformed> {
         1 => (head.kind, head.payload_len) = (WireKind::Fixed64, 8),
         5 => (head.kind, head.payload_len) = (WireKind::Fixed32, 4),
         kind @ (0 | 2) => {
-            let Some((value, len)) = varint(bytes.get(tag_len..).unwrap_or(&[]))? else { return Ok(None) };
+            let Some((value, len)) = varint(bytes.get(tag_len..).ok_or(Malformed)?)? else { return Ok(None) };
             head.len += len;
             if kind == 0 {
                 (head.kind, head.varint) = (WireKind::Varint, value);

@@ -7,6 +7,7 @@
 //! No allocation: [`Text`] is on the stack, so that lengths are known before anything is written.
 
 use super::text::Text;
+use crate::invariant::assured;
 use crate::units::{Bytes, Nanocores};
 
 /// Powers of 1000 from nanocores on; 2^64 nanocores are 18 G cores.
@@ -90,8 +91,7 @@ fn parts<const BASE: u64>(value: u64, suffixes: &[&'static str]) -> (u64, &'stat
         left /= BASE;
         power += 1;
     }
-    debug_assert!(power < suffixes.len(), "a number with another suffix is another number");
-    (left, suffixes.get(power).copied().unwrap_or(""))
+    (left, *assured(suffixes.get(power), "a number with another suffix is another number"))
 }
 
 /// A CPU quantity, rounded up to nanocores; `None` for what is no quantity, negative or out of range.

@@ -3,6 +3,7 @@
 //! [`Text`] holds quantities and times, whose length must be known before they are written. It is written from its end,
 //! as digits come out of a division. At most 32 bytes, which is more than the longest value of any kind written here.
 
+use crate::invariant::assured;
 use crate::limits;
 
 /// The first bytes of a text, at most `len_max`, whole characters.
@@ -54,9 +55,8 @@ impl Text {
 
     /// Puts a text in front.
     pub(super) fn push_str_front(&mut self, text: &str) {
-        let start = self.start.checked_sub(text.len());
-        assert!(start.is_some(), "the longest quantity or time has 25 bytes");
-        let end = std::mem::replace(&mut self.start, start.unwrap_or_default());
+        let start = assured(self.start.checked_sub(text.len()), "the longest quantity or time has 25 bytes");
+        let end = std::mem::replace(&mut self.start, start);
         if let Some(place) = self.bytes.get_mut(self.start..end) {
             place.copy_from_slice(text.as_bytes());
         }
@@ -82,15 +82,13 @@ impl Text {
     /// The text as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or(&[])
+        assured(self.bytes.get(self.start..), "the text begins within its bytes")
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let text = std::str::from_utf8(self.as_bytes());
-        assert!(text.is_ok(), "only whole characters are pushed");
-        text.unwrap_or_default()
+        assured(std::str::from_utf8(self.as_bytes()).ok(), "only whole characters are pushed")
     }
 }
 

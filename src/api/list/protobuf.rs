@@ -12,6 +12,7 @@ use super::super::encode_protobuf;
 use super::super::selection::{Position, Selection, Walked};
 use super::super::view::Form;
 use crate::counters::Counters;
+use crate::invariant::assured;
 use crate::limits::CHUNK_LEN_MAX;
 use crate::store::Store;
 use crate::wire::protobuf::{put_bytes, put_len_head, varint_len};
@@ -196,9 +197,7 @@ fn filler(out: &mut Vec<u8>, number: u32, len: usize) -> usize {
     let text_len = reached.unwrap_or(longest / 2);
     let before = out.len();
     put_len_head(out, number, inner_len(text_len));
-    let text = BLANKS.get(..text_len);
-    debug_assert!(text.is_some(), "a filler has at most FILLER_LEN bytes of text");
-    put_bytes(out, 1, text.unwrap_or(&BLANKS));
+    put_bytes(out, 1, assured(BLANKS.get(..text_len), "a filler has at most FILLER_LEN bytes of text"));
     out.len() - before
 }
 

@@ -4,7 +4,7 @@ use crate::api::answer::Progress;
 use crate::api::page_text::number;
 use crate::store::Capacity;
 use crate::store::Occupancy;
-use crate::units::UnixNanos;
+use crate::units::{Bytes, UnixNanos};
 use std::time::Duration;
 
 fn metrics() -> Counters {
@@ -12,7 +12,7 @@ fn metrics() -> Counters {
 }
 
 fn pages(metrics: &Counters) -> Vec<Vec<u8>> {
-    let vitals = Vitals { rss: 2_500_000, cpu_nanos: 1_500_000_000, ..Vitals::default() };
+    let vitals = Vitals { rss: Some(Bytes(2_500_000)), cpu_nanos: 1_500_000_000, ..Vitals::default() };
     let mut page = page(vitals);
     let mut pieces = Vec::new();
     loop {

@@ -147,7 +147,8 @@ pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
     page.table("What it holds, and what there is room for");
     page.heads(&[("What", false), ("In use", true), ("Room for", true)]);
     page.rows();
-    page.held("Memory (resident; reserved as address space)", &kib(it.vitals.rss), &kib(it.reserved.0));
+    let resident = it.vitals.rss.map_or("–".to_owned(), |rss| kib(rss.0));
+    page.held("Memory (resident; reserved as address space)", &resident, &kib(it.reserved.0));
     let room = |count: Option<u32>| count.map_or("–".to_owned(), |count| count.to_string());
     let used = it.occupancy;
     for (name, used, capacity) in [

@@ -26,7 +26,9 @@ pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
     number(out, "historySeconds", it.history.0.unsigned_abs() / 1_000_000_000);
     key(out, "memory");
     out.push(b'{');
-    number(out, "residentBytes", it.vitals.rss);
+    if let Some(rss) = it.vitals.rss {
+        number(out, "residentBytes", rss.0);
+    }
     number(out, "reservedBytes", it.reserved.0);
     out.pop();
     out.extend_from_slice(b"},");

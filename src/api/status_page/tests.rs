@@ -19,7 +19,7 @@ impl World {
         let metrics = Counters::new(Duration::from_secs(15));
         metrics.capacity(capacity);
         let vitals = Vitals {
-            rss: 3 << 20,
+            rss: Some(Bytes(3 << 20)),
             started_at: UnixNanos(NOW.0 - 90_000_000_000_000),
             uptime: Uptime(100_000),
             certificate_ends_at: Some(UnixNanos(NOW.0 + 30 * 86_400_000_000_000)),

@@ -161,15 +161,17 @@ impl NodeLine {
     pub fn list(server: &UsageServer, options: &TopOptions) -> Result<Vec<NodeLine>, String> {
         let of_nodes =
             TopOptions { subject: TopSubject::Nodes, field_selector: String::new(), ..options.clone() };
-        Ok(items(server, &of_nodes)?
+        items(server, &of_nodes)?
             .into_iter()
-            .map(|item| NodeLine {
-                at: item.timestamp.as_deref().and_then(time::parse_rfc3339),
-                figures: figures(item.usage.as_ref()),
-                window: item.window.as_deref().and_then(|text| time::parse_duration(text).ok()),
-                name: item.metadata.name,
+            .map(|item| {
+                Ok(NodeLine {
+                    at: item.timestamp.as_deref().and_then(time::parse_rfc3339),
+                    figures: figures(item.usage.as_ref(), &item.metadata.name)?,
+                    window: item.window.as_deref().and_then(|text| time::parse_duration(text).ok()),
+                    name: item.metadata.name,
+                })
             })
-            .collect())
+            .collect()
     }
 }
 
@@ -183,24 +185,23 @@ impl PodLine {
         if options.name.is_some() && options.namespace.is_none() {
             return Err("a pod by name needs its namespace; leave -A out, or write -n NAMESPACE".to_owned());
         }
-        Ok(items(server, &of_pods)?.into_iter().map(pod_line).collect())
+        items(server, &of_pods)?.into_iter().map(pod_line).collect()
     }
 }
 
-fn pod_line(item: UsageObject) -> PodLine {
-    let containers: Vec<(String, Figures)> = item
-        .containers
-        .unwrap_or_default()
-        .into_iter()
-        .map(|container| (container.name, figures(container.usage.as_ref())))
-        .collect();
-    PodLine {
+fn pod_line(item: UsageObject) -> Result<PodLine, String> {
+    let containers = item.containers.unwrap_or_default().into_iter().map(|container| {
+        let figures = figures(container.usage.as_ref(), &item.metadata.name)?;
+        Ok((container.name, figures))
+    });
+    let containers: Vec<(String, Figures)> = containers.collect::<Result<_, String>>()?;
+    Ok(PodLine {
         namespace: item.metadata.namespace.unwrap_or_default(),
         name: item.metadata.name,
         figures: containers.iter().fold(Figures::default(), |sum, (_, figures)| sum.plus(*figures)),
         at: item.timestamp.as_deref().and_then(time::parse_rfc3339),
         containers,
-    }
+    })
 }
 
 impl NodeFigure {
@@ -232,10 +233,41 @@ fn bytes(text: Option<&String>) -> Bytes {
     text.and_then(|text| quantity::parse_bytes(text)).unwrap_or_default()
 }
 
-fn figures(usage: Option<&UsageItem>) -> Figures {
-    usage.map_or_else(Figures::default, |usage| Figures {
-        cpu: cpu(usage.cpu.as_ref()),
-        memory: bytes(usage.memory.as_ref()),
-        swap: bytes(usage.swap.as_ref()),
-    })
+/// What an object uses; swap is zero where nobody reports it.
+fn figures(usage: Option<&UsageItem>, name: &str) -> Result<Figures, String> {
+    let read = |usage: &UsageItem| {
+        let swap = usage.swap.as_deref().map_or(Some(Bytes(0)), quantity::parse_bytes)?;
+        let (cpu, memory) = (usage.cpu.as_deref()?, usage.memory.as_deref()?);
+        Some(Figures { cpu: quantity::parse_cpu(cpu)?, memory: quantity::parse_bytes(memory)?, swap })
+    };
+    // Zero in its place would be a wrong number.
+    usage
+        .and_then(read)
+        .ok_or_else(|| format!("the usage of {name} lacks cpu or memory, or they are no quantities"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_that_cannot_be_read_is_an_error_and_never_zero() {
+        let read = |usage: &str| figures(json::from_str::<UsageItem>(usage).ok().as_ref(), "n1");
+        for usage in [
+            "null",
+            "{}",
+            r#"{"cpu":"1m"}"#,
+            r#"{"memory":"1Mi"}"#,
+            r#"{"cpu":"many","memory":"1Mi"}"#,
+            r#"{"cpu":"1m","memory":"-1Mi"}"#,
+            r#"{"cpu":"1m","memory":"1Mi","swap":"x"}"#,
+        ] {
+            assert!(read(usage).is_err_and(|problem| problem.contains("the usage of n1 lacks")), "{usage}");
+        }
+        let good = read(r#"{"cpu":"1500u","memory":"2Ki"}"#).unwrap();
+        assert_eq!(
+            (good.cpu, good.memory, good.swap),
+            (quantity::parse_cpu("1500u").unwrap(), Bytes(2048), Bytes(0))
+        );
+    }
 }

@@ -88,6 +88,7 @@ fn allocatable(proc: &Path, files: &mut Files) -> Allocatable {
         let lines = processors.lines().filter_map(|line| line.strip_prefix("cpu"));
         Some(lines.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).count() as u64)
     });
+    // Zero is what a node has whose status does not say.
     let memory = files.text(&proc.join("meminfo")).unwrap_or_default();
     let bytes = |key| files::keyed(memory, key)?.checked_mul(1024).map(Bytes);
     Allocatable {
