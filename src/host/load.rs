@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_file_system_that_does_not_answer_is_left_out_and_asked_once() {
-        let figures = |size| [file_system("/").map(|it| FileSystem { size: Bytes(size), ..it }), None];
+        let root = file_system("/");
+        let figures = move |size| [root.map(|it| FileSystem { size: Bytes(size), ..it }), None];
         let mut reader = LoadReader::default();
         assert_eq!(reader.file_systems(move || figures(1)), figures(1));
         let (mount, unblocked) = sync_channel::<()>(0);
