@@ -262,7 +262,10 @@ impl Source for ThisMachine {
     fn read(&mut self, target: &Target, batch: &mut Batch) -> Result<Reading, SourceError> {
         let mut machine = lock(&self.machine);
         machine.refresh_inventory(&self.store);
-        machine.read(target, batch)
+        let reading = machine.read(target, batch);
+        let pressures = if reading.is_ok() { machine.pod_pressures() } else { Vec::new() };
+        lock(&self.store).set_pressures(pressures);
+        reading
     }
 }
 

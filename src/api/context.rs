@@ -3,7 +3,7 @@
 use crate::counters::Counters;
 use crate::store::Store;
 use crate::units::{Bytes, UnixNanos, Uptime};
-use crate::wire::pressure::Pressure;
+use crate::wire::pressure::{Pressure, RESOURCES};
 use crate::wire::selector::LabelSelector;
 use std::time::Duration;
 
@@ -40,19 +40,16 @@ pub struct FileSystem {
 /// How hard the machine that toplet runs on is pressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HostLoad {
-    /// By resource, in the order of [`HostLoad::RESOURCES`]; `None` where the kernel does not say.
+    /// By resource, in the order of [`RESOURCES`]; `None` where the kernel does not say.
     pub pressure: [Option<Pressure>; 3],
     /// The root file system, and that of `/var/lib` where it is another one.
     pub file_systems: [Option<FileSystem>; 2],
 }
 
 impl HostLoad {
-    /// What work waits for.
-    pub const RESOURCES: [&'static str; 3] = ["cpu", "memory", "io"];
-
     /// The pressures that are known, by resource.
     pub fn pressures(&self) -> impl Iterator<Item = (&'static str, Pressure)> + Clone {
-        Self::RESOURCES.into_iter().zip(self.pressure).filter_map(|(name, pressure)| Some((name, pressure?)))
+        RESOURCES.into_iter().zip(self.pressure).filter_map(|(name, pressure)| Some((name, pressure?)))
     }
 
     /// The file systems that are known.

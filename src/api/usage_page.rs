@@ -13,6 +13,7 @@ use crate::lock::lock;
 use crate::store::row::Point;
 use crate::store::{PodView, Store};
 use crate::units::UnixNanos;
+use crate::wire::pressure::RESOURCES;
 
 /// Answers `/metrics/usage`.
 #[must_use]
@@ -41,11 +42,13 @@ enum ScrapeShown {
 enum Series {
     Nodes(Shown),
     Containers(Shown),
+    /// Time in which some work of a pod waited.
+    Waits,
     Scrapes(ScrapeShown),
 }
 
 /// Name, type and help of a family, and its series, in the order of names.
-const FAMILIES: [([&str; 3], Series); 10] = [
+const FAMILIES: [([&str; 3], Series); 11] = [
     (
         [
             "container_cpu_usage_seconds_total",
@@ -99,6 +102,14 @@ const FAMILIES: [([&str; 3], Series); 10] = [
         Series::Nodes(Shown::Swap),
     ),
     (
+        [
+            "toplet_host_pod_pressure_waiting_seconds_total",
+            "counter",
+            "Time in which some work of a pod of this machine waited, by resource.",
+        ],
+        Series::Waits,
+    ),
+    (
         ["toplet_scrape_duration_seconds", "gauge", "How long the last scrape of a node took."],
         Series::Scrapes(ScrapeShown::Took),
     ),
@@ -147,7 +158,8 @@ impl Pieces for UsagePage {
         while let Some((head, series)) = FAMILIES.get(self.family) {
             let is_done = match series {
                 Series::Nodes(shown) => self.nodes(store, *head, *shown, &mut piece),
-                Series::Containers(shown) => self.pods(store, *head, *shown, &mut piece),
+                Series::Containers(shown) => self.pods(store, *head, Some(*shown), &mut piece),
+                Series::Waits => self.pods(store, *head, None, &mut piece),
                 Series::Scrapes(shown) => self.scrapes(metrics, *head, *shown, &mut piece),
             };
             if !is_done {
@@ -228,7 +240,14 @@ impl UsagePage {
         true
     }
 
-    fn pods(&mut self, store: &Store, head: [&'static str; 3], shown: Shown, piece: &mut Piece<'_>) -> bool {
+    /// Containers of pods, or what pods wait for.
+    fn pods(
+        &mut self,
+        store: &Store,
+        head: [&'static str; 3],
+        shown: Option<Shown>,
+        piece: &mut Piece<'_>,
+    ) -> bool {
         let (after, written) = (self.after.take(), self.written.take());
         let key = after.as_ref().map(|(namespace, name)| (&**namespace, &**name));
         let cut = written
@@ -236,7 +255,10 @@ impl UsagePage {
             .and_then(|(written, (namespace, name))| Some((store.pod(namespace, name)?, written)));
         let further = store.pods_after(None, key).map(|pod| (pod, 0));
         for (pod, written) in cut.into_iter().chain(further) {
-            self.written = self.pod(&pod, written, head, shown, piece);
+            match shown {
+                Some(shown) => self.written = self.pod(&pod, written, head, shown, piece),
+                None => self.waits(&pod, head, piece),
+            }
             piece.work = piece.work.saturating_sub(1);
             if piece.is_full() {
                 self.after = Some((pod.namespace.into(), pod.name.into()));
@@ -265,6 +287,19 @@ impl UsagePage {
             piece.point(head, &mut self.has_head, shown, &labels, point);
         }
         None
+    }
+
+    fn waits(&mut self, pod: &PodView<'_>, head: [&'static str; 3], piece: &mut Piece<'_>) {
+        let node = pod.node().unwrap_or_default();
+        for (resource, stall) in RESOURCES.into_iter().zip(pod.waits().into_iter().flatten()) {
+            let Some(stall) = stall else { continue };
+            if !std::mem::replace(&mut self.has_head, true) {
+                piece.text.head(head);
+            }
+            let labels =
+                [("namespace", pod.namespace), ("node", node), ("pod", pod.name), ("resource", resource)];
+            piece.text.sample(&[head[0]], &labels, stall.total_micros as f64 / 1e6);
+        }
     }
 
     fn scrapes(

@@ -32,7 +32,7 @@ impl LoadReader {
     /// What is known now; waits for file systems no longer than `limits::FILE_SYSTEM_WAIT`.
     pub fn read(&mut self) -> HostLoad {
         HostLoad {
-            pressure: HostLoad::RESOURCES.map(|resource| {
+            pressure: pressure::RESOURCES.map(|resource| {
                 pressure::parse(&std::fs::read_to_string(format!("/proc/pressure/{resource}")).ok()?)
             }),
             file_systems: self.file_systems(file_systems),

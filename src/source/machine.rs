@@ -15,6 +15,7 @@ mod containers;
 mod files;
 mod inventory;
 mod links;
+mod pressure;
 #[cfg(test)]
 pub(super) mod testing;
 

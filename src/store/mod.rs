@@ -17,6 +17,7 @@ mod large;
 mod names;
 mod owner;
 mod pool;
+mod pressure;
 mod rate;
 mod records;
 mod restore;
@@ -33,6 +34,7 @@ use history::History;
 pub use history::Recent;
 use instances::Rejected;
 use names::Names;
+pub use pressure::PodPressure;
 use records::{Listing, Node, Pod};
 use rows::Rows;
 use slab::Slab;
@@ -320,6 +322,8 @@ pub struct Store {
     rejected: Rejected,
     /// Points of an earlier run.
     restored: Option<snapshot::Snapshot>,
+    /// Of this machine's pods, in order of namespace and name.
+    pressures: Vec<PodPressure>,
     refused_nodes: u64,
     refused_pods: u64,
     /// Where label sets and addresses are put together before they are interned.
@@ -348,6 +352,7 @@ impl Store {
             evict_from: 0,
             rejected: Rejected::default(),
             restored: None,
+            pressures: Vec::new(),
             refused_nodes: 0,
             refused_pods: 0,
             scratch: String::new(),

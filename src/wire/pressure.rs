@@ -3,6 +3,9 @@
 //! A file has a line for work of which some waited and, but for some kernels' CPU, one for times in which all of it did:
 //! `some avg10=0.12 avg60=0.05 avg300=0.01 total=123456`. Source: Documentation/accounting/psi.rst.
 
+/// What work waits for; files are named after it.
+pub const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
+
 /// One line: shares of the last 10, 60 and 300 seconds in percent, and the time in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stall {

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::store::batch::BatchSource;
 use crate::store::{Capacity, Occupancy, Recent, Usage};
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::pressure::Stall;
 use crate::wire::request::parameter;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(super) struct Overview<'a> {
     pub(super) totals: Totals,
     pub(super) nodes_shown: usize,
     pub(super) pods_shown: usize,
+    /// What pods wait for is known.
+    pub(super) has_waits: bool,
     pub(super) occupancy: Occupancy,
     pub(super) capacity: Option<Capacity>,
     /// The time that a history covers; zero when none is kept.
@@ -56,6 +59,8 @@ pub(super) struct PodRow<'a> {
     pub(super) containers: usize,
     pub(super) cpu: Nanocores,
     pub(super) working_set: Bytes,
+    /// By resource; `None` where nothing of it is known.
+    pub(super) waits: Option<[Option<Stall>; 3]>,
     pub(super) age: Option<Window>,
     pub(super) history: &'a [Recent],
 }

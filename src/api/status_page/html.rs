@@ -12,6 +12,7 @@ use crate::limits;
 use crate::store::Recent;
 use crate::store::batch::BatchSource;
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::pressure::{RESOURCES, Stall};
 use crate::wire::quantity::{cores, mebibytes};
 use crate::wire::{percent, text, time};
 use std::fmt::Write;
@@ -114,12 +115,16 @@ pub(super) fn pods(out: &mut Vec<u8>, it: &Overview<'_>) {
     page.table("Pods, by CPU");
     page.heads(&[("Pod", false)]);
     page.usage_heads(it.history);
-    page.heads(&[("Age", true), ("Containers", true), ("Node", false)]);
+    page.heads(&[("Age", true), ("Containers", true)]);
+    if it.has_waits {
+        page.heads(&[("Waited, last 10 s", false)]);
+    }
+    page.heads(&[("Node", false)]);
     page.rows();
 }
 
 /// One pod.
-pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted) {
+pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted, has_waits: bool) {
     let mut page = Html(out);
     page.raw("<tr><th scope=\"row\">");
     page.text(it.name);
@@ -130,6 +135,10 @@ pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted) {
     page.number(&it.age.map_or("–".to_owned(), span));
     page.number(&it.containers.to_string());
     page.raw("<td>");
+    if has_waits {
+        page.text(&waited(it.waits));
+        page.raw("</td><td>");
+    }
     if let Some(node) = it.node {
         page.link(wanted.namespace.as_deref(), Some(node), wanted, node);
     }
@@ -301,6 +310,18 @@ impl Html<'_> {
         self.number(room);
         self.raw("</tr>");
     }
+}
+
+/// What a pod waited for, without what it did not wait for.
+fn waited(waits: Option<[Option<Stall>; 3]>) -> String {
+    let Some(waits) = waits else { return "–".to_owned() };
+    let shares =
+        RESOURCES.into_iter().zip(waits).filter_map(|(name, stall)| Some((name, stall?.averages[0])));
+    let parts: Vec<String> = shares
+        .filter(|(_, share)| *share > 0.0)
+        .map(|(name, share)| format!("{name} {share:.1} %"))
+        .collect();
+    if parts.is_empty() { "for nothing".to_owned() } else { parts.join(", ") }
 }
 
 fn plural(count: usize, one: &str) -> String {

@@ -9,6 +9,7 @@ use crate::api::encode_json::string;
 use crate::store::Recent;
 use crate::store::batch::BatchSource;
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::pressure::{RESOURCES, Stall};
 use crate::wire::time;
 use std::io::Write;
 
@@ -58,15 +59,8 @@ fn host(out: &mut Vec<u8>, load: &HostLoad) {
         out.push(b'{');
         for (kind, stall) in [("some", Some(pressure.some)), ("full", pressure.full)] {
             let Some(stall) = stall else { continue };
-            key(out, kind);
-            out.push(b'{');
-            for (name, share) in ["avg10", "avg60", "avg300"].into_iter().zip(stall.averages) {
-                key(out, name);
-                let _ = write!(out, "{share:.2},");
-            }
-            number(out, "totalMicroseconds", stall.total_micros);
-            out.pop();
-            out.extend_from_slice(b"},");
+            stalled(out, kind, stall);
+            out.push(b',');
         }
         out.pop();
         out.push(b'}');
@@ -82,6 +76,36 @@ fn host(out: &mut Vec<u8>, load: &HostLoad) {
         out.push(b'}');
     }
     out.extend_from_slice(b"]},");
+}
+
+/// The figures of one line of the kernel.
+fn stalled(out: &mut Vec<u8>, kind: &str, stall: Stall) {
+    key(out, kind);
+    out.push(b'{');
+    for (name, share) in ["avg10", "avg60", "avg300"].into_iter().zip(stall.averages) {
+        key(out, name);
+        let _ = write!(out, "{share:.2},");
+    }
+    number(out, "totalMicroseconds", stall.total_micros);
+    out.pop();
+    out.push(b'}');
+}
+
+/// What a pod's work waits for.
+fn waits(out: &mut Vec<u8>, waits: [Option<Stall>; 3]) {
+    key(out, "pressure");
+    out.push(b'{');
+    let known = RESOURCES.into_iter().zip(waits).filter_map(|(resource, stall)| Some((resource, stall?)));
+    for (index, (resource, stall)) in known.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        key(out, resource);
+        out.push(b'{');
+        stalled(out, "some", stall);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"},");
 }
 
 /// How full the tables are.
@@ -165,6 +189,7 @@ pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, is_first: bool) {
     }
     number(out, "containers", it.containers as u64);
     values(out, it.cpu, it.working_set);
+    it.waits.into_iter().for_each(|found| waits(out, found));
     age(out, it.age);
     history(out, it.history);
 }

@@ -102,6 +102,7 @@ impl StatusPage {
             totals: self.ranking.totals(),
             nodes_shown: self.ranking.nodes().len(),
             pods_shown: self.ranking.pods().len(),
+            has_waits: store.has_pressures(),
             occupancy: store.occupancy(),
             capacity: metrics.capacity.get().copied(),
             history: Window(resolution.0.saturating_mul(store.history_len().into())),
@@ -142,11 +143,12 @@ impl StatusPage {
             containers: usage.containers().count(),
             cpu,
             working_set,
+            waits: pod.waits(),
             age: usage.span().0.map(|at| self.now.since(at)),
             history: &self.history,
         };
         match self.notation {
-            Notation::Html => html::pod(out, &row, &self.wanted),
+            Notation::Html => html::pod(out, &row, &self.wanted, store.has_pressures()),
             Notation::Json => json::pod(out, &row, is_first),
         }
     }

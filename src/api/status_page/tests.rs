@@ -282,3 +282,35 @@ fn the_machine_is_shown_where_it_is_known_as_far_as_the_kernel_says() {
     assert!(json.contains("\"host\":{\"pressure\":{},\"fileSystems\":[]}"), "{json}");
     miniserde::json::from_str::<miniserde::json::Value>(&json).unwrap();
 }
+
+#[test]
+fn what_pods_wait_for_is_shown_where_the_kernel_says_it() {
+    use crate::store::PodPressure;
+    use crate::wire::pressure::Stall;
+    let mut world = World::new(0);
+    world.node("n1", (0..3).rev(), &[("default", "web-1"), ("default", "web-2"), ("default", "web-3")]);
+    assert!(!world.page("/status").contains("Waited") && !world.page("/status.json").contains("pressure"));
+    let stall = |share| Some(Stall { averages: [share, 2.0, 3.0], total_micros: 7 });
+    let pod = |name: &str, waits| PodPressure { namespace: "default".into(), name: name.into(), waits };
+    world.store.set_pressures(vec![
+        pod("web-1", [stall(12.34), stall(0.0), stall(0.5)]),
+        pod("web-2", [None, stall(0.0), None]),
+    ]);
+    let page = world.page("/status");
+    assert!(page.contains("<th scope=\"col\">Waited, last 10 s</th><th scope=\"col\">Node</th>"), "{page}");
+    for cell in ["<td>cpu 12.3 %, io 0.5 %</td><td>", "<td>for nothing</td><td>", "<td>–</td><td>"] {
+        assert!(page.contains(cell), "{cell}: {page}");
+    }
+    let json = world.page("/status.json");
+    let some = |share: &str| {
+        format!("{{\"some\":{{\"avg10\":{share},\"avg60\":2.00,\"avg300\":3.00,\"totalMicroseconds\":7}}}}")
+    };
+    let (cpu, none, io) = (some("12.34"), some("0.00"), some("0.50"));
+    assert!(
+        json.contains(&format!("\"pressure\":{{\"cpu\":{cpu},\"memory\":{none},\"io\":{io}}},\"age")),
+        "{json}"
+    );
+    assert!(json.contains(&format!("\"pressure\":{{\"memory\":{none}}},\"age")), "{json}");
+    assert_eq!(json.matches("\"pressure\"").count(), 2);
+    miniserde::json::from_str::<miniserde::json::Value>(&json).unwrap();
+}

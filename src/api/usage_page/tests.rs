@@ -69,6 +69,26 @@ fn families_are_the_kubelets_with_its_times_after_one_scrape() {
 }
 
 #[test]
+fn what_pods_wait_for_is_a_family_where_it_is_known() {
+    use crate::store::PodPressure;
+    use crate::wire::pressure::Stall;
+    let body = include_str!("../../../tests/golden/kubelet/metrics-resource.txt");
+    let mut store = store("n1", body, &[("kube-public", "idle"), ("default", "with-init")]);
+    let metrics = Counters::new(Duration::from_secs(15));
+    assert!(!page(&store, &metrics).0.contains("toplet_host_pod"));
+    let stall = |total_micros| Some(Stall { total_micros, ..Stall::default() });
+    let (namespace, name) = ("kube-public".to_owned(), "idle".to_owned());
+    store.set_pressures(vec![PodPressure { namespace, name, waits: [stall(1_500_000), None, stall(0)] }]);
+    let (text, _) = page(&store, &metrics);
+    let name = "toplet_host_pod_pressure_waiting_seconds_total";
+    let labels = "namespace=\"kube-public\",node=\"n1\",pod=\"idle\"";
+    let wanted = format!(
+        "# TYPE {name} counter\n{name}{{{labels},resource=\"cpu\"}} 1.5\n{name}{{{labels},resource=\"io\"}} 0\n"
+    );
+    assert!(text.ends_with(&wanted), "{text}");
+}
+
+#[test]
 fn nothing_known_is_an_empty_page() {
     let store = Store::new(Capacity::of(1, 1, 1), Window::from_secs(15));
     assert_eq!(page(&store, &Counters::new(Duration::from_secs(15))), (String::new(), 0));

@@ -229,3 +229,45 @@ fn a_node_without_a_figure_is_not_served_a_zero() {
     let error = source.read(&target(), &mut Batch::new()).unwrap_err();
     assert!(error.message.contains("meminfo cannot be read"), "{}", error.message);
 }
+
+#[test]
+fn a_pod_waits_for_what_its_own_cgroup_of_version_2_says() {
+    let (some, full) = (
+        "some avg10=1.50 avg60=0.00 avg300=0.00 total=7\n",
+        "full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n",
+    );
+    for (number, (name, pod, before, after)) in LAYOUTS.into_iter().enumerate() {
+        for is_unified in [true, false] {
+            let machine = Machine::new(&format!("pressure-{number}-{is_unified}"), is_unified);
+            for n in [1, 2] {
+                machine.cgroup(&format!("{pod}/{before}{}{after}", id(n)), 5_000, 20_480, Some(n));
+                machine.process(n, 600);
+            }
+            machine.link("web", "main", &id(1));
+            machine.link("web", "side", &id(2));
+            for resource in ["cpu", "io"] {
+                machine.write(&format!("cgroup/{pod}/{resource}.pressure"), &format!("{some}{full}"));
+            }
+            let found = open(machine.roots()).pod_pressures();
+            let Some(one) = found.first() else {
+                // The containers of all pods are in the service's cgroup; version 1 has no pressure.
+                assert!(!is_unified || name == "k3s with two drivers", "{name}");
+                continue;
+            };
+            assert!(is_unified && name != "k3s with two drivers" && found.len() == 1, "{name}: {found:?}");
+            assert_eq!((one.namespace.as_str(), one.name.as_str()), ("default", "web"));
+            let micros = one.waits.map(|stall| stall.map(|stall| (stall.averages[0], stall.total_micros)));
+            assert_eq!(micros, [Some((1.5, 7)), None, Some((1.5, 7))]);
+        }
+    }
+}
+
+#[test]
+fn a_kernel_without_pressure_says_nothing_of_pods() {
+    let machine = Machine::new("no-pressure", true);
+    machine.cgroup(&format!("kubepods/pod94/{}", id(1)), 5_000, 20_480, Some(1));
+    machine.process(1, 600);
+    machine.link("web", "main", &id(1));
+    let mut source = open(machine.roots());
+    assert_eq!((source.containers.running().len(), source.pod_pressures()), (1, Vec::new()));
+}
