@@ -59,7 +59,7 @@ check_setup() {
   machine find /etc/toplet /etc/systemd/system /usr/local/bin/toplet -newermt 1970-01-02 -type f -exec stat -c '%n %Y %i' {} + | diff "$WORK/files.first" - > /dev/null && ok "setup again writes no file" || fail "setup again writes no file"
   within 60 kc kubectl top pod -A # its pods have been read twice as well
   expect "toplet doctor with what setup made" 'ok +aggregation' machine "$v" doctor --config=/etc/toplet/toplet.conf --kubeconfig=/etc/toplet/kubeconfig --state-dir=/var/lib/toplet
-  check_service
+  check_top; check_service
   expect "setup --undo" '^removed +APIService v1beta1' machine "$v" setup --undo
   within 20 same_objects "$WORK/objects.before" && ok "setup --undo leaves the objects as they were: $(wc -l < "$WORK/objects.before")" || fail "setup --undo leaves the objects as they were" "$out"
   machine test ! -e /etc/toplet -a ! -e /usr/local/bin/toplet -a ! -e /var/lib/toplet -a ! -e /etc/systemd/system/toplet.service.d && ok "setup --undo leaves no file" || fail "setup --undo leaves no file" "$(machine find /etc/toplet /usr/local/bin/toplet /var/lib/toplet /etc/systemd/system/toplet* 2>&1)"
