@@ -88,6 +88,7 @@ pub(super) fn durations(flags: &Settled) -> Rule {
         return Err(flags.error("request-timeout", "must be more than zero", "give a time such as 1m0s"));
     }
     for name in [
+        "grace-period",
         "shutdown-delay-duration",
         "authentication-token-webhook-cache-ttl",
         "authorization-webhook-cache-authorized-ttl",

@@ -294,7 +294,10 @@ fn a_history_is_counted_in_samples() {
     assert_eq!(in_pod(&[]).history_samples, 60);
     assert_eq!(in_pod(&["--history=0s"]).history_samples, 0);
     assert_eq!(in_pod(&["--history=1m", "--metric-resolution=25s"]).history_samples, 3);
-    assert!(error(&["--history=-1s"]).starts_with("--history: must not be negative"));
+    for flag in ["--history", "--grace-period", "--shutdown-delay-duration"] {
+        let said = error(&[&format!("{flag}=-1s")]);
+        assert!(said.starts_with(&format!("{flag}: must not be negative")), "{said}");
+    }
     let long = error(&["--history=24h"]);
     assert!(long.starts_with("--history: 5760 samples of each container, 1440 are the most"), "{long}");
 }

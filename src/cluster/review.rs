@@ -267,7 +267,8 @@ pub fn token_verdict(body: &str) -> Option<Verdict> {
     let error = status.error.unwrap_or_default();
     match status.user {
         Some(user) if status.authenticated == Some(true) => Some(Verdict::Known(Identity {
-            user: user.username.unwrap_or_default(),
+            // Somebody without a name would be authenticated as nobody in particular.
+            user: user.username.filter(|name| !name.is_empty())?,
             uid: user.uid.unwrap_or_default(),
             groups: user.groups.unwrap_or_default(),
             extra: user.extra.unwrap_or_default().into_iter().collect(),

@@ -146,6 +146,7 @@ fn write_line(line: &mut String, form: LogForm, at: UnixNanos, record: &Record<'
             let stamp = time::rfc3339_text(at);
             let stamp = stamp.as_str();
             debug_assert_eq!(stamp.len(), 20, "{stamp} is an RFC 3339 time");
+            // A line without its time is still worth more than the process.
             let part = |range| stamp.get(range).unwrap_or_default();
             let (month, day, clock) = (part(5..7), part(8..10), part(11..19));
             let micros = at.0.rem_euclid(1_000_000_000) / 1_000;

@@ -64,6 +64,13 @@ fn a_bad_token_is_nobodys() {
     );
     let absent = r#"{"status":{"authenticated":false,"user":{"username":"root"}}}"#;
     assert_eq!(verdict(token("x"), "201 Created", absent).0, Verdict::Unknown(String::new()));
+    for nameless in [
+        r#"{"status":{"authenticated":true,"user":{}}}"#,
+        r#"{"status":{"authenticated":true,"user":{"username":null}}}"#,
+        r#"{"status":{"authenticated":true,"user":{"username":"","groups":["system:masters"]}}}"#,
+    ] {
+        assert!(matches!(verdict(token("x"), "201 Created", nameless).0, Verdict::Failed(_)), "{nameless}");
+    }
 }
 
 #[test]
