@@ -5,8 +5,15 @@ use std::fs;
 use std::path::Path;
 
 /// Folders of other tools, and answers recorded from other programs.
-const SKIPPED: [&str; 6] =
-    ["target", ".git", "tests/golden", "tests/fuzz/target", "tests/fuzz/corpus", "tests/fuzz/artifacts"];
+const SKIPPED: [&str; 7] = [
+    "target",
+    ".git",
+    "tests/golden",
+    "tests/bench/target",
+    "tests/fuzz/target",
+    "tests/fuzz/corpus",
+    "tests/fuzz/artifacts",
+];
 
 /// Text files of the project: path from its top, and content.
 pub fn tree() -> BTreeMap<String, String> {

@@ -47,7 +47,7 @@ fn found(line: &str) -> Vec<String> {
 
 /// Locks, module sums and recorded answers speak for others.
 fn ours(path: &str) -> bool {
-    !["Cargo.lock", "tests/fuzz/Cargo.lock", "LICENSE"].contains(&path)
+    !["Cargo.lock", "tests/bench/Cargo.lock", "tests/fuzz/Cargo.lock", "LICENSE"].contains(&path)
         && ![".sum", ".mod", ".jsonl"].iter().any(|end| path.ends_with(end))
         && !path.starts_with("tests/tidy/exceptions/")
 }
