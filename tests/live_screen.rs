@@ -1,6 +1,8 @@
 //! `toplet top --watch` on a pseudo-terminal: what it leaves behind first, then keys, sizes and colours.
 #![allow(unsafe_code)]
 
+use crate::support::kubelet::{Behaviour, Kubelet, container};
+use crate::support::lab::Lab;
 use crate::support::toplet::{Folder, Toplet, command};
 use crate::support::{PATIENCE, eventually};
 use std::fs::File;
@@ -170,6 +172,43 @@ fn keys_sizes_and_colours_are_obeyed() {
     screen.key(b"q");
     screen.ends();
     assert!(!screen.text().contains("\x1b[1m") && !screen.text().contains("\x1b[3"), "{:?}", screen.text());
+}
+
+#[test]
+fn rows_that_do_not_fit_can_be_scrolled_to() {
+    let lab = Lab::new();
+    let pods: Vec<String> = (0..12).map(|n| format!("pod-{n:02}")).collect();
+    let rows = pods.iter().map(|pod| container("ns", pod, "main", 50, 10)).collect();
+    let kubelet = Kubelet::start(Behaviour::Steady(rows));
+    lab.node("one", &kubelet, &pods.iter().map(|pod| ("ns", pod.as_str())).collect::<Vec<_>>());
+    let socket = lab.folder.path().join("toplet.sock").display().to_string();
+    let _toplet = lab.start(&[&format!("--local-socket={socket}")]);
+    let flag = format!("--local-socket={socket}");
+    eventually("all pods are measured", PATIENCE, || {
+        let (_, text, _) = crate::support::toplet::run(&["top", "pod", "-A", "--no-headers", &flag]);
+        (text.lines().count() == 12).then_some(())
+    });
+    // Title, heads, the node, five pods, and what is not shown.
+    let mut screen = Screen::open(&socket, (80, 9), &[("NO_COLOR", "1")]);
+    screen.until("7 below  [j k PgUp PgDn] scroll");
+    screen.key(b"n");
+    screen.until("ns/pod-00");
+    for (key, shown) in [
+        (&b"j"[..], "... 1 above, 6 below"),
+        (b"\x1b[B\x1bOB", "... 3 above, 4 below"),
+        (b"\x1b[6~", "... 7 above  ["),
+        (b"\x1b[6~kk", "... 5 above, 2 below"),
+        (b"\x1b[5~\x1b[A", "... 7 below"),
+        (b"G", "ns/pod-11"),
+        (b"\x1b[H", "ns/pod-00"),
+    ] {
+        screen.key(key);
+        screen.until(shown);
+        assert!(screen.text().contains("\r\none  "), "{key:?}: the node stays");
+    }
+    screen.key(b"q");
+    screen.ends();
+    screen.until("\x1b[?25h\x1b[?1049l");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod ask;
 mod columns;
+mod keys;
 mod lists;
 mod screen;
 mod seen;

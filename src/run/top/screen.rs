@@ -121,10 +121,37 @@ pub(super) struct Scene<'a> {
     pub(super) rows: &'a [ScreenRow],
     pub(super) traces: &'a Traces,
     pub(super) sort: Option<SortBy>,
+    /// How many of the rows that can be scrolled stand above the first one shown.
+    pub(super) first: usize,
     /// Why the last refresh failed.
     pub(super) problem: Option<&'a str>,
     pub(super) now: UnixNanos,
 }
+
+/// Which rows have a place on a screen of some height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ScreenExtent {
+    /// Nodes that stand above all other rows.
+    fixed: usize,
+    /// Where the rows that can be scrolled begin, ...
+    begin: usize,
+    /// ... how many they are, ...
+    count: usize,
+    /// ... and how many lines there are for them.
+    pub(super) lines: usize,
+    /// The last line says what is not shown.
+    has_rest: bool,
+}
+
+impl ScreenExtent {
+    /// The most rows that may stand above the screen.
+    pub(super) fn first_max(self) -> usize {
+        self.count.saturating_sub(self.lines)
+    }
+}
+
+/// Lines above the rows.
+const HEAD_LINES: usize = 2;
 
 /// Widths of the columns besides the name and the sparkline, with the blanks between them.
 const FIXED_WIDTH: usize = 8 + 11 + 10 + 11 + 6;
@@ -142,26 +169,44 @@ impl Scene<'_> {
         let fixed = if has_bars(width) { FIXED_WIDTH + spark } else { FIGURES_WIDTH };
         let name = width.saturating_sub(fixed).clamp(1, NAME_WIDTH_MAX);
         lines.push(bold(&cut(&head(name, has_bars(width)), width), style));
-        let room = height.saturating_sub(lines.len());
-        let nodes = self.rows.iter().filter(|row| row.is_node).count();
-        // Where there are pods as well, they have two thirds of the screen at least.
-        let nodes_shown = if nodes < self.rows.len() { nodes.min((room / 3).max(1)) } else { nodes };
-        let hidden = nodes.saturating_sub(nodes_shown);
-        let shown = self.rows.iter().take(nodes_shown).chain(self.rows.iter().skip(nodes));
-        let total = self.rows.len().saturating_sub(hidden);
-        let fitting = if total > room || hidden > 0 { room.saturating_sub(1) } else { room };
-        for row in shown.take(fitting) {
+        let extent = self.extent(height);
+        let scrolled = self.rows.iter().skip(extent.begin).skip(self.first).take(extent.lines);
+        for row in self.rows.iter().take(extent.fixed).chain(scrolled) {
             lines.push(self.row(row, name, spark, width, style));
         }
-        let left = self.rows.len().saturating_sub(lines.len().saturating_sub(2));
-        if left > 0 {
-            lines.push(cut(&format!("... {left} more"), width));
+        if extent.has_rest {
+            lines.push(cut(&self.rest(extent), width));
         }
         lines.truncate(height.max(1));
         let mut out = String::from("\x1b[H");
         out.push_str(&lines.join("\x1b[K\r\n"));
         out.push_str("\x1b[K\x1b[J");
         out
+    }
+
+    /// Where there are pods as well, as many nodes as fit into a third of the screen stay above them; nodes alone are scrolled.
+    pub(super) fn extent(&self, height: usize) -> ScreenExtent {
+        let room = height.saturating_sub(HEAD_LINES);
+        let nodes = self.rows.iter().filter(|row| row.is_node).count();
+        let (fixed, begin) =
+            if nodes < self.rows.len() { (nodes.min((room / 3).max(1)), nodes) } else { (0, 0) };
+        let (count, lines) = (self.rows.len().saturating_sub(begin), room.saturating_sub(fixed));
+        let has_rest = fixed < begin || count > lines;
+        ScreenExtent { fixed, begin, count, lines: lines.saturating_sub(usize::from(has_rest)), has_rest }
+    }
+
+    /// What is not shown, and how to come there.
+    fn rest(&self, extent: ScreenExtent) -> String {
+        let below = extent.count.saturating_sub(self.first).saturating_sub(extent.lines);
+        let parts = [
+            (extent.begin.saturating_sub(extent.fixed), "more nodes"),
+            (self.first, "above"),
+            (below, "below"),
+        ];
+        let parts =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let keys = if extent.first_max() > 0 { "  [j k PgUp PgDn] scroll" } else { "" };
+        format!("... {}{keys}", parts.collect::<Vec<_>>().join(", "))
     }
 
     fn title(&self, width: usize, style: ScreenStyle) -> String {
@@ -347,6 +392,16 @@ mod tests {
     }
 
     fn frame(pods: usize, sort_by: Option<SortBy>, size: (usize, usize), style: ScreenStyle) -> String {
+        scrolled(pods, sort_by, size, style, 0)
+    }
+
+    fn scrolled(
+        pods: usize,
+        sort_by: Option<SortBy>,
+        size: (usize, usize),
+        style: ScreenStyle,
+        first: usize,
+    ) -> String {
         let mut rows = rows(&seen(pods), &options());
         sort(&mut rows, sort_by);
         let mut traces = Traces::default();
@@ -354,7 +409,9 @@ mod tests {
             traces.note(&rows);
         }
         let now = UnixNanos(4_000_000_000);
-        Scene { rows: &rows, traces: &traces, sort: sort_by, problem: None, now }.frame(size, style)
+        let mut scene = Scene { rows: &rows, traces: &traces, sort: sort_by, first, problem: None, now };
+        scene.first = first.min(scene.extent(size.1).first_max());
+        scene.frame(size, style)
     }
 
     /// Columns of a line without what a terminal obeys.
@@ -372,8 +429,9 @@ mod tests {
     fn no_frame_is_larger_than_its_screen() {
         for size in [(80, 24), (200, 50), (40, 10), (20, 3), (1, 1), (300, 100), (0, 0)] {
             for pods in [0, 1, 30, 150] {
-                for style in [PLAIN, ScreenStyle { colour: true, blocks: true }] {
-                    let text = frame(pods, Some(SortBy::Cpu), size, style);
+                let coloured = ScreenStyle { colour: true, blocks: true };
+                for (style, first) in [(PLAIN, 0), (coloured, 0), (coloured, 7), (PLAIN, usize::MAX)] {
+                    let text = scrolled(pods, Some(SortBy::Cpu), size, style, first);
                     let lines: Vec<&str> = text.split("\r\n").collect();
                     assert!(lines.len() <= size.1.max(1), "{size:?} {pods}: {} lines", lines.len());
                     for line in lines {
@@ -394,7 +452,7 @@ mod tests {
         assert!(lines[2].contains("100Mi #.........    4s #############"), "{}", lines[2]);
         assert!(lines[3].starts_with("dead") && lines[3].contains("connection refused"), "{}", lines[3]);
         assert!(lines[4].starts_with("default/pod-029"), "{}", lines[4]);
-        assert_eq!(lines[23], "... 11 more");
+        assert_eq!(lines[23], "... 11 below  [j k PgUp PgDn] scroll");
         let narrow = frame(3, None, (40, 9), PLAIN);
         assert!(narrow.contains("default/pod-002-xx         2m     498Mi"), "{narrow}");
         assert_eq!(shortened("default/web-5fddb4c866-xqm9z/main", 20), "default/we~qm9z/main");
@@ -405,6 +463,24 @@ mod tests {
             frame(3, None, (100, 24), ScreenStyle { colour: true, blocks: true })
                 .contains("\x1b[31m\u{2588}")
         );
+    }
+
+    #[test]
+    fn every_row_can_be_reached_and_nodes_stay() {
+        let at = |first| scrolled(30, Some(SortBy::Cpu), (100, 24), PLAIN, first);
+        let mut seen = std::collections::BTreeSet::new();
+        for first in [0, 1, 10, 11, usize::MAX] {
+            let text = at(first);
+            let lines: Vec<String> = text.split("\r\n").map(plain).collect();
+            assert!(lines[2].starts_with("edge") && lines[3].starts_with("dead"), "{text}");
+            seen.extend(lines.iter().filter_map(|line| line.get(..15)).map(str::to_owned));
+        }
+        assert_eq!(seen.iter().filter(|line| line.starts_with("default/pod-")).count(), 30);
+        assert!(at(1).contains("... 1 above, 10 below"), "{}", at(1));
+        assert_eq!(at(11), at(usize::MAX));
+        assert!(at(11).contains("... 11 above  [j k PgUp PgDn] scroll"), "{}", at(11));
+        // Everything fits: nothing to scroll, nothing said.
+        assert!(!scrolled(5, None, (100, 24), PLAIN, 3).contains("scroll"));
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! again and again instead, until nobody reads it.
 
 use super::ask::UsageServer;
+use super::keys::{KeyReader, LiveKey};
 use super::screen::{self, Scene, ScreenStyle, Traces};
 use super::seen::Seen;
-use crate::cli::{SortBy, TopOptions};
+use crate::cli::TopOptions;
 use crate::host::terminal::{self, LiveTerminal, TerminalEvent};
 use crate::host::{clock, threads};
 use crate::limits;
@@ -98,20 +99,34 @@ fn show(
     let (mut traces, mut by) = (Traces::default(), options.sort);
     let mut rows = screen::rows(&first, options);
     traces.note(&rows);
+    let (mut first, mut keys) = (0, KeyReader::default());
     let mut problem: Option<String> = None;
     loop {
         screen::sort(&mut rows, by);
-        let scene =
-            Scene { rows: &rows, traces: &traces, sort: by, problem: problem.as_deref(), now: clock::wall() };
-        if terminal.write(scene.frame(terminal.size(), style).as_bytes()).is_err() {
+        let (size, now) = (terminal.size(), clock::wall());
+        let mut scene =
+            Scene { rows: &rows, traces: &traces, sort: by, first, problem: problem.as_deref(), now };
+        let extent = scene.extent(size.1);
+        first = first.min(extent.first_max());
+        scene.first = first;
+        if terminal.write(scene.frame(size, style).as_bytes()).is_err() {
             return;
         }
         match terminal.wait(woken, limits::TOP_REFRESH_MIN) {
-            TerminalEvent::Stop | TerminalEvent::Key(b'q' | b'Q' | 3) => return,
-            TerminalEvent::Key(b'c') => by = Some(SortBy::Cpu),
-            TerminalEvent::Key(b'm') => by = Some(SortBy::Memory),
-            TerminalEvent::Key(b'n') => by = None,
-            TerminalEvent::Key(_) | TerminalEvent::Resize | TerminalEvent::Late => {}
+            TerminalEvent::Stop => return,
+            TerminalEvent::Key(byte) => match keys.take(byte) {
+                Some(LiveKey::Quit) => return,
+                Some(LiveKey::Sort(wanted)) => (by, first) = (wanted, 0),
+                Some(LiveKey::Lines(count)) => first = first.saturating_add_signed(count),
+                Some(LiveKey::Screens(count)) => {
+                    let lines = isize::try_from(extent.lines).unwrap_or(isize::MAX);
+                    first = first.saturating_add_signed(lines.saturating_mul(count));
+                }
+                Some(LiveKey::First) => first = 0,
+                Some(LiveKey::Last) => first = usize::MAX,
+                None => {}
+            },
+            TerminalEvent::Resize | TerminalEvent::Late => {}
             TerminalEvent::Other => _ = woken.read(&mut [0; 16]),
         }
         for answer in answers.try_iter() {
