@@ -150,7 +150,7 @@ complete -c toplet -n '__fish_seen_subcommand_from top' -l server -s s -r -d 'As
 complete -c toplet -n '__fish_seen_subcommand_from top' -l kubeconfig -r -d 'Ask its API server, or --server with its credentials.'
 complete -c toplet -n '__fish_seen_subcommand_from top' -l certificate-authority -r -d 'CA file of --server.'
 complete -c toplet -n '__fish_seen_subcommand_from top' -l insecure-skip-tls-verify -d 'Do not verify the server’s certificate.'
-complete -c toplet -n '__fish_seen_subcommand_from top' -l watch -s w -d 'A live screen (q quits; c, m and n sort by CPU, memory and name); without a terminal the table again and again.'
+complete -c toplet -n '__fish_seen_subcommand_from top' -l watch -s w -d 'A live screen (q quits; c, m and n sort by CPU, memory and name; arrows, j and k scroll); without a terminal the table again and again.'
 complete -c toplet -n '__fish_seen_subcommand_from top' -l help -s h -d 'Print this text.'
 complete -c toplet -f -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c toplet -n '__fish_seen_subcommand_from completion' -l help -s h -d 'Print this text.'

@@ -162,7 +162,7 @@ _toplet() {
       '--kubeconfig=[Ask its API server, or --server with its credentials.]:value:_files' \
       '--certificate-authority=[CA file of --server.]:value:_files' \
       '--insecure-skip-tls-verify[Do not verify the server’s certificate.]' \
-      '--watch[A live screen (q quits; c, m and n sort by CPU, memory and name); without a terminal the table again and again.]' '-w[A live screen (q quits; c, m and n sort by CPU, memory and name); without a terminal the table again and again.]' \
+      '--watch[A live screen (q quits; c, m and n sort by CPU, memory and name; arrows, j and k scroll); without a terminal the table again and again.]' '-w[A live screen (q quits; c, m and n sort by CPU, memory and name; arrows, j and k scroll); without a terminal the table again and again.]' \
       '--help[Print this text.]' '-h[Print this text.]' ;;
     completion) _arguments -s '1:command:' '2::argument:(bash zsh fish)' \
       '--help[Print this text.]' '-h[Print this text.]' ;;

@@ -31,7 +31,7 @@ pub static TOP_FLAGS: FlagTable = &[
     used("kubeconfig", Text, "", Toplet, "Ask its API server, or --server with its credentials."),
     used("certificate-authority", Text, "", Toplet, "CA file of --server."),
     used("insecure-skip-tls-verify", Switch, "false", Toplet, "Do not verify the server's certificate."),
-    short('w', used("watch", Switch, "false", Toplet, "A live screen (q quits; c, m and n sort by CPU, memory and name); without a terminal the table again and again.")),
+    short('w', used("watch", Switch, "false", Toplet, "A live screen (q quits; c, m and n sort by CPU, memory and name; arrows, j and k scroll); without a terminal the table again and again.")),
     short('h', immediate("help", Switch, Toplet, "Print this text.")),
 ];
 

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::store::batch::BatchSource;
 use crate::store::{Capacity, Occupancy, Recent, Usage};
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::allocatable::Allocatable;
 use crate::wire::pressure::Stall;
 use crate::wire::request::parameter;
 use std::borrow::Cow;
@@ -46,6 +47,8 @@ pub(super) struct NodeRow<'a> {
     pub(super) source: Option<BatchSource>,
     pub(super) scrape: LastScrape,
     pub(super) usage: Option<Usage>,
+    /// What its usage is a share of.
+    pub(super) allocatable: Allocatable,
     /// Since the last sample.
     pub(super) age: Option<Window>,
     pub(super) history: &'a [Recent],

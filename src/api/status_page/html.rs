@@ -12,6 +12,7 @@ use crate::limits;
 use crate::store::Recent;
 use crate::store::batch::BatchSource;
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::allocatable::Allocatable;
 use crate::wire::pressure::{RESOURCES, Stall};
 use crate::wire::quantity::{cores, mebibytes};
 use crate::wire::{percent, text, time};
@@ -71,7 +72,7 @@ pub(super) fn node(out: &mut Vec<u8>, it: &NodeRow<'_>, wanted: &Wanted) {
     page.raw("<tr><th scope=\"row\">");
     page.link(wanted.namespace.as_deref(), Some(it.name), wanted, it.name);
     page.raw("</th>");
-    page.usage(it.usage.map(|usage| (usage.cpu, usage.working_set)), it.history);
+    page.usage(it.usage.map(|usage| (usage.cpu, usage.working_set)), it.allocatable, it.history);
     page.number(&it.age.map_or("–".to_owned(), span));
     page.number(&it.scrape.took.map_or("–".to_owned(), latency));
     page.raw("<td>");
@@ -131,7 +132,7 @@ pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted, has_waits
     page.raw("<small>");
     page.link(Some(it.namespace), wanted.node.as_deref(), wanted, it.namespace);
     page.raw("</small></th>");
-    page.usage(Some((it.cpu, it.working_set)), it.history);
+    page.usage(Some((it.cpu, it.working_set)), Allocatable::default(), it.history);
     page.number(&it.age.map_or("–".to_owned(), span));
     page.number(&it.containers.to_string());
     page.raw("<td>");
@@ -274,14 +275,26 @@ impl Html<'_> {
         self.table_end();
     }
 
-    /// CPU and memory now, and lately.
-    fn usage(&mut self, now: Option<(Nanocores, Bytes)>, history: &[Recent]) {
-        self.number(&now.map_or("–".to_owned(), |(now, _)| cores(now)));
+    /// CPU and memory now, as shares of what there is where that is known, and lately.
+    fn usage(&mut self, now: Option<(Nanocores, Bytes)>, of: Allocatable, history: &[Recent]) {
+        self.share(now.map(|(now, _)| now.0), of.cpu.0, |value| cores(Nanocores(value)));
         let values = || history.iter().map(|sample| sample.cpu.map(|cpu| cpu.0));
         self.lately(values, history.len(), |value| cores(Nanocores(value)));
-        self.number(&now.map_or("–".to_owned(), |(_, now)| mebibytes(now)));
+        self.share(now.map(|(_, now)| now.0), of.memory.0, |value| mebibytes(Bytes(value)));
         let values = || history.iter().map(|sample| sample.working_set.map(|bytes| bytes.0));
         self.lately(values, history.len(), |value| mebibytes(Bytes(value)));
+    }
+
+    /// A cell with a value, and its share in whole hundredths.
+    fn share(&mut self, now: Option<u64>, of: u64, unit: impl Fn(u64) -> String) {
+        self.raw("<td class=\"n\">");
+        self.text(&now.map_or("–".to_owned(), &unit));
+        if let Some(share) = now.and_then(|now| now.saturating_mul(100).checked_div(of)) {
+            self.raw("<small>");
+            self.text(&format!("{share} % of {}", unit(of)));
+            self.raw("</small>");
+        }
+        self.raw("</td>");
     }
 
     fn lately<I: Iterator<Item = Option<u64>>>(

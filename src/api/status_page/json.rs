@@ -9,6 +9,7 @@ use crate::api::encode_json::string;
 use crate::store::Recent;
 use crate::store::batch::BatchSource;
 use crate::units::{Bytes, Nanocores, UnixNanos, Window};
+use crate::wire::allocatable::Allocatable;
 use crate::wire::pressure::{RESOURCES, Stall};
 use crate::wire::time;
 use std::io::Write;
@@ -163,8 +164,25 @@ pub(super) fn node(out: &mut Vec<u8>, it: &NodeRow<'_>, is_first: bool) {
             number(out, "swapBytes", swap.0);
         }
     }
+    allocatable(out, &it.allocatable);
     age(out, it.age);
     history(out, it.history);
+}
+
+/// What a node has for pods, as far as that is known.
+fn allocatable(out: &mut Vec<u8>, it: &Allocatable) {
+    if it.cpu.0 == 0 && it.memory.0 == 0 {
+        return;
+    }
+    key(out, "allocatable");
+    out.push(b'{');
+    for (name, amount) in [("cpuNanocores", it.cpu.0), ("memoryBytes", it.memory.0)] {
+        if amount > 0 {
+            number(out, name, amount);
+        }
+    }
+    out.pop();
+    out.extend_from_slice(b"},");
 }
 
 /// What stands between the nodes and the pods.

@@ -120,6 +120,7 @@ impl StatusPage {
             source: node.source,
             scrape,
             usage: node.usage,
+            allocatable: node.allocatable,
             age: node.usage.map(|usage| self.now.since(usage.at)),
             history: &self.history,
         };

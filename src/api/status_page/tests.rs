@@ -2,7 +2,8 @@ use super::*;
 use crate::api::tests::whole;
 use crate::store::batch::Batch;
 use crate::store::{Capacity, NodeRecord, PodRecord};
-use crate::units::Uptime;
+use crate::units::{Nanocores, Uptime};
+use crate::wire::allocatable::Allocatable;
 
 const NOW: UnixNanos = UnixNanos(1_795_514_230_000_000_000);
 
@@ -313,4 +314,29 @@ fn what_pods_wait_for_is_shown_where_the_kernel_says_it() {
     assert!(json.contains(&format!("\"pressure\":{{\"memory\":{none}}},\"age")), "{json}");
     assert_eq!(json.matches("\"pressure\"").count(), 2);
     miniserde::json::from_str::<miniserde::json::Value>(&json).unwrap();
+}
+
+#[test]
+fn a_nodes_usage_is_a_share_of_what_it_has_where_that_is_known() {
+    let mut world = World::new(0);
+    world.node("n1", (0..3).rev(), &[("default", "web-1")]);
+    assert!(!world.page("/status").contains(" % of ") && !world.page("/status.json").contains("allocatable"));
+    let allocatable =
+        Allocatable { cpu: Nanocores(8_000_000_000), memory: Bytes(4_000_000_000), ..Allocatable::default() };
+    let mut known = |allocatable| {
+        let node = NodeRecord { name: "n1", ready: true, allocatable, ..NodeRecord::default() };
+        world.store.upsert_node(&node).unwrap();
+        (world.page("/status"), world.page("/status.json"))
+    };
+    let (page, json) = known(allocatable);
+    assert!(page.contains("<td class=\"n\">2000m<small>25 % of 8000m</small></td>"), "{page}");
+    assert!(page.contains("<td class=\"n\">476Mi<small>12 % of 3814Mi</small></td>"), "{page}");
+    assert_eq!(page.matches(" % of ").count(), 2, "a pod has no share of its own");
+    assert!(
+        json.contains("\"allocatable\":{\"cpuNanocores\":8000000000,\"memoryBytes\":4000000000},\"age"),
+        "{json}"
+    );
+    let (page, json) = known(Allocatable { cpu: Nanocores(0), ..allocatable });
+    assert!(page.contains("<td class=\"n\">2000m</td>") && page.contains("12 % of 3814Mi"), "{page}");
+    assert!(json.contains("\"allocatable\":{\"memoryBytes\":4000000000},"), "{json}");
 }
