@@ -59,6 +59,10 @@ pub(super) fn overview(out: &mut Vec<u8>, it: &Overview<'_>) {
     };
     let shown = if it.nodes_shown < nodes { format!(", {} shown", it.nodes_shown) } else { String::new() };
     page.heading(&format!("Nodes: {nodes}{failing}{shown}"));
+    // A table without rows only puzzles those who have it read aloud.
+    if it.nodes_shown == 0 {
+        return;
+    }
     page.table("Nodes, those that fail first, then by CPU");
     page.heads(&[("Node", false)]);
     page.usage_heads(it.history);
@@ -101,7 +105,9 @@ pub(super) fn node(out: &mut Vec<u8>, it: &NodeRow<'_>, wanted: &Wanted) {
 pub(super) fn pods(out: &mut Vec<u8>, it: &Overview<'_>) {
     let mut page = Html(out);
     let totals = &it.totals;
-    page.table_end();
+    if it.nodes_shown > 0 {
+        page.table_end();
+    }
     let mut caption = format!("Pods: {}", totals.pods);
     if it.pods_shown < totals.pods {
         let _ = write!(caption, ", the {} with most CPU", it.pods_shown);
@@ -113,6 +119,9 @@ pub(super) fn pods(out: &mut Vec<u8>, it: &Overview<'_>) {
         let _ = write!(caption, "; together {} and {}", cores(totals.cpu), mebibytes(totals.working_set));
     }
     page.heading(&caption);
+    if it.pods_shown == 0 {
+        return;
+    }
     page.table("Pods, by CPU");
     page.heads(&[("Pod", false)]);
     page.usage_heads(it.history);
@@ -149,7 +158,9 @@ pub(super) fn pod(out: &mut Vec<u8>, it: &PodRow<'_>, wanted: &Wanted, has_waits
 /// The end of the pods, and what toplet itself uses.
 pub(super) fn end(out: &mut Vec<u8>, it: &Overview<'_>) {
     let mut page = Html(out);
-    page.table_end();
+    if it.pods_shown > 0 {
+        page.table_end();
+    }
     if let Some(load) = &it.vitals.host {
         page.host(load);
     }
@@ -279,10 +290,10 @@ impl Html<'_> {
     fn usage(&mut self, now: Option<(Nanocores, Bytes)>, of: Allocatable, history: &[Recent]) {
         self.share(now.map(|(now, _)| now.0), of.cpu.0, |value| cores(Nanocores(value)));
         let values = || history.iter().map(|sample| sample.cpu.map(|cpu| cpu.0));
-        self.lately(values, history.len(), |value| cores(Nanocores(value)));
+        self.lately(values, history.len(), |value| cores(Nanocores(value.saturating_sub(kept_off(value)))));
         self.share(now.map(|(_, now)| now.0), of.memory.0, |value| mebibytes(Bytes(value)));
         let values = || history.iter().map(|sample| sample.working_set.map(|bytes| bytes.0));
-        self.lately(values, history.len(), |value| mebibytes(Bytes(value)));
+        self.lately(values, history.len(), |value| mebibytes(Bytes(value.saturating_add(kept_off(value)))));
     }
 
     /// A cell with a value, and its share in whole hundredths.
@@ -335,6 +346,12 @@ fn waited(waits: Option<[Option<Stall>; 3]>) -> String {
         .map(|(name, share)| format!("{name} {share:.1} %"))
         .collect();
     if parts.is_empty() { "for nothing".to_owned() } else { parts.join(", ") }
+}
+
+/// How far a value of the history may be from what was measured. Printed, CPU is rounded up and memory down: this much the other way
+/// first, so that a steady figure is the same in both cells.
+const fn kept_off(value: u64) -> u64 {
+    value >> 11
 }
 
 fn plural(count: usize, one: &str) -> String {

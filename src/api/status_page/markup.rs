@@ -5,7 +5,7 @@ use crate::wire::text;
 
 /// What the page may load: its own style.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-     style-src 'sha256-yyM26YkzrMrCxthCUO/xu95thHd9FpMjluxJDf4pXNU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     style-src 'sha256-+HXniZmUgneWp0KCSZT4z+pnaONI43pGR/hGtSDUEZA='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The style of the page.
 pub(super) const STYLE: &str = "\
@@ -17,6 +17,7 @@ h2{font-size:1.15em;margin:1.2em 0 0}\
 p{margin:.3em 0;color:var(--m)}\
 a{color:var(--a)}\
 div{overflow-x:auto}\
+div+div{margin-top:.8em}\
 table{border-collapse:collapse;width:100%}\
 caption{text-align:left;font-size:.85em;color:var(--m)}\
 th,td{text-align:left;vertical-align:top;padding:.3em .8em .3em 0;border-bottom:1px solid var(--l);font-weight:400}\

@@ -340,3 +340,30 @@ fn a_nodes_usage_is_a_share_of_what_it_has_where_that_is_known() {
     assert!(page.contains("<td class=\"n\">2000m</td>") && page.contains("12 % of 3814Mi"), "{page}");
     assert!(json.contains("\"allocatable\":{\"memoryBytes\":4000000000},"), "{json}");
 }
+
+#[test]
+fn a_steady_figure_is_the_same_now_and_lately() {
+    let mut world = World::new(4);
+    // Rates of 1 m, 2 m, ... 99 m, which the history keeps rounded; all pods have 1 Mi.
+    let names: Vec<String> = (0..99).map(|n| format!("p{n:02}")).collect();
+    let pods: Vec<(&str, &str)> = names.iter().map(|name| ("ns", name.as_str())).collect();
+    world.node("n1", (0..4).rev(), &pods);
+    let page = world.page("/status");
+    for rate in 50..100 {
+        assert!(page.contains(&format!("<td class=\"n\">{rate}m</td>")), "{rate}: {page}");
+        assert!(page.contains(&format!("<small>{rate}m to {rate}m</small>")), "{rate}: {page}");
+    }
+    assert_eq!(page.matches("<small>1Mi to 1Mi</small>").count(), 50);
+    assert!(page.contains("<small>476Mi to 476Mi</small>"), "{page}");
+}
+
+#[test]
+fn nothing_to_show_is_no_table() {
+    let mut world = World::new(4);
+    let page = world.page("/status");
+    assert!(page.contains("Nodes: 0") && page.contains("Pods: 0"), "{page}");
+    assert_eq!((page.matches("<table>").count(), page.matches("</table>").count()), (1, 1));
+    world.node("n1", (0..3).rev(), &[]);
+    let page = world.page("/status");
+    assert_eq!((page.matches("<table>").count(), page.matches("</table>").count()), (2, 2));
+}
