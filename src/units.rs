@@ -17,6 +17,22 @@ pub struct Nanocores(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
+impl Nanocores {
+    /// The sum, or the largest rate there is.
+    #[must_use]
+    pub const fn saturating_add(self, other: Nanocores) -> Nanocores {
+        Nanocores(self.0.saturating_add(other.0))
+    }
+}
+
+impl Bytes {
+    /// The sum, or the largest amount there is.
+    #[must_use]
+    pub const fn saturating_add(self, other: Bytes) -> Bytes {
+        Bytes(self.0.saturating_add(other.0))
+    }
+}
+
 /// An instant: nanoseconds since the Unix epoch, UTC. Signed, since a hostile kubelet may claim any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixNanos(pub i64);

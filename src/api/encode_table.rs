@@ -122,11 +122,11 @@ impl Sum {
 
     fn add(&mut self, usage: &Usage) {
         self.any = true;
-        self.cpu.0 = self.cpu.0.saturating_add(usage.cpu.0);
-        self.memory.0 = self.memory.0.saturating_add(usage.working_set.0);
+        self.cpu = self.cpu.saturating_add(usage.cpu);
+        self.memory = self.memory.saturating_add(usage.working_set);
         if let Some(swap) = usage.swap {
             let so_far = self.swap.unwrap_or_default();
-            self.swap = Some(Bytes(so_far.0.saturating_add(swap.0)));
+            self.swap = Some(so_far.saturating_add(swap));
         }
     }
 }

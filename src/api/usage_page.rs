@@ -185,7 +185,14 @@ impl Piece<'_> {
         self.text.0.len() > self.end || self.work == 0
     }
 
-    /// One sample of a point, if it has one; the family's head before its first.
+    /// The head of a family, before its first sample.
+    fn head(&mut self, head: [&'static str; 3], has_head: &mut bool) {
+        if !std::mem::replace(has_head, true) {
+            self.text.head(head);
+        }
+    }
+
+    /// One sample of a point, if it has one.
     fn point(
         &mut self,
         head: [&'static str; 3],
@@ -195,9 +202,7 @@ impl Piece<'_> {
         point: &Point,
     ) {
         let Some((value, at)) = sample(shown, point) else { return };
-        if !std::mem::replace(has_head, true) {
-            self.text.head(head);
-        }
+        self.head(head, has_head);
         self.text.series(&[head[0]], labels);
         self.text.push(&[&value]);
         if let Some(at) = at {
@@ -293,9 +298,7 @@ impl UsagePage {
         let node = pod.node().unwrap_or_default();
         for (resource, stall) in RESOURCES.into_iter().zip(pod.waits().into_iter().flatten()) {
             let Some(stall) = stall else { continue };
-            if !std::mem::replace(&mut self.has_head, true) {
-                piece.text.head(head);
-            }
+            piece.head(head, &mut self.has_head);
             let labels =
                 [("namespace", pod.namespace), ("node", node), ("pod", pod.name), ("resource", resource)];
             piece.text.sample(&[head[0]], &labels, stall.total_micros as f64 / 1e6);
@@ -314,9 +317,7 @@ impl UsagePage {
         let after = self.after.take();
         let start = after.map_or(0, |(after, _)| nodes.partition_point(|node| node.name <= after));
         for node in nodes.iter().skip(start) {
-            if !std::mem::replace(&mut self.has_head, true) {
-                piece.text.head(head);
-            }
+            piece.head(head, &mut self.has_head);
             let value = match shown {
                 ScrapeShown::Took => f64::from(node.last_took) / 1_000.0,
                 ScrapeShown::Success => f64::from(u8::from(!failing.contains_key(&node.name))),

@@ -62,11 +62,10 @@ impl Recent {
     fn add(&mut self, other: Recent) {
         let Some(working_set) = other.working_set else { return };
         let is_first = self.working_set.is_none();
-        let sum = self.working_set.map_or(0, |bytes| bytes.0);
-        self.working_set = Some(Bytes(sum.saturating_add(working_set.0)));
+        self.working_set = Some(self.working_set.unwrap_or_default().saturating_add(working_set));
         self.cpu = match (self.cpu, other.cpu) {
             (None, cpu) if is_first => cpu,
-            (Some(sum), Some(cpu)) => Some(Nanocores(sum.0.saturating_add(cpu.0))),
+            (Some(sum), Some(cpu)) => Some(sum.saturating_add(cpu)),
             _ => None,
         };
     }
@@ -106,15 +105,11 @@ impl History {
             self.heads.resize(index + 1, RingHead::NONE);
             self.samples.resize((index + 1) * self.ring_len, PackedSample::default());
         }
-        let start = index * self.ring_len;
-        let (Some(head), Some(ring)) =
-            (self.heads.get_mut(index), self.samples.get_mut(start..start + self.ring_len))
-        else {
-            return;
-        };
-        let steps = if head.newest == EMPTY { 0 } else { steps_between(head.at, at, self.step) };
+        let step = self.step;
+        let Some((head, ring)) = self.ring_mut(index) else { return };
+        let steps = if head.newest == EMPTY { 0 } else { steps_between(head.at, at, step) };
         let mut place = if head.newest == EMPTY { 0 } else { head.newest as usize };
-        if steps as usize >= self.ring_len {
+        if steps as usize >= ring.len() {
             ring.fill(PackedSample::default());
         } else {
             for _ in 0..steps {
@@ -124,7 +119,7 @@ impl History {
                 }
             }
         }
-        let on_grid = head.at.0.saturating_add(steps.saturating_mul(self.step));
+        let on_grid = head.at.0.saturating_add(steps.saturating_mul(step));
         head.at = if head.newest == EMPTY { at } else { Uptime(on_grid) };
         head.newest = count_of(place);
         if let Some(sample) = ring.get_mut(place) {
@@ -135,23 +130,29 @@ impl History {
         }
     }
 
+    /// Where the samples of a ring are.
+    fn places(&self, index: usize) -> std::ops::Range<usize> {
+        let start = index * self.ring_len;
+        start..start + self.ring_len
+    }
+
+    fn ring_mut(&mut self, index: usize) -> Option<(&mut RingHead, &mut [PackedSample])> {
+        let places = self.places(index);
+        Some((self.heads.get_mut(index)?, self.samples.get_mut(places)?))
+    }
+
     /// Empties a ring, for the next that has its index.
     pub(super) fn clear(&mut self, index: u32) {
-        let start = index as usize * self.ring_len;
-        if let Some(head) = self.heads.get_mut(index as usize) {
+        if let Some((head, ring)) = self.ring_mut(index as usize) {
             *head = RingHead::NONE;
-        }
-        if let Some(ring) = self.samples.get_mut(start..start + self.ring_len) {
             ring.fill(PackedSample::default());
         }
     }
 
     /// Adds a ring to `sums`, which end now: as many as a ring has samples, the oldest first.
     pub(super) fn add_to(&self, index: u32, now: Uptime, sums: &mut [Recent]) {
-        let start = index as usize * self.ring_len;
-        let (Some(head), Some(ring)) =
-            (self.heads.get(index as usize), self.samples.get(start..start + self.ring_len))
-        else {
+        let index = index as usize;
+        let (Some(head), Some(ring)) = (self.heads.get(index), self.samples.get(self.places(index))) else {
             return;
         };
         if head.newest == EMPTY {

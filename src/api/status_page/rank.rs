@@ -71,10 +71,7 @@ impl Default for Ranking {
 /// CPU and memory of a pod's containers.
 pub(super) fn sum(usage: &PodUsage<'_>) -> (Nanocores, Bytes) {
     usage.containers().fold((Nanocores(0), Bytes(0)), |(cpu, working_set), (_, container)| {
-        (
-            Nanocores(cpu.0.saturating_add(container.cpu.0)),
-            Bytes(working_set.0.saturating_add(container.working_set.0)),
-        )
+        (cpu.saturating_add(container.cpu), working_set.saturating_add(container.working_set))
     })
 }
 
@@ -147,8 +144,8 @@ impl Ranking {
             };
             let (cpu, working_set) = sum(&usage);
             self.totals.pods += 1;
-            self.totals.cpu.0 = self.totals.cpu.0.saturating_add(cpu.0);
-            self.totals.working_set.0 = self.totals.working_set.0.saturating_add(working_set.0);
+            self.totals.cpu = self.totals.cpu.saturating_add(cpu);
+            self.totals.working_set = self.totals.working_set.saturating_add(working_set);
             self.pods.offer(cpu.0, || (pod.namespace.to_owned(), pod.name.to_owned()));
         }
         self.progress = match last {

@@ -26,9 +26,9 @@ impl Figures {
     #[must_use]
     pub fn plus(self, other: Figures) -> Figures {
         Figures {
-            cpu: Nanocores(self.cpu.0.saturating_add(other.cpu.0)),
-            memory: Bytes(self.memory.0.saturating_add(other.memory.0)),
-            swap: Bytes(self.swap.0.saturating_add(other.swap.0)),
+            cpu: self.cpu.saturating_add(other.cpu),
+            memory: self.memory.saturating_add(other.memory),
+            swap: self.swap.saturating_add(other.swap),
         }
     }
 }
