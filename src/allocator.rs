@@ -57,15 +57,34 @@ unsafe impl dlmalloc::Allocator for Apart {
     }
 }
 
-#[cfg(test)]
+#[cfg(debug_assertions)]
 thread_local! {
-    static ALLOCATIONS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static ALLOCATIONS: std::cell::Cell<(u64, u64)> = const { std::cell::Cell::new((0, 0)) };
 }
 
-/// Pieces that this thread took or resized so far: what steady paths must not do is counted, not timed.
-#[cfg(test)]
-pub(crate) fn allocation_count() -> u64 {
-    ALLOCATIONS.get()
+/// Pieces that this thread took or resized so far: what steady paths must not do is counted, not timed. Tests only.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn allocation_count() -> u64 {
+    ALLOCATIONS.get().0
+}
+
+/// Bytes of those pieces. Tests only.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn allocated_len() -> u64 {
+    ALLOCATIONS.get().1
+}
+
+/// Counts a piece; nothing in a release build.
+#[inline]
+#[allow(unused_variables)]
+fn count(len: usize) {
+    #[cfg(debug_assertions)]
+    {
+        let (count, bytes) = ALLOCATIONS.get();
+        ALLOCATIONS.set((count + 1, bytes + len as u64));
+    }
 }
 
 /// Whether a piece lies in the heap; others have a mapping of their own, which begins with a page.
@@ -86,8 +105,7 @@ fn map(len: usize) -> *mut u8 {
 // this size neither allocates nor panics. The caller's promises (a size above zero, a live pointer) are passed on.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        #[cfg(test)]
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        count(layout.size());
         // SAFETY: see above.
         unsafe {
             match is_small(layout.size(), layout.align()) {
@@ -98,8 +116,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        #[cfg(test)]
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        count(layout.size());
         // SAFETY: see above.
         unsafe {
             match is_small(layout.size(), layout.align()) {
@@ -123,8 +140,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, len: usize) -> *mut u8 {
-        #[cfg(test)]
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        count(len);
         // SAFETY: see above; between the two allocators the bytes that both lengths have are copied.
         unsafe {
             match (is_small(layout.size(), layout.align()), is_small(len, layout.align())) {

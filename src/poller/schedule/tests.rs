@@ -1,3 +1,5 @@
+mod growth;
+
 use super::*;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -402,27 +404,4 @@ fn slow_nodes_get_what_threads_can_give() {
         age <= 3 * SLOW.millis + SLOW.millis + RESOLUTION / 4,
         "45 on 15 threads take three turns: {age} ms"
     );
-}
-
-#[test]
-fn a_rounds_comparisons_grow_with_its_nodes_and_no_faster() {
-    let round = |len: usize| {
-        let names: Vec<String> = (0..len).map(|i| format!("n{i:04}")).collect();
-        let mut s = schedule(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let mut all = |now: u64| {
-            let before = queue::COMPARISONS.get();
-            let mut done = 0;
-            while let Turn::Scrape(job) = s.next(at(now)) {
-                s.done(job, at(now), Duration::from_millis(1), READ);
-                done += 1;
-            }
-            assert_eq!(done, len);
-            queue::COMPARISONS.get() - before
-        };
-        all(0);
-        all(15_000)
-    };
-    let (hundred, thousand) = (round(100), round(1_000));
-    println!("comparisons of a round: {hundred} at 100 nodes, {thousand} at 1,000");
-    assert!(thousand < 12 * hundred, "{hundred} at 100 nodes, {thousand} at 1,000");
 }
