@@ -31,6 +31,18 @@ impl World {
 
     /// A node that was read at all these ages (in resolutions), with pods that use 1 m, 2 m, ... of a core.
     fn node(&mut self, name: &str, ages: impl Iterator<Item = u32>, pods: &[(&str, &str)]) {
+        let seconds = |index: usize, age: u32| f64::from(10_000 - age * 15) / 1_000.0 * (index + 1) as f64;
+        self.node_with(name, ages, pods, |index, age| (seconds(index, age), 1_048_576));
+    }
+
+    /// The same, with seconds of CPU and bytes by pod and age.
+    fn node_with(
+        &mut self,
+        name: &str,
+        ages: impl Iterator<Item = u32>,
+        pods: &[(&str, &str)],
+        used: impl Fn(usize, u32) -> (f64, u64),
+    ) {
         self.store.upsert_node(&NodeRecord { name, ready: true, ..NodeRecord::default() }).unwrap();
         for (namespace, pod) in pods {
             self.store.upsert_pod(&PodRecord { namespace, name: pod, ..PodRecord::default() }).unwrap();
@@ -48,9 +60,9 @@ impl World {
                     namespace.replace('"', "\\\""),
                     pod.replace('"', "\\\"")
                 );
-                let cpu = secs as f64 / 1_000.0 * (index + 1) as f64;
+                let (cpu, memory) = used(index, age);
                 text += &format!("container_cpu_usage_seconds_total{labels} {cpu} {at}\n");
-                text += &format!("container_memory_working_set_bytes{labels} 1048576 {at}\n");
+                text += &format!("container_memory_working_set_bytes{labels} {memory} {at}\n");
             }
             batch.feed(text.as_bytes()).unwrap();
             batch.finish();
@@ -121,13 +133,32 @@ fn the_page_loads_nothing_and_runs_nothing() {
 }
 
 #[test]
-fn thirty_pods_fit_40_kib_with_a_full_history() {
+fn thirty_pods_fit_40_kib_with_a_full_history_and_everything_there_is_to_say() {
+    use crate::api::context::{FileSystem, HostLoad};
+    use crate::store::PodPressure;
+    use crate::wire::pressure::{Pressure, Stall};
     let mut world = World::new(60);
     let names: Vec<String> = (0..30).map(|n| format!("some-deployment-5fddb4c866-{n:05}")).collect();
     let pods: Vec<(&str, &str)> = names.iter().map(|name| ("kube-system", name.as_str())).collect();
-    world.node("node-1.example.internal", (0..62).rev(), &pods);
+    // Every figure goes up and down by half of itself.
+    let wave = |index: usize, age: u32| (f64::from(age) / 9.0 + index as f64).sin();
+    world.node_with("node-1.example.internal", (0..62).rev(), &pods, |index, age| {
+        let memory = 30_000_000.0 * (2.0 + wave(index, age));
+        (f64::from(10_000 - age * 15) / 10.0 + 6.0 * wave(index, age), memory as u64)
+    });
+    let stall = Some(Stall { averages: [12.34, 10.0, 8.0], total_micros: 123_456_789 });
+    let pressure = |name: &String| PodPressure {
+        namespace: "kube-system".to_owned(),
+        name: name.clone(),
+        waits: [stall, None, stall],
+    };
+    world.store.set_pressures(names.iter().map(pressure).collect());
+    let pressure = stall.map(|some| Pressure { some, full: stall });
+    let (size, used, available) = (Bytes(1 << 40), Bytes(1 << 39), Bytes(1 << 38));
+    let file_systems = ["/", "/var/lib"].map(|path| Some(FileSystem { path, size, used, available }));
+    world.vitals.host = Some(HostLoad { pressure: [pressure; 3], file_systems });
     let page = world.page("/status");
-    assert_eq!(page.matches("<svg").count(), 62);
+    assert_eq!((page.matches("<svg").count(), page.matches("cpu 12.3 %").count()), (62, 30));
     assert!(page.len() < 40 * 1024, "{}", page.len());
     assert!(page.contains("Pods: 30; together "), "{page}");
 }
