@@ -3,9 +3,10 @@
 //! Small pieces come from dlmalloc behind one lock, without caches: glibc keeps up to seven freed pieces of each size
 //! for each thread, which was a third of this program's heap, and musl's allocator is slow between threads. Its segments
 //! never touch each other: it would join them, and could give back only the end of what it joined. Each large piece is a
-//! mapping of the kernel, which goes back when it is freed. Threads wait for each other only for some ten nanoseconds:
-//! scraping, storing and encoding allocate next to nothing.
-//! Memory: what is in use, and below `limits::HEAP_PIECE_LEN_MAX` the segments that hold a piece in use.
+//! mapping of the kernel, which goes back when it is freed; a few are kept for the next piece of their length, since each
+//! record of TLS and each part of an answer is one. Threads wait for each other only for some ten nanoseconds: scraping,
+//! storing and encoding allocate next to nothing.
+//! Memory: what is in use, the kept mappings, and below `limits::HEAP_PIECE_LEN_MAX` the segments that hold a piece in use.
 
 #![allow(unsafe_code)]
 
@@ -16,14 +17,74 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 // Fuzz targets keep the allocator of their sanitizer.
 #[cfg_attr(not(fuzzing), global_allocator)]
-static ALLOCATOR: Allocator = Allocator(Mutex::new(Dlmalloc::new_with_allocator(Apart)));
+static ALLOCATOR: Allocator =
+    Allocator { small: Mutex::new(Dlmalloc::new_with_allocator(Apart)), spare: Mutex::new(Spare::NONE) };
 
-struct Allocator(Mutex<Dlmalloc<Apart>>);
+struct Allocator {
+    small: Mutex<Dlmalloc<Apart>>,
+    spare: Mutex<Spare>,
+}
 
 impl Allocator {
     fn heap(&self) -> MutexGuard<'_, Dlmalloc<Apart>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.small.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn spare(&self) -> MutexGuard<'_, Spare> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A large piece: a mapping that was kept, or a fresh one.
+    fn map(&self, len: usize, zeroed: bool) -> *mut u8 {
+        let Some(base) = self.spare().take(page_count(len)) else { return map(len) };
+        if zeroed {
+            // SAFETY: a mapping of as many pages, which nobody else has.
+            unsafe { base.write_bytes(0, len) };
+        }
+        base
+    }
+
+    fn unmap(&self, piece: *mut u8, len: usize) {
+        let (piece, pages) = self.spare().keep(piece, page_count(len));
+        if !piece.is_null() {
+            // SAFETY: nobody uses it any more, and what was mapped can be taken down.
+            unsafe { libc::munmap(piece.cast(), pages * limits::HEAP_GAP_LEN) };
+        }
+    }
+}
+
+/// Mappings of freed pieces: where they begin, and their pages.
+struct Spare {
+    mappings: [(*mut u8, usize); limits::HEAP_SPARES_MAX],
+    oldest: usize,
+}
+
+// SAFETY: the mappings belong to nobody else.
+unsafe impl Send for Spare {}
+
+impl Spare {
+    const NONE: Spare = Spare { mappings: [(std::ptr::null_mut(), 0); limits::HEAP_SPARES_MAX], oldest: 0 };
+
+    /// A mapping of exactly as many pages.
+    fn take(&mut self, pages: usize) -> Option<*mut u8> {
+        let found = self.mappings.iter_mut().find(|(_, kept)| *kept == pages && pages > 0)?;
+        Some(std::mem::replace(found, (std::ptr::null_mut(), 0)).0)
+    }
+
+    /// Keeps a mapping; what has to go instead, null for nothing.
+    fn keep(&mut self, piece: *mut u8, pages: usize) -> (*mut u8, usize) {
+        if pages > limits::HEAP_SPARE_LEN_MAX / limits::HEAP_GAP_LEN {
+            return (piece, pages);
+        }
+        let place = self.mappings.iter().position(|(_, kept)| *kept == 0).unwrap_or(self.oldest);
+        self.oldest = (place + 1) % limits::HEAP_SPARES_MAX;
+        self.mappings.get_mut(place).map_or((piece, pages), |kept| std::mem::replace(kept, (piece, pages)))
+    }
+}
+
+/// Pages that a mapping of this length takes.
+fn page_count(len: usize) -> usize {
+    len.div_ceil(limits::HEAP_GAP_LEN)
 }
 
 /// Segments with a gap behind each, so that one whose pieces are all free goes back by itself, wherever it lies.
@@ -110,7 +171,7 @@ unsafe impl GlobalAlloc for Allocator {
         unsafe {
             match is_small(layout.size(), layout.align()) {
                 true => self.heap().malloc(layout.size(), layout.align()),
-                false => map(layout.size()),
+                false => self.map(layout.size(), false),
             }
         }
     }
@@ -121,7 +182,7 @@ unsafe impl GlobalAlloc for Allocator {
         unsafe {
             match is_small(layout.size(), layout.align()) {
                 true => self.heap().calloc(layout.size(), layout.align()),
-                false => map(layout.size()),
+                false => self.map(layout.size(), true),
             }
         }
     }
@@ -131,10 +192,7 @@ unsafe impl GlobalAlloc for Allocator {
         unsafe {
             match is_small(layout.size(), layout.align()) {
                 true => self.heap().free(piece, layout.size(), layout.align()),
-                false => {
-                    // What was mapped can be taken down.
-                    libc::munmap(piece.cast(), layout.size());
-                }
+                false => self.unmap(piece, layout.size()),
             }
         }
     }
@@ -180,10 +238,16 @@ pub fn limit() {
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 const THRESHOLD: libc::c_int = limits::HEAP_PIECE_LEN_MAX as libc::c_int;
 
-/// Gives segments without a piece in use back to the operating system: some microseconds, nothing when there is none.
+/// Gives segments without a piece in use, and kept mappings, back to the operating system: some microseconds, nothing
+/// when there is none.
 pub fn trim() {
     // SAFETY: the heap is alone behind its lock.
     unsafe { ALLOCATOR.heap().trim(0) };
+    let spare = std::mem::replace(&mut *ALLOCATOR.spare(), Spare::NONE);
+    for (base, pages) in spare.mappings.into_iter().filter(|(base, _)| !base.is_null()) {
+        // SAFETY: as when a piece is freed.
+        unsafe { libc::munmap(base.cast(), pages * limits::HEAP_GAP_LEN) };
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +272,21 @@ mod tests {
             drop(std::hint::black_box(vec![0xff_u8; len]));
             assert!(std::hint::black_box(vec![0_u8; len]).iter().all(|byte| *byte == 0));
         }
+    }
+
+    #[test]
+    fn a_freed_mapping_is_used_again_and_few_are_kept() {
+        let mut spare = Spare::NONE;
+        let mapping = |pages: usize| std::ptr::without_provenance_mut::<u8>(pages * limits::HEAP_GAP_LEN);
+        assert!(spare.keep(mapping(5), 5).0.is_null());
+        assert_eq!(spare.take(4), None, "of another length");
+        assert_eq!(spare.take(5), Some(mapping(5)));
+        assert_eq!(spare.take(5), None, "only once");
+        assert_eq!(spare.take(0), None);
+        let beyond = limits::HEAP_SPARE_LEN_MAX / limits::HEAP_GAP_LEN + 1;
+        assert_eq!(spare.keep(mapping(beyond), beyond), (mapping(beyond), beyond), "large ones are not kept");
+        let gone: Vec<usize> = (1..=8).map(|pages| spare.keep(mapping(pages), pages).1).collect();
+        assert_eq!(gone, [0, 0, 0, 0, 1, 2, 3, 4], "the oldest goes");
     }
 
     fn is_mapped(page: usize) -> bool {

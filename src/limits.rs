@@ -528,6 +528,12 @@ pub const STACK_SPARE_LEN: usize = 16 * 1024;
 /// and must leave no holes that small pieces then pin.
 pub const HEAP_PIECE_LEN_MAX: usize = 16 * 1024;
 
+/// Large pieces that are kept when they are freed, for the next one of their length: a scrape has three, a list one. They are
+/// part of [`PROGRAM_LEN`].
+pub const HEAP_SPARES_MAX: usize = 4;
+/// Bytes of the largest piece that is kept.
+pub const HEAP_SPARE_LEN_MAX: usize = 32 * 1024;
+
 /// Bytes of address space between two segments of the heap: a page, which is never touched.
 pub const HEAP_GAP_LEN: usize = 4 * 1024;
 

@@ -28,7 +28,8 @@ pub(super) struct Buffers {
 impl Buffers {
     pub(super) fn new() -> Buffers {
         let cipher = vec![0; limits::FETCH_INPUT_LEN].into();
-        Buffers { cipher, begin: 0, end: 0, plain: Vec::new(), taken: 0 }
+        let plain = Vec::with_capacity(limits::FETCH_INPUT_LEN);
+        Buffers { cipher, begin: 0, end: 0, plain, taken: 0 }
     }
 
     /// What came and was not consumed yet.
@@ -54,6 +55,12 @@ impl Buffers {
         if self.begin == self.end {
             (self.begin, self.end) = (0, 0);
         }
+    }
+
+    /// Makes room behind what was not consumed, so that a record more does not need a larger buffer.
+    fn compact(&mut self) {
+        self.plain.drain(..self.taken);
+        self.taken = 0;
     }
 
     /// Reads once behind what is there already; 0 at the end.
@@ -123,6 +130,7 @@ impl Stream {
 
     /// Receives something, at least a byte, behind what `buffers` hold; 0 at the end.
     pub(super) fn receive(&mut self, buffers: &mut Buffers, deadline: Option<Instant>) -> io::Result<usize> {
+        buffers.compact();
         if self.tls.is_some() {
             return self.run_tls(&Goal::Receive, buffers, deadline);
         }
