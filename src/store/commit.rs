@@ -33,9 +33,10 @@ impl Store {
             }
         }
         self.commit_number = self.commit_number.wrapping_add(1);
-        let mut unlisted = Unlisted::default();
+        let first = self.nodes.at(slot).map_or(NONE, |node| node.pods);
+        let mut progress = Progress { next: first, before: NONE, unlisted: Unlisted::default() };
         for pod in batch.pods() {
-            if let Err(refused) = self.commit_pod(slot, pod, at, &mut unlisted, &mut done) {
+            if let Err(refused) = self.commit_pod(slot, pod, at, &mut progress, &mut done) {
                 done.refused += 1;
                 done.first_refusal.get_or_insert(refused);
                 self.refused_pods += 1;
@@ -125,12 +126,12 @@ impl Store {
         node: u32,
         reported: BatchPod<'_>,
         at: Uptime,
-        unlisted: &mut Unlisted,
+        progress: &mut Progress,
         done: &mut Commit,
     ) -> Result<(), Refused> {
-        let found = self.pod_slot(reported.namespace, reported.name);
+        let found = self.next_pod_slot(node, reported, progress);
         let is_listed = found.and_then(|slot| self.pods.at(slot)).is_some_and(|pod| pod.listed);
-        if !is_listed && !unlisted.has_room(reported, self.pod_listing.synced) {
+        if !is_listed && !progress.unlisted.has_room(reported, self.pod_listing.synced) {
             done.unlisted_pods += 1;
             return Ok(());
         }
@@ -164,16 +165,40 @@ impl Store {
         };
         pod.committed_in = self.commit_number;
         if is_new {
-            pod.node = node;
-            pod.next_of_node = self.nodes.at(node).map_or(NONE, |node| node.pods);
-            if let Some(node) = self.nodes.at_mut(node) {
-                node.pods = slot;
-            }
+            self.link_pod(slot, node, progress.before);
         }
+        progress.before = slot;
         done.pods += 1;
         done.containers += containers;
         self.evaluate_pod(slot);
         Ok(())
+    }
+
+    /// The slot of a reported pod. A node's pods are kept in the order of batches, so that as a rule it is the next one.
+    fn next_pod_slot(&self, node: u32, reported: BatchPod<'_>, progress: &mut Progress) -> Option<u32> {
+        while let Some(pod) = self.pods.at(progress.next).filter(|pod| pod.node == node) {
+            let (slot, order) =
+                (progress.next, self.compare_pod(progress.next, reported.namespace, reported.name));
+            if order.is_gt() {
+                break;
+            }
+            progress.next = pod.next_of_node;
+            if order.is_eq() {
+                return Some(slot);
+            }
+        }
+        self.pod_slot(reported.namespace, reported.name)
+    }
+
+    /// Makes a pod one of a node's, behind another of them, or as the first.
+    fn link_pod(&mut self, slot: u32, node: u32, before: u32) {
+        let next = match self.pods.at_mut(before) {
+            Some(before) if before.node == node => Some(std::mem::replace(&mut before.next_of_node, slot)),
+            _ => self.nodes.at_mut(node).map(|node| std::mem::replace(&mut node.pods, slot)),
+        };
+        if let Some(pod) = self.pods.at_mut(slot) {
+            (pod.node, pod.next_of_node) = (node, next.unwrap_or(NONE));
+        }
     }
 
     /// Merges a pod's rows (sorted by name) with its reported containers (likewise): the new first row, and how many
@@ -360,6 +385,15 @@ fn recent(row: &Row) -> Recent {
 
 /// Pods removed from the order one by one in one commit; more are removed in one pass over all.
 const REMOVED_SINGLY_MAX: u32 = 16;
+
+/// How far a commit has come.
+struct Progress {
+    /// The pod of the node that is reported next, if the batch is like the last one.
+    next: u32,
+    /// The pod committed last; [`NONE`] before the first.
+    before: u32,
+    unlisted: Unlisted,
+}
 
 /// Pods and containers of one batch that the API server has not listed.
 #[derive(Default)]

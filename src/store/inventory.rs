@@ -271,7 +271,7 @@ impl Store {
         self.pods.order().binary_search_by(|slot| self.compare_pod(*slot, namespace, name))
     }
 
-    fn compare_pod(&self, slot: u32, namespace: &str, name: &str) -> Ordering {
+    pub(super) fn compare_pod(&self, slot: u32, namespace: &str, name: &str) -> Ordering {
         let Some(pod) = self.pods.at(slot) else { return Ordering::Less };
         self.names.text(pod.namespace).cmp(namespace).then_with(|| self.names.text(pod.name).cmp(name))
     }

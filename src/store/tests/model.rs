@@ -78,6 +78,7 @@ fn any_history_serves_what_a_plain_model_serves() {
             }
         }
         assert_serves(&store, &listed, &known, &nodes, step);
+        assert_in_order(&store);
     }
     nodes.iter().for_each(|name| store.remove_node(name));
     listed.keys().for_each(|name| store.remove_pod("ns1", name));
@@ -113,4 +114,18 @@ fn assert_serves(store: &Store, listed: &BTreeMap<String, ()>, known: &Model, no
     let occupancy = store.occupancy();
     assert_eq!((occupancy.containers as usize, occupancy.container_points as usize), (containers, rated));
     assert_eq!(occupancy.refused_pods, 0);
+}
+
+/// A node's pods stand in the order of batches, so that a commit finds each without a search.
+fn assert_in_order(store: &Store) {
+    for node in store.nodes.order().iter().filter_map(|slot| store.nodes.at(*slot)) {
+        let mut next = node.pods;
+        let pods = std::iter::from_fn(|| {
+            let pod = store.pods.at(next)?;
+            next = pod.next_of_node;
+            Some((store.names.text(pod.namespace), store.names.text(pod.name)))
+        });
+        let pods: Vec<_> = pods.collect();
+        assert!(pods.is_sorted(), "{pods:?}");
+    }
 }
