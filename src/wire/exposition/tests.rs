@@ -184,3 +184,35 @@ fn a15_arbitrary_bytes_never_panic_and_chunk_alike() {
         assert_eq!(decode(&pieces), decode(&[&bytes]));
     }
 }
+
+#[test]
+fn plain_numbers_are_those_of_the_standard_library() {
+    let mut lcg = Lcg(53);
+    let check = |text: &str| {
+        let known: Option<f64> = text.parse().ok();
+        if let Some(value) = plain_number(text) {
+            assert_eq!(Some(value.to_bits()), known.map(f64::to_bits), "{text}");
+            return true;
+        }
+        false
+    };
+    for text in
+        ["", ".", "e5", "1e", "1e+", "-1", "+1", "1.2.3", "1e5e5", "1e123", "NaN", "Inf", "1_0", "1e-23"]
+    {
+        assert!(!check(text), "{text}");
+    }
+    for text in
+        ["0", "1.", ".5", "12345.678901234", "1.0325e+09", "9007199254740992", "1e22", "3E-22", "00.10"]
+    {
+        assert!(check(text), "{text}");
+    }
+    assert!(!check("9007199254740993"), "the next double is another number");
+    let plain_count = (0..50_000).filter(|_| {
+        let (digits, point) = (lcg.next() >> (lcg.next() % 64), lcg.next() % 20);
+        let mut text = digits.to_string();
+        text.insert(text.len().min(point as usize), '.');
+        let exponent = (lcg.next() % 60) as i64 - 30;
+        check(&text) | check(&format!("{text}e{exponent:+03}"))
+    });
+    assert!(plain_count.count() > 10_000);
+}
