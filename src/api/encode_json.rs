@@ -8,6 +8,7 @@ use super::view::{Form, Measured, MetricsObject};
 use crate::invariant::assured;
 use crate::store::Usage;
 use crate::wire::{quantity, time};
+use memchr::memchr2;
 
 /// Appends a string in quotes. Escaped is what JSON demands, what HTML could take for markup, and what YAML does not allow
 /// as it is, since the documents are YAML too.
@@ -101,13 +102,13 @@ pub struct Indenter {
 impl Indenter {
     /// Appends a piece, two blanks a level.
     pub fn feed(&mut self, compact: &[u8], out: &mut Vec<u8>) {
-        for byte in compact {
+        let mut rest = compact;
+        while let Some((byte, after)) = rest.split_first() {
             if self.in_string {
-                out.push(*byte);
-                self.in_string = self.escaped || *byte != b'"';
-                self.escaped = !self.escaped && *byte == b'\\';
+                rest = self.text(rest, out);
                 continue;
             }
+            rest = after;
             let closes = matches!(byte, b'}' | b']');
             match (std::mem::take(&mut self.opened), closes) {
                 (true, false) => {
@@ -129,6 +130,18 @@ impl Indenter {
                 _ => {}
             }
         }
+    }
+
+    /// Appends a string up to its next escape or its end; what follows.
+    fn text<'b>(&mut self, rest: &'b [u8], out: &mut Vec<u8>) -> &'b [u8] {
+        let plain_len = if self.escaped { 0 } else { memchr2(b'"', b'\\', rest).unwrap_or(rest.len()) };
+        let (text, after) = rest.split_at_checked(plain_len + 1).unwrap_or((rest, &[]));
+        out.extend_from_slice(text);
+        // Without a last byte the text goes on in the next piece.
+        let last = text.get(plain_len).filter(|_| !std::mem::take(&mut self.escaped));
+        self.in_string = last != Some(&b'"');
+        self.escaped = last == Some(&b'\\');
+        after
     }
 
     fn new_line(&self, out: &mut Vec<u8>) {
