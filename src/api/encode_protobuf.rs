@@ -1,12 +1,12 @@
 //! Kubernetes' protobuf: the magic, an envelope with apiVersion and kind, and the object.
 //!
 //! Fields are written as metrics-server writes them, empty strings and zeros included. A message is written behind room
-//! for its length, which is right for nearly all; else the message is moved. The length of an object is also known
+//! for its length, which is right for nearly all; else the message is moved. The most that an object takes is also known
 //! without writing it. Source: `generated.proto` of `k8s.io/apimachinery` (`runtime`, `meta/v1`) and `k8s.io/metrics`.
 
 use super::view::{Form, Measured, MetricsObject};
 use crate::invariant::assured;
-use crate::store::Usage;
+use crate::store::{Labels, Usage};
 use crate::units::UnixNanos;
 use crate::wire::protobuf::{MAGIC, put_bytes, put_len_head, put_varint_field, varint_len};
 use crate::wire::quantity;
@@ -84,10 +84,34 @@ pub fn item(out: &mut Vec<u8>, number: u32, object: &MetricsObject<'_>, form: &F
     wide_message(out, number, 2, |out| self::object(out, object, form));
 }
 
-/// Bytes that [`item`] appends for a field number below 16.
+/// Bytes that [`item`] appends at most for a field number below 16; what it appends is a few bytes less.
 #[must_use]
-pub fn item_len(object: &MetricsObject<'_>, form: &Form) -> usize {
-    field_len(object_len(object, form))
+pub fn item_len_max(object: &MetricsObject<'_>, form: &Form) -> usize {
+    // Heads of the item and its metadata, with the four empty texts and the zero in that, and the time and window.
+    const FRAME_LEN: usize = 4 + 4 + 5 * 2 + 4;
+    let names_len = 6 + object.name.len() + object.namespace.map_or(0, str::len);
+    let at_len = object.at.map_or(0, time_len);
+    let window_len = 1 + varint_len(object.window.0.cast_unsigned());
+    let measured_len: usize = match &object.measured {
+        Measured::Node(node) => usage_len_max(node),
+        // The heads of a container and of its name.
+        Measured::Pod(pod) => {
+            pod.containers().map(|(name, container)| 5 + name.len() + usage_len_max(&container)).sum()
+        }
+    };
+    FRAME_LEN
+        + names_len
+        + labels_len_max(object.labels)
+        + 2
+        + time_len(form.now)
+        + at_len
+        + window_len
+        + measured_len
+}
+
+/// A label has three heads, and in its text two separators; heads of long ones have a byte more.
+fn labels_len_max(labels: Labels<'_>) -> usize {
+    labels.text_len() + labels.count() * if labels.text_len() < 120 { 4 } else { 7 }
 }
 
 /// Appends the fields of one object.
@@ -107,25 +131,13 @@ pub fn object(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
         Measured::Node(node) => usage(out, 4, node),
         Measured::Pod(pod) => {
             for (name, container) in pod.containers() {
-                put_len_head(out, 4, field_len(name.len()) + usage_len(&container));
-                put_bytes(out, 1, name.as_bytes());
-                usage(out, 2, &container);
+                message(out, 4, |out| {
+                    put_bytes(out, 1, name.as_bytes());
+                    usage(out, 2, &container);
+                });
             }
         }
     }
-}
-
-fn object_len(object: &MetricsObject<'_>, form: &Form) -> usize {
-    let at_len = object.at.map_or(0, time_len);
-    let window_len = 1 + varint_len(object.window.0.cast_unsigned());
-    let measured_len: usize = match &object.measured {
-        Measured::Node(node) => usage_len(node),
-        Measured::Pod(pod) => pod
-            .containers()
-            .map(|(name, container)| field_len(field_len(name.len()) + usage_len(&container)))
-            .sum(),
-    };
-    field_len(metadata_len(object, form)) + field_len(at_len) + field_len(window_len) + measured_len
 }
 
 /// Bytes of a length-delimited field with a number below 16.
@@ -147,21 +159,20 @@ fn metadata(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     }
 }
 
-fn metadata_len(object: &MetricsObject<'_>, form: &Form) -> usize {
-    let labels = object.labels.iter();
-    let labels_len: usize =
-        labels.map(|(key, value)| field_len(field_len(key.len()) + field_len(value.len()))).sum();
-    // Four empty texts and a zero between the name and the time.
-    field_len(object.name.len())
-        + field_len(object.namespace.unwrap_or("").len())
-        + 5 * 2
-        + field_len(time_len(form.now))
-        + labels_len
-}
-
+#[allow(clippy::cast_possible_truncation)]
 fn time(out: &mut Vec<u8>, number: u32, at: UnixNanos) {
+    let seconds = at.seconds().cast_unsigned();
+    debug_assert!(number < 16, "the head of a time has two bytes");
+    if (1 << 28..1 << 35).contains(&seconds) {
+        // From 1978 to 3058: five bytes of seconds.
+        let part = |shift: u32| (seconds >> shift) as u8 | 0x80;
+        let seconds = [part(0), part(7), part(14), part(21), (seconds >> 28) as u8];
+        let [a, b, c, d, e] = seconds;
+        out.extend_from_slice(&[(number << 3 | 2) as u8, 8, 0x08, a, b, c, d, e, 0x10, 0]);
+        return;
+    }
     put_len_head(out, number, time_len(at));
-    put_varint_field(out, 1, at.seconds().cast_unsigned());
+    put_varint_field(out, 1, seconds);
     put_varint_field(out, 2, 0);
 }
 
@@ -170,31 +181,32 @@ fn time_len(at: UnixNanos) -> usize {
 }
 
 fn usage(out: &mut Vec<u8>, number: u32, usage: &Usage) {
-    entry(out, number, "cpu", quantity::cpu_text(usage.cpu).as_bytes());
-    entry(out, number, "memory", quantity::bytes_text(usage.working_set).as_bytes());
+    entry(out, number, b"\x0a\x03cpu\x12", quantity::cpu_text(usage.cpu).as_bytes());
+    entry(out, number, b"\x0a\x06memory\x12", quantity::bytes_text(usage.working_set).as_bytes());
     if let Some(swap) = usage.swap {
-        entry(out, number, "swap", quantity::bytes_text(swap).as_bytes());
+        entry(out, number, b"\x0a\x04swap\x12", quantity::bytes_text(swap).as_bytes());
     }
 }
 
-fn usage_len(usage: &Usage) -> usize {
-    entry_len("cpu", quantity::cpu_len(usage.cpu))
-        + entry_len("memory", quantity::bytes_len(usage.working_set))
-        + usage.swap.map_or(0, |swap| entry_len("swap", quantity::bytes_len(swap)))
+fn usage_len_max(usage: &Usage) -> usize {
+    let memory_len = |bytes| ENTRY_LEN + quantity::bytes_len_max(bytes);
+    let (cpu, memory) = (quantity::cpu_len_max(usage.cpu), memory_len(usage.working_set));
+    let swap = usage.swap.map_or(0, |swap| "swap".len() + memory_len(swap));
+    ENTRY_LEN + "cpu".len() + cpu + "memory".len() + memory + swap
 }
 
-/// Bytes of one resource of a usage: a map entry of a name and a `Quantity`, which has its text as field 1.
-fn entry_len(name: &str, quantity_len: usize) -> usize {
-    field_len(field_len(name.len()) + field_len(field_len(quantity_len)))
-}
+/// Bytes of the four heads of [`entry`].
+const ENTRY_LEN: usize = 8;
 
+/// Appends one resource of a usage: a map entry of its name, which is given as the field it is with the begin of the next
+/// one, and of a `Quantity`, which has its text as field 1. A quantity has at most 32 bytes, so that every head has two.
+#[inline]
 #[allow(clippy::cast_possible_truncation)]
-fn entry(out: &mut Vec<u8>, number: u32, name: &str, quantity: &[u8]) {
-    let (name_len, quantity_len) = (name.len() as u8, quantity.len() as u8);
-    // A resource's name has at most 6 bytes and a quantity 32, so that every head has two.
-    debug_assert!(number < 16 && name.len() <= 6 && quantity.len() <= 32, "{name}");
-    out.extend_from_slice(&[(number << 3 | 2) as u8, name_len + quantity_len + 6, 0x0a, name_len]);
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(&[0x12, quantity_len + 2, 0x0a, quantity_len]);
+fn entry<const N: usize>(out: &mut Vec<u8>, number: u32, name: &[u8; N], quantity: &[u8]) {
+    let quantity_len = quantity.len() as u8;
+    debug_assert!(number < 16 && N + quantity.len() < 100);
+    out.extend_from_slice(&[(number << 3 | 2) as u8, N as u8 + quantity_len + 3]);
+    out.extend_from_slice(name);
+    out.extend_from_slice(&[quantity_len + 2, 0x0a, quantity_len]);
     out.extend_from_slice(quantity);
 }

@@ -53,6 +53,12 @@ impl<'a> Labels<'a> {
         self.text.len()
     }
 
+    /// How many labels there are.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.text.bytes().filter(|byte| *byte == SEPARATOR as u8).count() / 2
+    }
+
     /// Where the text lies: the same for the same set of labels, for as long as the store is borrowed.
     #[must_use]
     pub fn identity(self) -> (usize, usize) {

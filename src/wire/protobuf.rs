@@ -174,9 +174,10 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// Bytes of a varint, 1 to 10.
+#[inline]
 #[must_use]
 pub const fn varint_len(value: u64) -> usize {
-    (70 - (value | 1).leading_zeros() as usize) / 7
+    if value < 0x80 { 1 } else { (70 - value.leading_zeros() as usize) / 7 }
 }
 
 /// Appends a varint.
@@ -190,13 +191,19 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends the head of a length-delimited field; `len` bytes must follow.
+#[inline]
 #[allow(clippy::cast_possible_truncation)]
 pub fn put_len_head(out: &mut Vec<u8>, number: u32, len: usize) {
     if number < 16 && len < 0x80 {
         // Nearly every field: one write instead of two.
         out.extend_from_slice(&[(number << 3 | 2) as u8, len as u8]);
-        return;
+    } else {
+        put_long_head(out, number, len);
     }
+}
+
+#[cold]
+fn put_long_head(out: &mut Vec<u8>, number: u32, len: usize) {
     put_varint(out, u64::from(number) << 3 | 2);
     put_varint(out, len as u64);
 }

@@ -53,6 +53,20 @@ impl Text {
         }
     }
 
+    /// Puts two digits in front.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    fn push_pair_front(&mut self, number: u64) {
+        debug_assert!(number < 100, "{number} has more than two digits");
+        // As in `push_front`.
+        assert!(self.start > 1, "the longest quantity or time has 25 bytes");
+        self.start -= 2;
+        let at = 2 * number as usize;
+        if let Some(place) = self.bytes.get_mut(self.start..self.start + 2) {
+            place.copy_from_slice(DIGIT_PAIRS.get(at..at + 2).unwrap_or(b"00"));
+        }
+    }
+
     /// Puts a text in front.
     pub(super) fn push_str_front(&mut self, text: &str) {
         let start = assured(self.start.checked_sub(text.len()), "the longest quantity or time has 25 bytes");
@@ -67,8 +81,7 @@ impl Text {
         let end = self.start;
         // Two digits a division: it is what a number costs.
         while number >= 10 {
-            self.push_front(digit(number % 100));
-            self.push_front(digit(number % 100 / 10));
+            self.push_pair_front(number % 100);
             number /= 100;
         }
         if number > 0 {
@@ -91,6 +104,11 @@ impl Text {
         assured(std::str::from_utf8(self.as_bytes()).ok(), "only whole characters are pushed")
     }
 }
+
+/// The numbers below a hundred, as ASCII.
+const DIGIT_PAIRS: &[u8; 200] =
+    b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+    5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
 /// The last decimal digit of a number, as ASCII.
 #[allow(clippy::cast_possible_truncation)]

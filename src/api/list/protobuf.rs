@@ -1,11 +1,11 @@
 //! A list in protobuf.
 //!
 //! The envelope says how long the list is before it comes. Items are encoded until the first piece is full; a list that
-//! ends before is exact. Of a longer one the rest is measured, by arithmetic alone, and a little more is announced
-//! ([`SLACK_DIVISOR`], [`SLACK_LEN`]), since labels and digits may change while it is sent; what is left is filled up with
-//! metadata that decodes to nothing: `selfLink` fields, the last of which is empty and wins. Objects that became servable
-//! after the list began are left out. Should the announced length not hold all the same, the list is broken off rather
-//! than ended wrongly.
+//! ends before is exact. Of a longer one the most that the rest may take is added up, by cheap arithmetic, and a little more
+//! is announced ([`SLACK_DIVISOR`], [`SLACK_LEN`]), since labels and digits may change while it is sent; what is left is
+//! filled up with metadata that decodes to nothing: `selfLink` fields, the last of which is empty and wins. Objects that
+//! became servable after the list began are left out. Should the announced length not hold all the same, the list is broken
+//! off rather than ended wrongly.
 
 use super::super::answer::{Pieces, Progress};
 use super::super::encode_protobuf;
@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::wire::protobuf::{put_bytes, put_len_head, varint_len};
 
 /// An announced length is larger than the measured one by this part of it ...
-const SLACK_DIVISOR: usize = 32;
+const SLACK_DIVISOR: usize = 64;
 /// ... and by this many bytes.
 const SLACK_LEN: usize = 256;
 /// Bytes that must be left for the end of a list: a filler and the empty `selfLink` behind it.
@@ -116,7 +116,7 @@ impl ProtobufList {
         let ProtobufList { selection, form, measured, left, .. } = self;
         let mut len = 0;
         let walked = selection.walk(store, measured, |object| {
-            len += encode_protobuf::item_len(object, form);
+            len += encode_protobuf::item_len_max(object, form);
             true
         });
         *left += len;

@@ -163,7 +163,7 @@ fn a_short_protobuf_list_is_exact() {
 }
 
 #[test]
-fn the_length_of_an_object_is_known_without_writing_it() {
+fn the_most_that_an_object_takes_is_known_without_writing_it() {
     let mut store = crowd(3);
     let (key, value) = ("k".repeat(150), "v".repeat(200));
     let labels = vec![("short", ""), (&*key, &*value)];
@@ -175,7 +175,8 @@ fn the_length_of_an_object_is_known_without_writing_it() {
     selection().walk(&store, &mut Position::begin(&store), |object| {
         let mut out = Vec::new();
         encode_protobuf::item(&mut out, 2, object, &form);
-        assert_eq!(encode_protobuf::item_len(object, &form), out.len());
+        let len_max = encode_protobuf::item_len_max(object, &form);
+        assert!((out.len()..out.len() + 32).contains(&len_max), "{len_max} for {}", out.len());
         seen += 1;
         true
     });
