@@ -57,13 +57,12 @@ impl Text {
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
     fn push_pair_front(&mut self, number: u64) {
-        debug_assert!(number < 100, "{number} has more than two digits");
         // As in `push_front`.
         assert!(self.start > 1, "the longest quantity or time has 25 bytes");
         self.start -= 2;
         let at = 2 * number as usize;
         if let Some(place) = self.bytes.get_mut(self.start..self.start + 2) {
-            place.copy_from_slice(DIGIT_PAIRS.get(at..at + 2).unwrap_or(b"00"));
+            place.copy_from_slice(assured(DIGIT_PAIRS.get(at..at + 2), "a pair is below a hundred"));
         }
     }
 
