@@ -5,6 +5,7 @@
 //! their own times. Time is an argument: the monotonic clock at the end of a scrape.
 
 use super::batch::{Batch, BatchPod, BatchSource};
+use super::owner::CommitProgress;
 use super::rate::{self, KnownRow};
 use super::row::{Point, PrevPoint, Row};
 use super::rows::END;
@@ -33,8 +34,7 @@ impl Store {
             }
         }
         self.commit_number = self.commit_number.wrapping_add(1);
-        let first = self.nodes.at(slot).map_or(NONE, |node| node.pods);
-        let mut progress = Progress { next: first, before: NONE, unlisted: Unlisted::default() };
+        let mut progress = self.begin_commit(slot);
         for pod in batch.pods() {
             if let Err(refused) = self.commit_pod(slot, pod, at, &mut progress, &mut done) {
                 done.refused += 1;
@@ -126,7 +126,7 @@ impl Store {
         node: u32,
         reported: BatchPod<'_>,
         at: Uptime,
-        progress: &mut Progress,
+        progress: &mut CommitProgress,
         done: &mut Commit,
     ) -> Result<(), Refused> {
         let found = self.next_pod_slot(node, reported, progress);
@@ -172,33 +172,6 @@ impl Store {
         done.containers += containers;
         self.evaluate_pod(slot);
         Ok(())
-    }
-
-    /// The slot of a reported pod. A node's pods are kept in the order of batches, so that as a rule it is the next one.
-    fn next_pod_slot(&self, node: u32, reported: BatchPod<'_>, progress: &mut Progress) -> Option<u32> {
-        while let Some(pod) = self.pods.at(progress.next).filter(|pod| pod.node == node) {
-            let (slot, order) =
-                (progress.next, self.compare_pod(progress.next, reported.namespace, reported.name));
-            if order.is_gt() {
-                break;
-            }
-            progress.next = pod.next_of_node;
-            if order.is_eq() {
-                return Some(slot);
-            }
-        }
-        self.pod_slot(reported.namespace, reported.name)
-    }
-
-    /// Makes a pod one of a node's, behind another of them, or as the first.
-    fn link_pod(&mut self, slot: u32, node: u32, before: u32) {
-        let next = match self.pods.at_mut(before) {
-            Some(before) if before.node == node => Some(std::mem::replace(&mut before.next_of_node, slot)),
-            _ => self.nodes.at_mut(node).map(|node| std::mem::replace(&mut node.pods, slot)),
-        };
-        if let Some(pod) = self.pods.at_mut(slot) {
-            (pod.node, pod.next_of_node) = (node, next.unwrap_or(NONE));
-        }
     }
 
     /// Merges a pod's rows (sorted by name) with its reported containers (likewise): the new first row, and how many
@@ -385,33 +358,3 @@ fn recent(row: &Row) -> Recent {
 
 /// Pods removed from the order one by one in one commit; more are removed in one pass over all.
 const REMOVED_SINGLY_MAX: u32 = 16;
-
-/// How far a commit has come.
-struct Progress {
-    /// The pod of the node that is reported next, if the batch is like the last one.
-    next: u32,
-    /// The pod committed last; [`NONE`] before the first.
-    before: u32,
-    unlisted: Unlisted,
-}
-
-/// Pods and containers of one batch that the API server has not listed.
-#[derive(Default)]
-struct Unlisted {
-    pods: u32,
-    containers: u32,
-}
-
-impl Unlisted {
-    /// Counts a pod, if there is room for it; before the first list there is for all.
-    fn has_room(&mut self, reported: BatchPod<'_>, is_synced: bool) -> bool {
-        let containers = super::pool::count_of(reported.containers().count());
-        let (pods, containers) = (self.pods + 1, self.containers.saturating_add(containers));
-        let has_room = !is_synced
-            || (pods <= limits::UNLISTED_PODS_MAX && containers <= limits::UNLISTED_CONTAINERS_MAX);
-        if has_room {
-            (self.pods, self.containers) = (pods, containers);
-        }
-        has_room
-    }
-}

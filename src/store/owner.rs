@@ -4,12 +4,15 @@
 //! is not listed yet), the first node that reported it keeps it, unless another has newer samples by far, or a younger
 //! instance: then the other has it and its points begin again. No rate is taken over points of two nodes.
 //! Deviation: in metrics-server the first answer that reports a pod counts, whichever node the API server names.
+//! A node's pods are kept in the order of its batches, so that a commit finds each without a search.
 
 use super::batch::BatchPod;
 use super::names::NameId;
+use super::pool::count_of;
 use super::rows::END;
 use super::slab::NONE;
 use super::{Claim, Commit, Store};
+use crate::limits;
 use crate::units::{UnixNanos, Window};
 
 /// Newest sample and newest start among some containers.
@@ -98,5 +101,73 @@ impl Store {
             at = before.next_of_node;
         }
         self.evaluate_pod(slot);
+    }
+
+    /// The begin of a commit to a node.
+    pub(super) fn begin_commit(&self, node: u32) -> CommitProgress {
+        let next = self.nodes.at(node).map_or(NONE, |node| node.pods);
+        CommitProgress { next, before: NONE, unlisted: Unlisted::default() }
+    }
+
+    /// The slot of a reported pod. A node's pods are kept in the order of batches, so that as a rule it is the next one.
+    pub(super) fn next_pod_slot(
+        &self,
+        node: u32,
+        reported: BatchPod<'_>,
+        progress: &mut CommitProgress,
+    ) -> Option<u32> {
+        while let Some(pod) = self.pods.at(progress.next).filter(|pod| pod.node == node) {
+            let (slot, order) =
+                (progress.next, self.compare_pod(progress.next, reported.namespace, reported.name));
+            if order.is_gt() {
+                break;
+            }
+            progress.next = pod.next_of_node;
+            if order.is_eq() {
+                return Some(slot);
+            }
+        }
+        self.pod_slot(reported.namespace, reported.name)
+    }
+
+    /// Makes a pod one of a node's, behind another of them, or as the first.
+    pub(super) fn link_pod(&mut self, slot: u32, node: u32, before: u32) {
+        let next = match self.pods.at_mut(before) {
+            Some(before) if before.node == node => Some(std::mem::replace(&mut before.next_of_node, slot)),
+            _ => self.nodes.at_mut(node).map(|node| std::mem::replace(&mut node.pods, slot)),
+        };
+        if let Some(pod) = self.pods.at_mut(slot) {
+            (pod.node, pod.next_of_node) = (node, next.unwrap_or(NONE));
+        }
+    }
+}
+
+/// How far a commit has come.
+pub(super) struct CommitProgress {
+    /// The pod of the node that is reported next, if the batch is like the last one.
+    next: u32,
+    /// The pod committed last; [`NONE`] before the first.
+    pub(super) before: u32,
+    pub(super) unlisted: Unlisted,
+}
+
+/// Pods and containers of one batch that the API server has not listed.
+#[derive(Default)]
+pub(super) struct Unlisted {
+    pods: u32,
+    containers: u32,
+}
+
+impl Unlisted {
+    /// Counts a pod, if there is room for it; before the first list there is for all.
+    pub(super) fn has_room(&mut self, reported: BatchPod<'_>, is_synced: bool) -> bool {
+        let containers = count_of(reported.containers().count());
+        let (pods, containers) = (self.pods + 1, self.containers.saturating_add(containers));
+        let has_room = !is_synced
+            || (pods <= limits::UNLISTED_PODS_MAX && containers <= limits::UNLISTED_CONTAINERS_MAX);
+        if has_room {
+            (self.pods, self.containers) = (pods, containers);
+        }
+        has_room
     }
 }
