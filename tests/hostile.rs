@@ -8,7 +8,7 @@ use crate::support::client::{Client, Connection};
 use crate::support::kubelet::{Behaviour, Kubelet, container};
 use crate::support::lab::{Lab, PODS};
 use crate::support::protobuf::Pod;
-use crate::support::toplet::{Folder, GROWTH_KIB_MAX, Toplet};
+use crate::support::toplet::{Folder, GROWTH_KIB_MAX, Toplet, reserved};
 use crate::support::{PATIENCE, eventually, timestamp};
 use rcgen::CustomExtension;
 use rustls::ConnectionTrafficSecrets;
@@ -534,19 +534,11 @@ fn forty_hostile_kubelets_cost_less_than_two_mebibytes() {
     assert!(growth < GROWTH_KIB_MAX, "{growth} KiB");
 }
 
-/// The sum of `toplet check` for these flags, in KiB.
-fn checked_sum(flags: &[&str]) -> u64 {
-    let (code, report, said) = crate::support::toplet::run(&[&["check"], flags].concat());
-    assert_eq!(code, Some(0), "{said}");
-    let line = report.lines().find(|line| line.ends_with("in all")).unwrap();
-    line.split_ascii_whitespace().next().unwrap().parse().unwrap()
-}
-
 #[test]
 fn long_paths_stay_within_the_checked_sum() {
     let folder = Folder::new();
     let flags = ["--max-nodes=1", "--max-pods=110", "--max-containers=300", "--max-connections=32"];
-    let (toplet, sum) = (Toplet::start(&folder, &flags), checked_sum(&flags));
+    let (toplet, sum) = (Toplet::start(&folder, &flags), reserved(&flags)["in all"]);
     // The first request brings code into memory, of which a debug build has much more than the sum says.
     assert_eq!(
         toplet.client().get(&format!("/apis/metrics.k8s.io/v1beta1/{}", "a".repeat(90_000))).unwrap().status,

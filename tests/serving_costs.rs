@@ -3,9 +3,9 @@
 use crate::support::certs::{Authority, server_config};
 use crate::support::client::{Client, Connection};
 use crate::support::kubelet::{Behaviour, Kubelet, container, exposition};
-use crate::support::lab::Lab;
-use crate::support::protobuf::Node;
-use crate::support::toplet::{Folder, Toplet};
+use crate::support::lab::{Lab, PODS};
+use crate::support::protobuf::{Node, Pod};
+use crate::support::toplet::{Folder, Toplet, reserved};
 use crate::support::{PATIENCE, eventually};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -172,4 +172,60 @@ fn a_scrape_on_a_kept_connection_takes_few_system_calls() {
     // One for each record, and a second one for a record that had not arrived whole.
     assert!(reads <= count * (2 * body_len.div_ceil(RECORD_LEN) + 2), "{reads} reads");
     assert!(lines.len() <= 2 * reads + 12 * count, "{} in all:\n{}", lines.len(), lines.join("\n"));
+}
+
+/// One node whose kubelet fills the tables, asked for every list at once: what is in use stays within what the limits add up to.
+#[test]
+fn a_full_table_stays_within_the_sum_of_the_limits() {
+    const PODS_COUNT: usize = 3_000;
+    let name = |nth: usize| format!("web-{nth:04}-5fddb4c866");
+    let containers: Vec<_> = (0..PODS_COUNT)
+        .flat_map(|nth| {
+            ["main", "sidecar"]
+                .map(|container_name| container("default", &name(nth), container_name, 100, 10))
+        })
+        .collect();
+    let lab = Lab::new();
+    let kubelet = Kubelet::start(Behaviour::Steady(containers));
+    (0..PODS_COUNT).for_each(|nth| lab.api.add_pod(Pod::new("default", &name(nth))));
+    lab.node("n1", &kubelet, &[]);
+    let mut arguments = lab.arguments();
+    let full = [
+        "--max-nodes=1".into(),
+        "--max-connections=64".into(),
+        format!("--max-pods={PODS_COUNT}"),
+        format!("--max-containers={}", 2 * PODS_COUNT),
+    ];
+    arguments.extend(full);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let reserved = reserved(&arguments);
+    let toplet = Toplet::start(&lab.folder, &arguments);
+    let admin = lab.admin(&toplet);
+    let last = format!("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/{}", name(PODS_COUNT - 1));
+    eventually("the last pod is served", PATIENCE, || (admin.get(&last).ok()?.status == 200).then_some(()));
+    let rest = toplet.status_kib("RssAnon");
+    toplet.forget_peak();
+    std::thread::scope(|scope| {
+        for accept in
+            ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"].repeat(2)
+        {
+            let admin = &admin;
+            scope.spawn(move || {
+                let answer = admin.request("GET", PODS, &[("Accept", accept)]).unwrap();
+                assert_eq!(answer.status, 200);
+                assert!(answer.body.len() > 100 * PODS_COUNT, "{} bytes of {accept}", answer.body.len());
+            });
+        }
+    });
+    // Of code that was brought into memory a debug build has more than the sum says.
+    let code = toplet.status_kib("RssFile").saturating_sub(::toplet::limits::PROGRAM_LEN / 1024);
+    let (peak, sum) = (toplet.status_kib("VmHWM"), reserved["in all"] + code);
+    let table = ["nodes", "pods", "container samples", "names and labels"].map(|holder| reserved[holder]);
+    let table: u64 = table.iter().sum();
+    println!(
+        "full tables: {table} KiB reserved for them, {rest} KiB of its own at rest, at the peak of all {peak} KiB of {sum}"
+    );
+    assert!(peak <= sum, "{peak} KiB of {sum}");
+    // Else they were not full, or far more is reserved than they can use.
+    assert!(rest >= table / 8, "{rest} KiB of {table}");
 }

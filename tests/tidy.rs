@@ -13,6 +13,8 @@ mod plain_words;
 mod source;
 #[path = "tidy/types.rs"]
 mod types;
+#[path = "tidy/weight.rs"]
+mod weight;
 
 use exceptions::assert_only_listed;
 use source::{all, code, is_source, is_test, program, tree};

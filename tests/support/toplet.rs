@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::{PATIENCE, eventually};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,6 +34,16 @@ pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
     let output = command().current_dir(folder.path()).args(args).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// What `toplet check` says is reserved with these flags for each holder, and `in all`, in KiB.
+pub fn reserved(flags: &[&str]) -> BTreeMap<String, u64> {
+    let (code, report, said) = run(&[&["check"], flags].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let rows = report.lines().skip_while(|line| !line.starts_with("memory reserved")).skip(1);
+    let row =
+        |line: &str| line.trim().split_once("  ").map(|(len, name)| (name.into(), len.parse().unwrap()));
+    rows.map_while(row).collect()
 }
 
 /// The program with a socket as systemd passes it: descriptor 3, and the process that it is for.

@@ -101,6 +101,7 @@ fn the_steady_path_of_decode_and_commit_allocates_nothing() {
             allocation_count() - before
         })
         .collect();
+    println!("allocations of decoding and committing 500 pods, scrape by scrape: {counts:?}");
     assert!(counts[0] > 0, "what is counted is counted");
     assert_eq!(counts[2..], [0; 4], "{counts:?}");
     assert!(store.pod("ns1", "pod-123").unwrap().usage.is_some());
