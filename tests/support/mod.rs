@@ -29,8 +29,13 @@ pub fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Opt
             return value;
         }
         assert!(begin.elapsed() < limit, "{what}: not within {limit:?}");
-        std::thread::sleep(Duration::from_millis(50));
+        pause(begin);
     }
+}
+
+/// Waits before something is asked again: longer the longer that is going on, since each time costs a handshake.
+pub fn pause(begin: Instant) {
+    std::thread::sleep((begin.elapsed() / 20).clamp(Duration::from_millis(20), Duration::from_millis(250)));
 }
 
 /// The first timestamp of an answer in JSON; empty without one.

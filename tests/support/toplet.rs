@@ -1,14 +1,14 @@
 //! The program as a child process: started, watched, asked for its memory, stopped.
 
 use super::client::Client;
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, pause};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What an attack or a bad peer may add to the program's own memory, in KiB. A debug build keeps far more on its stacks.
 pub const GROWTH_KIB_MAX: u64 = if cfg!(debug_assertions) { 4096 } else { 2048 };
@@ -172,29 +172,29 @@ impl Toplet {
 
     /// The same with a client of one's own.
     pub fn body_with(&self, client: &Client, path: &str) -> String {
-        let mut last = String::new();
-        for _ in 0..PATIENCE.as_millis() / 50 {
+        let (mut last, begin) = (String::new(), Instant::now());
+        while begin.elapsed() < PATIENCE {
             match client.get(path) {
                 Ok(answer) if answer.status == 200 => return answer.text(),
                 Ok(answer) => last = format!("{} {}", answer.status, answer.text()),
                 Err(error) => last = error.to_string(),
             }
-            std::thread::sleep(Duration::from_millis(50));
+            pause(begin);
         }
         panic!("{path} does not answer 200: {last}\nlog:\n{}", self.log().join("\n"));
     }
 
     /// Waits until the body of the path satisfies the question.
     pub fn until(&self, client: &Client, path: &str, question: impl Fn(&str) -> bool) -> String {
-        let mut last = String::new();
-        for _ in 0..PATIENCE.as_millis() / 50 {
+        let (mut last, begin) = (String::new(), Instant::now());
+        while begin.elapsed() < PATIENCE {
             if let Ok(answer) = client.get(path) {
                 last = answer.text();
                 if question(&last) {
                     return last;
                 }
             }
-            std::thread::sleep(Duration::from_millis(50));
+            pause(begin);
         }
         panic!("{path} never answers as wanted, last: {last}\nlog:\n{}", self.log().join("\n"));
     }
@@ -223,7 +223,7 @@ impl Toplet {
             while !stopped.load(Ordering::SeqCst) {
                 let Some(now) = anonymous_kib(pid) else { break };
                 highest.fetch_max(now, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(5));
+                std::thread::sleep(Duration::from_millis(10));
             }
         });
         MemoryWatch { pid, before, peak, stop }
