@@ -34,4 +34,5 @@ check_top() {
   if out=$(as other top pod -A 2>&1); then fail "a user who is not in the group is refused" "$out"
   else grep -q 'Permission denied.*usermod -aG toplet' <<< "$out" && ok "a user who is not in the group is refused: $out" || fail "the refusal names the group" "$out"; fi
   machine sh -c 'systemctl stop toplet.socket toplet.service; userdel member; userdel other; userdel toplet; systemctl start toplet.socket toplet.service'
+  within 60 served 4443 "$G/nodes"
 }
