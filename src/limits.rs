@@ -540,8 +540,8 @@ pub const HEAP_GAP_LEN: usize = 4 * 1024;
 /// Bytes read of a kernel file (/proc/stat, memory.stat); what is looked for stands in the first two thousand.
 pub const HOST_FILE_LEN_MAX: usize = 8 * 1024;
 
-/// Time for which file systems may answer before the rest of the housekeeping goes on without their figures.
-pub const FILE_SYSTEM_WAIT: Duration = Duration::from_millis(200);
+/// Time in which file systems answer; those that do not are said to hang, and at the end of the process not waited for.
+pub const FILE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Containers of this machine in host-only mode: links beyond are not listed.
 pub const HOST_CONTAINERS_MAX: usize = 1_024;

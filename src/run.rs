@@ -5,6 +5,7 @@
 
 mod cluster;
 mod doctor;
+mod file_duties;
 mod housekeeping;
 mod listeners;
 mod manifest;
@@ -18,6 +19,7 @@ use crate::allocator;
 use crate::api::{self, Vitals};
 use crate::cli::{self, Command, Config, ManifestKind, RunMode, Surroundings};
 use crate::cluster::authentication::TrustSource;
+use crate::host::errand::Errand;
 use crate::host::local_socket::LocalSocketFile;
 use crate::host::signals::Signals;
 use crate::host::{clock, log as logger, memory, systemd, threads};
@@ -33,6 +35,7 @@ use crate::store::batch::Batch;
 use crate::store::{Store, Target};
 use crate::units::Bytes;
 use cluster::{Clients, ClusterThreads};
+use file_duties::FileDuties;
 use housekeeping::Housekeeping;
 use listeners::{ListenSockets, connection_limits};
 use manifest::HostFacts;
@@ -172,18 +175,21 @@ impl Program {
             signals,
             stopper,
             stopping: shared.stopping,
-            certificates,
-            authentication: cluster.is_none().then_some(authentication),
             reload: cluster.as_ref().map(ClusterThreads::reload),
             poller: poller.clone(),
             unauthorized: shared.unauthorized,
             credential_copy: credential_copy.clone(),
             store: shared.store.clone(),
-            state_file: state_file.clone(),
             resolution: config.resolution,
+        };
+        let files = FileDuties {
+            authentication: cluster.is_none().then_some(authentication),
+            certificates,
+            state_file: state_file.clone(),
+            store: shared.store.clone(),
             host: Some(shared.host).filter(|_| config.mode.is_on_host()),
         };
-        if let Err(error) = threads::spawn("housekeeping", move || housekeeping.work()) {
+        if let Err(error) = threads::spawn("housekeeping", move || housekeeping.work(files)) {
             return fail(&format!("no thread for signals: {error}"), cli::ENVIRONMENT_ERROR_CODE);
         }
         systemd::ready(&format!("serving on {}", config.listen));
@@ -191,7 +197,10 @@ impl Program {
         systemd::stopping();
         poller.stop();
         if let Some(file) = state_file {
-            file.save(&shared.store);
+            let mut last = Errand::default();
+            let _ = last.start(clock::mono(), move || file.save(&shared.store));
+            // Where its file system does not answer, the next start is a slower one.
+            let _ = last.wait(limits::FILE_WAIT_MAX);
         }
         if let Some(cluster) = cluster {
             cluster.stop();

@@ -1,6 +1,7 @@
 //! The operating system: clock, log, signals, systemd and memory settings.
 
 pub mod clock;
+pub mod errand;
 pub mod files;
 pub mod listen;
 pub mod load;

@@ -1,17 +1,14 @@
-//! One thread for rare work: signals, points that are too old, the file of points, systemd's watchdog and status line, files of the trust without a cluster, the load of this machine.
+//! One thread for rare work: signals, points that are too old, systemd's watchdog and status line, and whatever is done with files.
 //!
-//! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs.
+//! The watchdog is fed only while scraping moves on, so that systemd restarts a program that hangs. Files are the business of a
+//! thread beside it: a restart would not mend a file system that does not answer.
 
-use super::state_file::StateFile;
+use super::file_duties::{FileCare, FileDuties};
 use crate::allocator;
-use crate::api::context::HostLoad;
-use crate::cluster::authentication::TrustSource;
-use crate::host::load::LoadReader;
 use crate::host::signals::{Signal, Signals};
 use crate::host::{clock, memory, systemd};
 use crate::limits;
 use crate::lock::lock;
-use crate::net::certificate::Certificates;
 use crate::poller::Poller;
 use crate::serve::Stopper;
 use crate::store::Store;
@@ -28,10 +25,6 @@ pub struct Housekeeping {
     pub stopper: Stopper,
     /// Read by `/readyz`: set before the server begins to stop.
     pub stopping: Arc<AtomicBool>,
-    /// Refreshed here only without a cluster; with one the reviewer does it.
-    pub authentication: Option<Arc<TrustSource>>,
-    /// Reloaded and renewed here: the serving thread reads no file.
-    pub certificates: Arc<Certificates>,
     /// Reads credentials and trust of a cluster again.
     pub reload: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Whether scraping moves on.
@@ -42,29 +35,20 @@ pub struct Housekeeping {
     pub credential_copy: Option<PathBuf>,
     /// For the status line.
     pub store: Arc<Mutex<Store>>,
-    /// Where points are kept between runs.
-    pub state_file: Option<Arc<StateFile>>,
     /// `--metric-resolution`.
     pub resolution: Duration,
-    /// Where the load of this machine is put, if it is asked for.
-    pub host: Option<Arc<Mutex<Option<HostLoad>>>>,
 }
 
 impl Housekeeping {
     /// Runs until the process ends.
-    pub fn work(self) {
+    pub fn work(self, files: FileDuties) {
+        let mut files = FileCare::new(files);
         let watchdog = systemd::watchdog_interval();
         let pause = watchdog.unwrap_or(limits::STATUS_INTERVAL).min(limits::STATUS_INTERVAL);
-        let mut refresh_at = clock::mono();
-        let mut save_at = clock::mono() + limits::SNAPSHOT_INTERVAL;
         let mut status = String::new();
-        let mut load = LoadReader::default();
         let mut starting = true;
         loop {
-            if let Some(host) = &self.host {
-                let found = load.read();
-                *lock(host) = Some(found);
-            }
+            files.start();
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
                     log::info!("stopping: no new connections, answers under way are finished");
@@ -73,7 +57,7 @@ impl Housekeeping {
                 }
                 // Files are looked at again by themselves; a reload only makes it sooner.
                 Ok(Some(Signal::Reload)) => {
-                    refresh_at = clock::mono();
+                    files.reload();
                     self.reload.iter().for_each(|reload| reload());
                 }
                 Ok(None) => {}
@@ -85,19 +69,10 @@ impl Housekeeping {
                 }
             }
             self.end_with_stale_copy();
-            let now = clock::mono();
-            if let Some(authentication) = self.authentication.as_ref().filter(|_| now >= refresh_at) {
-                refresh_at = now + authentication.refresh();
-            }
-            self.certificates.check_reload(clock::wall());
-            if watchdog.is_some() && self.moves_on(now) {
+            if watchdog.is_some() && self.moves_on(clock::mono()) {
                 systemd::alive();
             }
             lock(&self.store).expire(clock::uptime());
-            if let Some(file) = self.state_file.as_ref().filter(|_| now >= save_at) {
-                save_at = now + limits::SNAPSHOT_INTERVAL;
-                file.save(&self.store);
-            }
             self.report(&mut status);
             allocator::trim();
             // Only the start is left out of memory: later, what was called once may well be called again.
