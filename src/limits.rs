@@ -562,5 +562,7 @@ pub const GROUP_FILE_LEN_MAX: u64 = 1024 * 1024;
 /// Connections the kernel holds until they are accepted; it refuses those beyond.
 pub const BACKLOG_MAX: i32 = 128;
 
+/// Time between two looks for the first usage of this machine, which a line on standard output waits for.
+pub const FIRST_USAGE_LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Time between two looks at what systemd is told; also the pace of its watchdog when the unit asks for a slower one.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(10);

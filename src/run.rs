@@ -165,7 +165,7 @@ impl Program {
     fn serve(self) -> ExitCode {
         let Program { config, shared, options, certificates, signals, cluster, authentication, .. } = self;
         let (poller, state_file, _socket_file) = (self.poller, self.state_file, self.socket_file);
-        announce(&config);
+        announce(&config, &shared);
         let (stopper, stop_signal) = serve::stop_signal();
         let ask = cluster.as_ref().map(ClusterThreads::ask);
         let app = app(&config, &shared, &authentication, &poller, &certificates, ask);
@@ -235,16 +235,28 @@ fn check_memory(config: &Config) -> Result<(), String> {
     })
 }
 
-/// Says where it serves; in host-only mode also one line to try.
-fn announce(config: &Config) {
-    log::info!("serving the Metrics API on https://{} ({})", config.listen, config.mode_reason);
-    if config.mode == RunMode::HostOnly {
-        let mut out = std::io::stdout();
+/// Says where it serves; in host-only mode also one line to try, once that has something to show.
+fn announce(config: &Config, shared: &SharedState) {
+    let listen = config.listen;
+    log::info!("serving the Metrics API on https://{listen} ({})", config.mode_reason);
+    if config.mode != RunMode::HostOnly {
+        return;
+    }
+    let (store, stopping) = (shared.store.clone(), shared.stopping.clone());
+    let first_usage = move || {
+        while !lock(&store).readiness().nodes {
+            if stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(limits::FIRST_USAGE_LOOK_INTERVAL);
+        }
         let _ = writeln!(
-            out,
-            "Serving this machine's usage on https://{0}. Try:\n  curl -sk https://{0}/apis/metrics.k8s.io/v1beta1/nodes",
-            config.listen
+            std::io::stdout(),
+            "Serving this machine's usage on https://{listen}. Try:\n  curl -sk https://{listen}/apis/metrics.k8s.io/v1beta1/nodes",
         );
+    };
+    if let Err(error) = threads::spawn("announce", first_usage) {
+        log::warn!("no thread to tell when there is usage: {error}");
     }
 }
 

@@ -43,6 +43,21 @@ fn the_machine_is_served_and_agrees_with_proc() {
 }
 
 #[test]
+fn the_line_to_try_is_printed_once_it_has_usage_to_show() {
+    let folder = Folder::new();
+    let toplet = Toplet::start(&folder, &[]);
+    eventually("the line to try", PATIENCE, || (toplet.logged("Try:") > 0).then_some(()));
+    let answer = toplet.client().get(NODES).unwrap();
+    assert!(answer.text().contains("\"usage\""), "{}", answer.text());
+    assert_eq!(
+        toplet.logged(&format!("curl -sk https://127.0.0.1:{}/", toplet.port)),
+        1,
+        "{:?}",
+        toplet.log()
+    );
+}
+
+#[test]
 fn a_second_answer_has_a_later_sample() {
     let folder = Folder::new();
     let toplet = Toplet::start(&folder, &["--metric-resolution=10s", "--kubelet-request-timeout=2s"]);
@@ -76,13 +91,4 @@ fn an_open_address_wants_a_certificate_authority() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("--client-ca-file"), "{said}");
-}
-
-#[test]
-fn the_start_says_where_and_how_to_ask() {
-    let folder = Folder::new();
-    let toplet = Toplet::start(&folder, &[]);
-    let wanted = format!("https://127.0.0.1:{}", toplet.port);
-    eventually("the address is said", PATIENCE, || (toplet.logged(&wanted) > 0).then_some(()));
-    assert_eq!(toplet.logged("curl -sk"), 1, "{:?}", toplet.log());
 }
