@@ -3,17 +3,16 @@
 //! webpki finds and checks the path (signatures, validity, name constraints, path lengths, clientAuth at `now`). What
 //! it leaves to its caller is done here as Go's `crypto/x509` does it, which metrics-server uses: an anchor must be
 //! current and may issue only if it is a CA; a CA without the key usage for it issues nothing; an anchor's own path
-//! length counts; `anyExtendedKeyUsage` is enough; a certificate that stands in the pool itself is trusted as it is; a
-//! version-1 certificate, which `openssl x509 -req` makes without an extension file, is a client's if an anchor issued it
-//! directly.
+//! length counts; `anyExtendedKeyUsage` is enough.
 //! The pools of the front proxy and of clients are two values of this type: they cannot mix.
 //!
-//! Deviation: RSA keys below 2048 bits, P-521, ECDSA with SHA-512 and a CA certificate as a client's are refused;
-//! metrics-server accepts them. Gain: no weak keys, no path search of our own.
+//! Deviation: RSA keys below 2048 bits, P-521, ECDSA with SHA-512, X.509 version 1, and a certificate of the pool itself or
+//! of another CA as a client's are refused; metrics-server accepts them. Gain: no weak keys, and no signature or path is
+//! checked by code of our own.
 
 use crate::limits::{CA_COUNT_MAX, INTERMEDIATE_COUNT_MAX};
 use crate::units::UnixNanos;
-use crate::wire::x509::{ANY_USAGE, CLIENT_AUTH, Certificate, Reader, bits, tag};
+use crate::wire::x509::{ANY_USAGE, CLIENT_AUTH, Certificate};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::time::Duration;
@@ -85,15 +84,13 @@ impl Pool {
     /// Why no path leads there.
     pub(super) fn verify(&self, chain: &[Vec<u8>], now: UnixNanos) -> Result<UnixNanos, String> {
         let (leaf, sent) = chain.split_first().ok_or("no certificate")?;
-        let facts = Certificate::parse(leaf).ok_or("not an X.509 certificate")?;
-        if self.authorities.iter().any(|authority| authority.der.as_ref() == leaf.as_slice()) {
-            return verify_leaf(&facts, now);
-        }
-        match self.find_path(leaf, sent, now) {
-            Err(Error::UnsupportedCertVersion) => self.issued_directly(&facts, now),
-            Err(error) => Err(error.to_string()),
-            Ok(until) => Ok(until),
-        }
+        self.find_path(leaf, sent, now).map_err(|error| match error {
+            Error::UnsupportedCertVersion => {
+                "the certificate has X.509 version 1; issue one with an extension, such as extendedKeyUsage=clientAuth"
+                    .to_owned()
+            }
+            error => error.to_string(),
+        })
     }
 
     fn find_path(&self, leaf: &[u8], sent: &[Vec<u8>], now: UnixNanos) -> Result<UnixNanos, Error> {
@@ -148,47 +145,6 @@ impl Pool {
                 && authority.anchor.subject_public_key_info == path.anchor().subject_public_key_info
         })
     }
-
-    /// A leaf of version 1, signed by an anchor itself.
-    fn issued_directly(&self, leaf: &Certificate<'_>, now: UnixNanos) -> Result<UnixNanos, String> {
-        let until = verify_leaf(leaf, now)?;
-        let issuer = self.issuers(now).find(|authority| {
-            authority.anchor.name_constraints.is_none()
-                && authority.anchor.subject.as_ref() == leaf.issuer
-                && is_signed_by(leaf, authority.anchor.subject_public_key_info.as_ref())
-        });
-        issuer.map(|issuer| until.min(issuer.not_after)).ok_or_else(|| "unknown issuer".to_owned())
-    }
-}
-
-/// What must hold of a client's certificate beside its signature.
-fn verify_leaf(leaf: &Certificate<'_>, now: UnixNanos) -> Result<UnixNanos, String> {
-    if now < leaf.not_before {
-        Err("the certificate is not valid yet".to_owned())
-    } else if now > leaf.not_after {
-        Err("the certificate has expired".to_owned())
-    } else if !leaf.is_for_clients {
-        Err("the certificate is not for clients (extended key usage)".to_owned())
-    } else if leaf.has_unknown_critical {
-        Err("the certificate has a critical extension that is not known here".to_owned())
-    } else {
-        Ok(leaf.not_after)
-    }
-}
-
-/// Checks one signature with the algorithm that fits both the signature and the issuer's key.
-fn is_signed_by(leaf: &Certificate<'_>, public_key: &[u8]) -> bool {
-    let mut key = Reader(public_key);
-    let (Some(key_algorithm), Some(key)) =
-        (key.value(tag::SEQUENCE), key.value(tag::BIT_STRING).and_then(bits))
-    else {
-        return false;
-    };
-    ALL_VERIFICATION_ALGS.iter().any(|algorithm| {
-        algorithm.signature_alg_id().as_ref() == leaf.algorithm
-            && algorithm.public_key_alg_id().as_ref() == key_algorithm
-            && algorithm.verify_signature(key, leaf.signed, leaf.signature).is_ok()
-    })
 }
 
 /// Extended key usage as Go reads it: absent, or with clientAuth, or with anyExtendedKeyUsage.

@@ -84,14 +84,8 @@ impl<'a> Reader<'a> {
 /// What one certificate says of itself; nothing here is proven.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Certificate<'a> {
-    /// The signed part, with tag and length.
-    pub signed: &'a [u8],
     /// Value of the signature's AlgorithmIdentifier (the outer one; the inner one is equal).
     pub algorithm: &'a [u8],
-    /// The signature.
-    pub signature: &'a [u8],
-    /// Value of the issuer's name.
-    pub issuer: &'a [u8],
     /// Value of the subject's name.
     pub subject: &'a [u8],
     /// The certificate's own key (SubjectPublicKeyInfo), with tag and length: for the handshake, nothing here uses it.
@@ -108,10 +102,6 @@ pub struct Certificate<'a> {
     pub path_len: Option<usize>,
     /// The key usage allows signing certificates; `None` without the extension.
     pub signs_certificates: Option<bool>,
-    /// Extended key usage is absent, or holds clientAuth or anyExtendedKeyUsage.
-    pub is_for_clients: bool,
-    /// A critical extension nobody here understands.
-    pub has_unknown_critical: bool,
 }
 
 /// The key in a certificate.
@@ -141,14 +131,8 @@ impl<'a> PublicKey<'a> {
 
 /// Value of the OID keyUsage.
 pub const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
-/// Value of the OID subjectAltName.
-pub const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// Value of the OID basicConstraints.
 pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
-/// Value of the OID nameConstraints.
-pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
-/// Value of the OID extKeyUsage.
-pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 /// Value of the OID clientAuth.
 pub const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 /// Value of the OID anyExtendedKeyUsage.
@@ -159,10 +143,10 @@ impl<'a> Certificate<'a> {
     pub fn parse(der: &'a [u8]) -> Option<Certificate<'a>> {
         let mut outer = Reader(der);
         let mut parts = Reader(outer.value(tag::SEQUENCE)?);
-        let (signed_tag, tbs, signed) = parts.element()?;
+        let tbs = parts.value(tag::SEQUENCE)?;
         let algorithm = parts.value(tag::SEQUENCE)?;
-        let signature = bits(parts.value(tag::BIT_STRING)?)?;
-        if signed_tag != tag::SEQUENCE || !outer.is_empty() || !parts.is_empty() {
+        bits(parts.value(tag::BIT_STRING)?)?;
+        if !outer.is_empty() || !parts.is_empty() {
             return None;
         }
         let mut tbs = Reader(tbs);
@@ -174,18 +158,15 @@ impl<'a> Certificate<'a> {
         if tbs.value(tag::SEQUENCE)? != algorithm {
             return None;
         }
-        let issuer = tbs.value(tag::SEQUENCE)?;
+        // The issuer's name.
+        tbs.value(tag::SEQUENCE)?;
         let mut validity = Reader(tbs.value(tag::SEQUENCE)?);
         let mut certificate = Certificate {
-            signed,
             algorithm,
-            signature,
-            issuer,
             subject: tbs.value(tag::SEQUENCE)?,
             not_before: time(validity.element()?)?,
             not_after: time(validity.element()?)?,
             is_v3: version == 2,
-            is_for_clients: true,
             ..Certificate::default()
         };
         let (key_tag, _, key) = tbs.element()?;
@@ -203,7 +184,7 @@ impl<'a> Certificate<'a> {
         while !extensions.is_empty() {
             let mut extension = Reader(extensions.value(tag::SEQUENCE)?);
             let oid = extension.value(tag::OID)?;
-            let critical = extension.optional(tag::BOOLEAN)?.is_some_and(|value| value != [0]);
+            extension.optional(tag::BOOLEAN)?;
             let value = extension.value(tag::OCTET_STRING)?;
             match oid {
                 BASIC_CONSTRAINTS => self.read_basic_constraints(value)?,
@@ -212,17 +193,8 @@ impl<'a> Certificate<'a> {
                     let usage = Reader(value).value(tag::BIT_STRING)?.get(1..)?;
                     self.signs_certificates = Some(usage.first().is_some_and(|bits| bits & 0x04 != 0));
                 }
-                EXTENDED_KEY_USAGE => {
-                    let mut usages = Reader(Reader(value).value(tag::SEQUENCE)?);
-                    self.is_for_clients = false;
-                    while !usages.is_empty() {
-                        let usage = usages.value(tag::OID)?;
-                        self.is_for_clients |= usage == CLIENT_AUTH || usage == ANY_USAGE;
-                    }
-                }
-                // webpki checks these.
-                NAME_CONSTRAINTS | SUBJECT_ALT_NAME => {}
-                _ => self.has_unknown_critical |= critical,
+                // webpki checks all others, and refuses critical ones that it does not know.
+                _ => {}
             }
         }
         Some(())

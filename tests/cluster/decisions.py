@@ -83,6 +83,10 @@ DEVIATIONS = {
     "client, RSA 1024": ("RSA keys below 2048 bits are refused, in the handshake", None),
     "client, P-521": ("P-521 in clients' certificates is not offered, so a client keeps its certificate to itself", "none"),
     "client, signed with SHA-512": ("a certificate signed with ECDSA and SHA-512 is refused", "other"),
+    "client, version 1": ("a client's certificate of X.509 version 1 is refused", "other"),
+    "front proxy, version 1": ("a client's certificate of X.509 version 1 is refused", "other"),
+    "cluster-ca": ("a CA certificate is refused as a client's", "other"),
+    "front-proxy-ca": ("a CA certificate is refused as a client's", "other"),
 }
 # A certificate of a CA shown as a client's: A takes it from an authority that issued it, B never.
 DEVIATIONS.update({

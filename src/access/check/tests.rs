@@ -86,7 +86,7 @@ fn peers() -> Vec<(&'static str, Vec<Vec<u8>>, Says, Says)> {
             Error,
             Yes("bob", &["dev", "ops"]),
         ),
-        ("client CA itself", vec![clients.der.clone()], Error, Yes("client-ca", &[])),
+        ("client CA itself", vec![clients.der.clone()], Error, Error),
         ("CA as a client", vec![clients.issue(&ca("site-ca"))], Error, Error),
         ("front proxy", vec![proxies.issue(&proxy())], PROXY, Error),
     ]
