@@ -1,4 +1,4 @@
-//! What is shipped stays small: bytes of the program, and crates that it is made of.
+//! What is shipped stays small: bytes of the program, and crates that it is made of; and what is measured is compiled the same way.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -58,4 +58,32 @@ fn the_tree_has_few_crates() {
     println!("{} crates of {CRATES_MAX}", crates.len());
     assert!(crates.contains("toplet v0.1.0") && crates.len() > 20, "{crates:?}");
     assert!(crates.len() <= CRATES_MAX, "{} crates: {crates:?}", crates.len());
+}
+
+/// Levels of optimisation by crate, of lines such as `[profile.release.package.NAME]` with `opt-level = 3`, or `NAME.opt-level = 3`.
+fn levels(manifest: &str) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let mut section = "";
+    for line in manifest.lines() {
+        section = line.strip_prefix('[').unwrap_or(section).trim_end_matches(']');
+        let Some((key, level)) = line.split_once(" = ") else { continue };
+        let Some(of) = key.strip_suffix("opt-level") else { continue };
+        let path = format!("{section}.{of}");
+        if let Some(name) = path.strip_prefix("profile.release") {
+            found
+                .insert((name.trim_start_matches(".package").trim_matches('.').to_owned(), level.to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn micro_benchmarks_measure_what_is_shipped() {
+    let levels = |file: &str| {
+        levels(&std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap())
+    };
+    let (shipped, measured) = (levels("Cargo.toml"), levels("tests/bench/Cargo.toml"));
+    assert!(shipped.len() > 1 && shipped.iter().any(|(name, _)| name.is_empty()), "{shipped:?}");
+    let missing: Vec<_> = shipped.difference(&measured).collect();
+    assert!(missing.is_empty(), "tests/bench/Cargo.toml lacks these levels of Cargo.toml: {missing:?}");
 }
