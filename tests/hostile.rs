@@ -15,8 +15,8 @@ use rustls::ConnectionTrafficSecrets;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use toplet::limits;
 
@@ -73,7 +73,7 @@ type Attack = (&'static str, fn(&Target) -> Held);
 const ATTACKS: [Attack; 15] = [
     ("slow headers", slow_headers),
     ("slow reads of a large list", slow_reads),
-    ("10,000 connections", many_connections),
+    ("4,000 connections", many_connections),
     ("huge heads", huge_heads),
     ("pipelining", pipelining),
     ("smuggling", smuggling),
@@ -116,7 +116,7 @@ fn begun(mut held: Vec<Connection>) -> Vec<Connection> {
 fn many_connections(target: &Target) -> Held {
     // At most 2,000 of them are open at this end, so that an ordinary limit of open files is enough.
     let mut held = VecDeque::new();
-    for _ in 0..10_000 {
+    for _ in 0..4_000 {
         held.push_back(target.socket());
         if held.len() > 2_000 {
             held.pop_front();
@@ -496,15 +496,16 @@ fn hostile(nth: usize) -> Behaviour {
         5 => Behaviour::Steady(containers(3_000, 200)),
         6 => raw([head.as_bytes(), &b"X: ".repeat(100_000)].concat()),
         7 => raw(format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", "1;".repeat(100_000)).into_bytes()),
-        8 => raw([
-            head.as_bytes(),
-            b"Content-Encoding: gzip\r\nContent-Length: 200000\r\n\r\n",
-            &gzip(&vec![b'#'; 100 << 20]),
-        ]
-        .concat()),
+        8 => {
+            raw([head.as_bytes(), b"Content-Encoding: gzip\r\nContent-Length: 200000\r\n\r\n", &BOMB]
+                .concat())
+        }
         _ => raw(format!("{head}Content-Length: 9\r\n\r\n# half").into_bytes()),
     }
 }
+
+/// A hundred mebibytes in a hundred kilobytes; made once, since that takes a second.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b'#'; 100 << 20]));
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
