@@ -113,6 +113,29 @@ fn replacing_deletes_what_others_made_but_takes_their_account_over() {
 }
 
 #[test]
+fn the_token_is_one_of_the_account_that_is_there_now() {
+    let board = Board::new();
+    let [account, secret] = ["serviceaccounts/metrics-server", "secrets/metrics-server-host"]
+        .map(|name| format!("{SYSTEM}/{name}"));
+    let bound_to = |changes: &[&str]| {
+        board.setup(0, &[]);
+        board.with_objects(|objects| {
+            let uid = objects.kept[&account].uid;
+            let annotation = format!("kubernetes.io/service-account.uid: \"uid-{uid}\"");
+            assert!(objects.kept[&secret].text.contains(&annotation), "{}", objects.kept[&secret].text);
+            let of_secret = objects.changes.drain(..).filter(|change| change.ends_with(&secret));
+            let wanted = changes.iter().map(|method| format!("{method} {secret}"));
+            assert_eq!(of_secret.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+            uid
+        })
+    };
+    let first = bound_to(&["PATCH"]);
+    assert_eq!(bound_to(&["PATCH"]), first);
+    board.with_objects(|objects| objects.kept.remove(&account).unwrap());
+    assert_ne!(bound_to(&["DELETE", "PATCH"]), first, "the token of the account before is not used");
+}
+
+#[test]
 fn the_metrics_server_of_k3s_is_named_with_the_way_to_switch_it_off() {
     let board = Board::new();
     board.write("/var/lib/rancher/k3s/server/manifests/metrics-server/rbac.yaml", "");

@@ -24,6 +24,8 @@ const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=met
 pub struct ObjectFacts {
     /// Its name.
     pub name: String,
+    /// What tells it from an earlier object of its name.
+    pub uid: String,
     /// Changes with every change of the object.
     pub version: String,
     /// It was made by `toplet setup`.
@@ -38,6 +40,7 @@ struct MetadataDocument {
 #[derive(Deserialize)]
 struct ObjectMetadata {
     name: Option<String>,
+    uid: Option<String>,
     #[serde(rename = "resourceVersion")]
     version: Option<String>,
     #[serde(rename = "managedFields")]
@@ -68,12 +71,13 @@ struct SecretFields {
 
 impl ObjectFacts {
     fn new(document: MetadataDocument) -> ObjectFacts {
-        let ObjectMetadata { name, version, managers } = document.metadata;
+        let ObjectMetadata { name, uid, version, managers } = document.metadata;
         let ours = |entry: &ManagedField| {
             entry.manager.as_deref() == Some(MANAGER) && entry.operation.as_deref() == Some("Apply")
         };
         ObjectFacts {
             name: name.unwrap_or_default(),
+            uid: uid.unwrap_or_default(),
             version: version.unwrap_or_default(),
             is_ours: managers.unwrap_or_default().iter().any(ours),
         }
@@ -164,14 +168,17 @@ mod tests {
     fn only_what_this_manager_applied_is_ours() {
         let of = |managers: &str| {
             let body = format!(
-                r#"{{"kind":"PartialObjectMetadata","metadata":{{"name":"a","resourceVersion":"7","managedFields":{managers}}}}}"#
+                r#"{{"kind":"PartialObjectMetadata","metadata":{{"name":"a","uid":"b-1","resourceVersion":"7","managedFields":{managers}}}}}"#
             );
             parse(&body).unwrap()
         };
         let ours = of(
             r#"[{"manager":"kubectl","operation":"Update"},{"manager":"toplet","operation":"Apply","fieldsV1":{}}]"#,
         );
-        assert_eq!(ours, ObjectFacts { name: "a".into(), version: "7".into(), is_ours: true });
+        assert_eq!(
+            ours,
+            ObjectFacts { name: "a".into(), uid: "b-1".into(), version: "7".into(), is_ours: true }
+        );
         for foreign in [
             "[]",
             "null",

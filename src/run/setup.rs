@@ -30,7 +30,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use files::{FileRecord, FileState, SetupFile};
 use layout::Layout;
-use registration::Survey;
+use registration::{SECRET, Survey};
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -234,8 +234,6 @@ fn write_files(
     }
     Ok(has_changed)
 }
-
-const SECRET: &str = "/api/v1/namespaces/kube-system/secrets/metrics-server-host";
 
 fn kubeconfig_file(kubeconfig: &str, token: &str) -> SetupFile {
     let bytes = kubeconfig.replace(layout::TOKEN, token).into_bytes();

@@ -21,6 +21,8 @@ const PLURALS: [&str; 10] = [
 pub struct StoredObject {
     /// As it was applied.
     pub text: String,
+    /// Tells it from an earlier one at its path.
+    pub uid: u64,
     /// Counts its changes.
     pub version: u64,
     /// The field manager that applied it.
@@ -30,6 +32,8 @@ pub struct StoredObject {
 /// All of them, by path.
 #[derive(Default)]
 pub struct Objects {
+    /// How many were made.
+    made_count: u64,
     /// By path.
     pub kept: BTreeMap<String, StoredObject>,
     /// Paths whose change is refused, and how.
@@ -43,7 +47,9 @@ pub struct Objects {
 impl Objects {
     /// Puts an object there that another program made.
     pub fn add_foreign(&mut self, path: &str) {
-        let object = StoredObject { text: String::new(), version: 1, manager: "kubectl".into() };
+        self.made_count += 1;
+        let object =
+            StoredObject { text: String::new(), uid: self.made_count, version: 1, manager: "kubectl".into() };
         self.kept.insert(path.into(), object);
     }
 
@@ -89,10 +95,16 @@ impl Objects {
             "PATCH" => {
                 self.queries.push(query.into());
                 assert!(body.contains(&format!("name: {last}")), "{path} gets {body}");
-                let new = StoredObject { text: body.into(), version: 1, manager: "toplet".into() };
+                self.made_count += 1;
+                let new = StoredObject {
+                    text: body.into(),
+                    uid: self.made_count,
+                    version: 1,
+                    manager: "toplet".into(),
+                };
                 let object = self.kept.entry(path.into()).or_insert_with(|| new.clone());
                 if object.text != new.text || object.manager != new.manager {
-                    *object = StoredObject { version: object.version + 1, ..new };
+                    *object = StoredObject { uid: object.uid, version: object.version + 1, ..new };
                 }
                 (200, document(path, object))
             }
@@ -105,9 +117,9 @@ fn document(path: &str, object: &StoredObject) -> String {
     let (_, name) = path.rsplit_once('/').unwrap();
     let operation = if object.manager == "toplet" { "Apply" } else { "Update" };
     format!(
-        r#"{{"metadata":{{"name":"{name}","resourceVersion":"{}","managedFields":[{{"manager":"{}","operation":"{operation}"}}]}},
+        r#"{{"metadata":{{"name":"{name}","uid":"uid-{}","resourceVersion":"{}","managedFields":[{{"manager":"{}","operation":"{operation}"}}]}},
         "data":{{"token":"dG9rZW4="}},"spec":{{"service":{{"namespace":"other","name":"adapter"}}}}}}"#,
-        object.version, object.manager
+        object.uid, object.version, object.manager
     )
 }
 

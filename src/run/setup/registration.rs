@@ -8,6 +8,9 @@ use crate::limits;
 use crate::net::fetch::{FetchError, Reason};
 use crate::run::manifest::ManifestObject;
 
+const ACCOUNT: &str = "/api/v1/namespaces/kube-system/serviceaccounts/metrics-server";
+/// Where Kubernetes puts the account's token.
+pub const SECRET: &str = "/api/v1/namespaces/kube-system/secrets/metrics-server-host";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/kube-system/deployments";
 const SERVICE: &str = "/api/v1/namespaces/kube-system/services/metrics-server";
 /// What an old Service leaves behind, and the API server would go on to use.
@@ -114,6 +117,20 @@ impl Survey {
         Ok(())
     }
 
+    /// The Secret of the token, for the account that stands there now. With its name alone, a token controller that lags behind
+    /// would sign for an earlier account of that name, and the API server refuse that token for good.
+    fn secret(&self, api: &ApiServer, index: usize, yaml: &str) -> Result<String, String> {
+        let account =
+            objects::look(api, ACCOUNT).map_err(|e| refused("ServiceAccount metrics-server", "get", &e))?;
+        let was_found = |index: usize| self.found.get(index).is_some_and(Option::is_some);
+        // The account is the first of the objects: without it, the token of a Secret that is there is one for an account before.
+        if was_found(index) && !was_found(0) {
+            objects::delete(api, SECRET).map_err(|e| refused("Secret metrics-server-host", "delete", &e))?;
+        }
+        let bound = account.and_then(|account| bound(yaml, &account));
+        bound.ok_or_else(|| "ServiceAccount metrics-server: it has no uid, or is gone again".to_owned())
+    }
+
     /// Applies the object at this place of the order; whether it changed.
     /// # Errors
     /// The API server refuses.
@@ -124,7 +141,9 @@ impl Survey {
         object: &ManifestObject,
         force: bool,
     ) -> Result<bool, String> {
-        let applied = objects::apply(api, &object.path, &object.yaml, force);
+        let yaml =
+            if object.path == SECRET { self.secret(api, index, &object.yaml)? } else { object.yaml.clone() };
+        let applied = objects::apply(api, &object.path, &yaml, force);
         let applied = applied.map_err(|e| refused(&object.title, "patch", &e))?;
         let before = self.found.get(index).and_then(Option::as_ref);
         let what = match before {
@@ -135,6 +154,16 @@ impl Survey {
         say(what, &object.title);
         Ok(what != "unchanged")
     }
+}
+
+/// The Secret bound to the account as it is now.
+fn bound(yaml: &str, account: &ObjectFacts) -> Option<String> {
+    const NAME: &str = "kubernetes.io/service-account.name: metrics-server";
+    let is_uid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_bound = !account.uid.is_empty() && account.uid.bytes().all(is_uid) && yaml.contains(NAME);
+    is_bound.then(|| {
+        yaml.replace(NAME, &format!("{NAME}, kubernetes.io/service-account.uid: \"{}\"", account.uid))
+    })
 }
 
 /// Where an APIService points to, for people.
@@ -175,4 +204,25 @@ fn refused(title: &str, verb: &str, error: &FetchError) -> String {
         }
     };
     format!("{title}: {error}; {remedy}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ManifestKind;
+    use crate::run::manifest::{self, HostFacts};
+
+    #[test]
+    fn the_secret_is_bound_to_the_account_by_its_uid() {
+        let all = manifest::objects(&manifest::text(ManifestKind::Host, &HostFacts::EXAMPLE));
+        assert_eq!(all.first().map(|object| &*object.path), Some(ACCOUNT));
+        let secret = &all.iter().find(|object| object.path == SECRET).unwrap().yaml;
+        let account = |uid: &str| ObjectFacts { uid: uid.to_owned(), ..ObjectFacts::default() };
+        let yaml = bound(secret, &account("0b5e-1")).unwrap();
+        let annotations = "annotations: {kubernetes.io/service-account.name: metrics-server, kubernetes.io/service-account.uid: \"0b5e-1\"}";
+        assert!(yaml.contains(annotations), "{yaml}");
+        for uid in ["", "a\"}", "a b"] {
+            assert_eq!(bound(secret, &account(uid)), None, "{uid:?}");
+        }
+    }
 }
