@@ -25,6 +25,8 @@ pub struct Housekeeping {
     pub stopper: Stopper,
     /// Read by `/readyz`: set before the server begins to stop.
     pub stopping: Arc<AtomicBool>,
+    /// Time from then until it does.
+    pub drain_time: Duration,
     /// Reads credentials and trust of a cluster again.
     pub reload: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Whether scraping moves on.
@@ -51,8 +53,12 @@ impl Housekeeping {
             files.start();
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
-                    log::info!("stopping: no new connections, answers under way are finished");
+                    let drain_secs = self.drain_time.as_secs();
+                    log::info!(
+                        "stopping: in {drain_secs} s no new connections, answers under way are finished"
+                    );
                     self.stopping.store(true, Ordering::Relaxed);
+                    std::thread::sleep(self.drain_time);
                     self.stopper.stop();
                 }
                 // Files are looked at again by themselves; a reload only makes it sooner.
