@@ -53,10 +53,11 @@ impl Housekeeping {
             files.start();
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
-                    let drain_secs = self.drain_time.as_secs();
-                    log::info!(
-                        "stopping: in {drain_secs} s no new connections, answers under way are finished"
-                    );
+                    let when = match self.drain_time.as_secs() {
+                        0 => String::new(),
+                        secs => format!(" in {secs} s"),
+                    };
+                    log::info!("stopping{when}: no new connections, answers under way are finished");
                     self.stopping.store(true, Ordering::Relaxed);
                     std::thread::sleep(self.drain_time);
                     self.stopper.stop();
