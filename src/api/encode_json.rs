@@ -7,6 +7,7 @@
 use super::view::{Form, Measured, MetricsObject};
 use crate::invariant::assured;
 use crate::store::Usage;
+use crate::wire::text::append;
 use crate::wire::{quantity, time};
 use memchr::memchr2;
 
@@ -17,7 +18,7 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Nearly every name and label is plain; that is found out without a branch for each byte.
     if !bytes.iter().fold(false, |any, byte| any | MAY_NEED_ESCAPE[usize::from(*byte)]) {
-        out.extend_from_slice(bytes);
+        append(out, bytes);
         out.push(b'"');
         return;
     }

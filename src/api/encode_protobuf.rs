@@ -10,6 +10,7 @@ use crate::store::{Labels, Usage};
 use crate::units::UnixNanos;
 use crate::wire::protobuf::{MAGIC, put_bytes, put_len_head, put_varint_field, varint_len};
 use crate::wire::quantity;
+use crate::wire::text::append;
 
 /// Appends a message field whose content `write` appends; most have less than 128 bytes.
 pub fn message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
@@ -208,5 +209,5 @@ fn entry<const N: usize>(out: &mut Vec<u8>, number: u32, name: &[u8; N], quantit
     out.extend_from_slice(&[(number << 3 | 2) as u8, N as u8 + quantity_len + 3]);
     out.extend_from_slice(name);
     out.extend_from_slice(&[quantity_len + 2, 0x0a, quantity_len]);
-    out.extend_from_slice(quantity);
+    append(out, quantity);
 }

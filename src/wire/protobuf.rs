@@ -5,6 +5,8 @@
 //! Nothing here allocates but that.
 //! Source: the protocol buffers encoding reference.
 
+use super::text::append;
+
 /// What a body of an API server in protobuf starts with, before `runtime.Unknown`.
 pub const MAGIC: [u8; 4] = *b"k8s\0";
 
@@ -211,7 +213,7 @@ fn put_long_head(out: &mut Vec<u8>, number: u32, len: usize) {
 /// Appends a whole string or bytes field.
 pub fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     put_len_head(out, number, bytes.len());
-    out.extend_from_slice(bytes);
+    append(out, bytes);
 }
 
 /// Appends a varint field. A negative `int64` or `int32` is passed sign-extended (`as u64`).

@@ -6,7 +6,7 @@
 //! Read are all forms that Kubernetes writes: decimal and binary suffixes, fractions, and decimal exponents.
 //! No allocation: [`Text`] is on the stack, so that lengths are known before anything is written.
 
-use super::text::Text;
+use super::text::{Text, append};
 use crate::invariant::assured;
 use crate::units::{Bytes, Nanocores};
 
@@ -67,12 +67,12 @@ fn digits_max(number: u64) -> usize {
 
 /// Appends a CPU rate.
 pub fn cpu(cpu: Nanocores, out: &mut Vec<u8>) {
-    out.extend_from_slice(cpu_text(cpu).as_bytes());
+    append(out, cpu_text(cpu).as_bytes());
 }
 
 /// Appends an amount of memory.
 pub fn bytes(bytes: Bytes, out: &mut Vec<u8>) {
-    out.extend_from_slice(bytes_text(bytes).as_bytes());
+    append(out, bytes_text(bytes).as_bytes());
 }
 
 fn bytes_parts(bytes: Bytes) -> (u64, &'static str) {

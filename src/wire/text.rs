@@ -28,6 +28,24 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
+/// Appends bytes that are few as a rule: moves of fixed lengths instead of a call of the C library's copy, which costs more
+/// than the bytes of a name, above all musl's.
+#[inline]
+pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() > APPENDED_IN_PARTS_MAX {
+        out.extend_from_slice(bytes);
+        return;
+    }
+    let (sixteens, rest) = bytes.as_chunks::<16>();
+    sixteens.iter().for_each(|part| out.extend_from_slice(part));
+    let (fours, rest) = rest.as_chunks::<4>();
+    fours.iter().for_each(|part| out.extend_from_slice(part));
+    rest.iter().for_each(|byte| out.push(*byte));
+}
+
+/// Beyond it one copy is cheaper.
+const APPENDED_IN_PARTS_MAX: usize = 64;
+
 /// Longest text; the longest in use is a negative Go duration of 25 bytes.
 const LEN_MAX: usize = 32;
 
@@ -118,6 +136,16 @@ pub(super) fn digit(number: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_appended_whole_whatever_their_length() {
+        let bytes: Vec<u8> = (0..200).collect();
+        for len in 0..bytes.len() {
+            let mut out = b"before".to_vec();
+            append(&mut out, &bytes[..len]);
+            assert_eq!(out, [b"before", &bytes[..len]].concat());
+        }
+    }
 
     #[test]
     fn quoted_text_is_printable_and_short() {

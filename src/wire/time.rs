@@ -4,7 +4,7 @@
 //! always 20 bytes. Durations are written as Go's `Duration.String` and read as its `ParseDuration`. Only an error's text
 //! is allocated.
 
-use super::text::{Text, quoted};
+use super::text::{Text, append, quoted};
 use crate::units::{UnixNanos, Window};
 
 /// A time as `2026-08-04T09:26:35Z`.
@@ -31,7 +31,7 @@ pub fn rfc3339_text(at: UnixNanos) -> Text {
 
 /// Appends a time.
 pub fn rfc3339(at: UnixNanos, out: &mut Vec<u8>) {
-    out.extend_from_slice(rfc3339_text(at).as_bytes());
+    append(out, rfc3339_text(at).as_bytes());
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are counted from
@@ -130,7 +130,7 @@ pub fn duration_text(duration: Window) -> Text {
 
 /// Appends a duration.
 pub fn duration(duration: Window, out: &mut Vec<u8>) {
-    out.extend_from_slice(duration_text(duration).as_bytes());
+    append(out, duration_text(duration).as_bytes());
 }
 
 /// A number of units with its fraction, trailing zeros left out.
