@@ -380,9 +380,6 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 pub const WAITING_TIME_MIN: Duration = Duration::from_secs(1);
 /// Age of an answer from which its connection makes room for a new one, when no other can.
 pub const ANSWERING_TIME_MIN: Duration = Duration::from_secs(2);
-/// Time for which a stopping pod goes on accepting connections: so long the proxies of the nodes may still lead its Service
-/// here. A request that finds nobody listening is an error for its HorizontalPodAutoscaler.
-pub const POD_DRAIN_TIME: Duration = Duration::from_secs(2);
 /// Time for which a stopping process keeps connections without a request: one may be on its way.
 pub const DRAIN_QUIET_TIME: Duration = Duration::from_millis(500);
 /// Time between two looks for connections over their deadline; a deadline is late by that much at most.

@@ -175,7 +175,6 @@ impl Program {
             signals,
             stopper,
             stopping: shared.stopping,
-            drain_time: config.mode.drain_time(),
             reload: cluster.as_ref().map(ClusterThreads::reload),
             poller: poller.clone(),
             unauthorized: shared.unauthorized,

@@ -33,7 +33,7 @@ _toplet() {
       '--advertise-address=[With toplet setup and toplet manifest host  the address of this node that the API server reaches.]:value:_files' \
       '--max-requests-inflight=[Requests answered at a time; further ones get 429.]:value:_files' \
       '--request-timeout=[Longest time an answer may take; more than 1m0s counts as that.]:value:_files' \
-      '--shutdown-delay-duration=[Time to go on serving, not ready, after the signal to stop.]:value:_files' \
+      '--shutdown-delay-duration=[Time to go on serving, not ready, after the signal to stop (in a pod  2s).]:value:_files' \
       '--deprecated-kubelet-completely-insecure[DEPRECATED  ask kubelets over plain HTTP, without credentials.]' \
       '--kubelet-certificate-authority=[CA file that signs kubelet serving certificates (default  the API server’s).]:value:_files' \
       '--kubelet-client-certificate=[Client certificate file for kubelets.]:value:_files' \
@@ -94,7 +94,7 @@ _toplet() {
       '--advertise-address=[With toplet setup and toplet manifest host  the address of this node that the API server reaches.]:value:_files' \
       '--max-requests-inflight=[Requests answered at a time; further ones get 429.]:value:_files' \
       '--request-timeout=[Longest time an answer may take; more than 1m0s counts as that.]:value:_files' \
-      '--shutdown-delay-duration=[Time to go on serving, not ready, after the signal to stop.]:value:_files' \
+      '--shutdown-delay-duration=[Time to go on serving, not ready, after the signal to stop (in a pod  2s).]:value:_files' \
       '--deprecated-kubelet-completely-insecure[DEPRECATED  ask kubelets over plain HTTP, without credentials.]' \
       '--kubelet-certificate-authority=[CA file that signs kubelet serving certificates (default  the API server’s).]:value:_files' \
       '--kubelet-client-certificate=[Client certificate file for kubelets.]:value:_files' \
@@ -185,7 +185,7 @@ _toplet() {
       '--advertise-address=[With toplet setup and toplet manifest host  the address of this node that the API server reaches.]:value:_files' \
       '--max-requests-inflight=[Requests answered at a time; further ones get 429.]:value:_files' \
       '--request-timeout=[Longest time an answer may take; more than 1m0s counts as that.]:value:_files' \
-      '--shutdown-delay-duration=[Time to go on serving, not ready, after the signal to stop.]:value:_files' \
+      '--shutdown-delay-duration=[Time to go on serving, not ready, after the signal to stop (in a pod  2s).]:value:_files' \
       '--deprecated-kubelet-completely-insecure[DEPRECATED  ask kubelets over plain HTTP, without credentials.]' \
       '--kubelet-certificate-authority=[CA file that signs kubelet serving certificates (default  the API server’s).]:value:_files' \
       '--kubelet-client-certificate=[Client certificate file for kubelets.]:value:_files' \

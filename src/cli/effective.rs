@@ -12,6 +12,10 @@ use crate::wire::time::duration_text;
 /// Port of one machine's own service: 443 needs root.
 const HOST_ONLY_PORT: &str = "4443";
 
+/// Time for which a stopping pod goes on serving: so long the proxies of the nodes may still lead its Service here. A request that
+/// finds nobody listening is an error for its HorizontalPodAutoscaler.
+const POD_SHUTDOWN_DELAY: &str = "2s";
+
 /// Name of the local socket's file in its default directory.
 const LOCAL_SOCKET_NAME: &str = "toplet.sock";
 
@@ -56,7 +60,9 @@ pub(super) fn apply(flags: &mut Settled, decision: &ModeDecision, around: &Surro
             fill("authentication-kubeconfig", &path, "as --kubeconfig");
             fill("authorization-kubeconfig", &path, "as --kubeconfig");
         }
-        RunMode::InCluster { .. } => {}
+        RunMode::InCluster { .. } => {
+            fill("shutdown-delay-duration", POD_SHUTDOWN_DELAY, "until the Service leads elsewhere");
+        }
     }
     // systemd separates several directories by colons; the first is ours.
     let state = around.state_directory.as_deref().and_then(|variable| variable.split(':').next());

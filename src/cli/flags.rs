@@ -246,7 +246,7 @@ pub static FLAGS: FlagTable = &[
     ignored("min-request-timeout", Int, "1800", Generic, NO_WATCH),
     used("request-timeout", Duration, "1m0s", Generic, "Longest time an answer may take; more than 1m0s counts as that."),
     ignored("runtime-config-emulation-forward-compatible", Switch, "false", Generic, NO_FEATURES),
-    used("shutdown-delay-duration", Duration, "0s", Generic, "Time to go on serving, not ready, after the signal to stop."),
+    used("shutdown-delay-duration", Duration, "0s", Generic, "Time to go on serving, not ready, after the signal to stop (in a pod: 2s)."),
     ignored("shutdown-send-retry-after", Switch, "false", Generic, "Requests in flight are answered, new ones refused."),
     ignored("shutdown-watch-termination-grace-period", Duration, "0s", Generic, NO_WATCH),
     ignored("storage-initialization-timeout", Duration, "1m0s", Generic, "There is no storage to wait for."),

@@ -2,9 +2,7 @@
 
 use super::error::{StartError, ValueOrigin};
 use crate::cluster::kubeconfig::{K3S, SERVICE_ACCOUNT};
-use crate::limits;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// What is measured, and who authorizes requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +26,6 @@ impl RunMode {
     #[must_use]
     pub fn is_on_host(&self) -> bool {
         !matches!(self, RunMode::InCluster { .. })
-    }
-
-    /// How long to go on accepting connections once the process shall end. On a host a passed socket holds those that come
-    /// between two processes.
-    #[must_use]
-    pub fn drain_time(&self) -> Duration {
-        if self.is_on_host() { Duration::ZERO } else { limits::POD_DRAIN_TIME }
     }
 
     /// The mode in a word or two.
@@ -186,16 +177,13 @@ mod tests {
     #[test]
     fn a_bare_machine_serves_itself() {
         let decision = decide(false, "", &Surroundings::default()).unwrap();
-        assert_eq!(decision.mode.drain_time(), Duration::ZERO);
         assert_eq!((decision.mode, decision.warning), (RunMode::HostOnly, None));
     }
 
     #[test]
     fn a_pod_serves_its_cluster() {
         let server = "https://10.96.0.1:443".to_owned();
-        let mode = decide(false, "", &pod()).unwrap().mode;
-        assert_eq!(mode.drain_time(), limits::POD_DRAIN_TIME, "its Service leads here for a while");
-        assert_eq!(mode, RunMode::InCluster { server });
+        assert_eq!(decide(false, "", &pod()).unwrap().mode, RunMode::InCluster { server });
         let six = Surroundings { service_host: Some("fd00::1".to_owned()), service_port: None, ..pod() };
         let server = "https://[fd00::1]:443".to_owned();
         assert_eq!(decide(false, "", &six).unwrap().mode, RunMode::InCluster { server });

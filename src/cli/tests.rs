@@ -290,6 +290,13 @@ fn capacities_may_not_be_zero_or_absurd() {
 }
 
 #[test]
+fn a_stopping_pod_serves_until_its_service_leads_elsewhere() {
+    assert_eq!(in_pod(&[]).shutdown_delay, Duration::from_secs(2));
+    assert_eq!(in_pod(&["--shutdown-delay-duration=0s"]).shutdown_delay, Duration::ZERO);
+    assert_eq!(bare(&[]).unwrap().shutdown_delay, Duration::ZERO);
+}
+
+#[test]
 fn a_history_is_counted_in_samples() {
     assert_eq!(in_pod(&[]).history_samples, 60);
     assert_eq!(in_pod(&["--history=0s"]).history_samples, 0);

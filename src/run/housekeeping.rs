@@ -25,8 +25,6 @@ pub struct Housekeeping {
     pub stopper: Stopper,
     /// Read by `/readyz`: set before the server begins to stop.
     pub stopping: Arc<AtomicBool>,
-    /// Time from then until it does.
-    pub drain_time: Duration,
     /// Reads credentials and trust of a cluster again.
     pub reload: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Whether scraping moves on.
@@ -53,13 +51,8 @@ impl Housekeeping {
             files.start();
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
-                    let when = match self.drain_time.as_secs() {
-                        0 => String::new(),
-                        secs => format!(" in {secs} s"),
-                    };
-                    log::info!("stopping{when}: no new connections, answers under way are finished");
+                    log::info!("stopping: no new connections, answers under way are finished");
                     self.stopping.store(true, Ordering::Relaxed);
-                    std::thread::sleep(self.drain_time);
                     self.stopper.stop();
                 }
                 // Files are looked at again by themselves; a reload only makes it sooner.
