@@ -45,11 +45,8 @@ impl Allocator {
     }
 
     fn unmap(&self, piece: *mut u8, len: usize) {
-        let (piece, pages) = self.spare().keep(piece, page_count(len));
-        if !piece.is_null() {
-            // SAFETY: nobody uses it any more, and what was mapped can be taken down.
-            unsafe { libc::munmap(piece.cast(), pages * limits::HEAP_GAP_LEN) };
-        }
+        let gone = self.spare().keep(piece, page_count(len));
+        unmap(gone);
     }
 }
 
@@ -79,6 +76,14 @@ impl Spare {
         let place = self.mappings.iter().position(|(_, kept)| *kept == 0).unwrap_or(self.oldest);
         self.oldest = (place + 1) % limits::HEAP_SPARES_MAX;
         self.mappings.get_mut(place).map_or((piece, pages), |kept| std::mem::replace(kept, (piece, pages)))
+    }
+}
+
+/// Gives a mapping that nobody uses back; null is none.
+fn unmap((base, pages): (*mut u8, usize)) {
+    if !base.is_null() {
+        // SAFETY: what was mapped can be taken down.
+        unsafe { libc::munmap(base.cast(), pages * limits::HEAP_GAP_LEN) };
     }
 }
 
@@ -244,10 +249,7 @@ pub fn trim() {
     // SAFETY: the heap is alone behind its lock.
     unsafe { ALLOCATOR.heap().trim(0) };
     let spare = std::mem::replace(&mut *ALLOCATOR.spare(), Spare::NONE);
-    for (base, pages) in spare.mappings.into_iter().filter(|(base, _)| !base.is_null()) {
-        // SAFETY: as when a piece is freed.
-        unsafe { libc::munmap(base.cast(), pages * limits::HEAP_GAP_LEN) };
-    }
+    spare.mappings.into_iter().for_each(unmap);
 }
 
 #[cfg(test)]

@@ -166,10 +166,10 @@ fn time(out: &mut Vec<u8>, number: u32, at: UnixNanos) {
     debug_assert!(number < 16, "the head of a time has two bytes");
     if (1 << 28..1 << 35).contains(&seconds) {
         // From 1978 to 3058: five bytes of seconds.
+        let head = (number << 3 | 2) as u8;
         let part = |shift: u32| (seconds >> shift) as u8 | 0x80;
-        let seconds = [part(0), part(7), part(14), part(21), (seconds >> 28) as u8];
-        let [a, b, c, d, e] = seconds;
-        out.extend_from_slice(&[(number << 3 | 2) as u8, 8, 0x08, a, b, c, d, e, 0x10, 0]);
+        let last = (seconds >> 28) as u8;
+        out.extend_from_slice(&[head, 8, 0x08, part(0), part(7), part(14), part(21), last, 0x10, 0]);
         return;
     }
     put_len_head(out, number, time_len(at));
