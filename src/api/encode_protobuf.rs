@@ -6,7 +6,7 @@
 
 use super::view::{Form, Measured, MetricsObject};
 use crate::invariant::assured;
-use crate::store::{Labels, Usage};
+use crate::store::Usage;
 use crate::units::UnixNanos;
 use crate::wire::protobuf::{MAGIC, put_bytes, put_len_head, put_varint_field, varint_len};
 use crate::wire::quantity;
@@ -102,7 +102,7 @@ pub fn item_len_max(object: &MetricsObject<'_>, form: &Form) -> usize {
     };
     FRAME_LEN
         + names_len
-        + labels_len_max(object.labels)
+        + object.labels.iter().map(|(key, value)| field_len(label_len(key, value))).sum::<usize>()
         + 2
         + time_len(form.now)
         + at_len
@@ -110,9 +110,9 @@ pub fn item_len_max(object: &MetricsObject<'_>, form: &Form) -> usize {
         + measured_len
 }
 
-/// A label has three heads, and in its text two separators; heads of long ones have a byte more.
-fn labels_len_max(labels: Labels<'_>) -> usize {
-    labels.text_len() + labels.count() * if labels.text_len() < 120 { 4 } else { 7 }
+/// Bytes of a label as a map entry.
+fn label_len(key: &str, value: &str) -> usize {
+    field_len(key.len()) + field_len(value.len())
 }
 
 /// Appends the fields of one object.
@@ -154,7 +154,7 @@ fn metadata(out: &mut Vec<u8>, object: &MetricsObject<'_>, form: &Form) {
     out.extend_from_slice(&[0x22, 0, 0x2a, 0, 0x32, 0, 0x38, 0]);
     time(out, 8, form.now);
     for (key, value) in object.labels.iter() {
-        put_len_head(out, 11, field_len(key.len()) + field_len(value.len()));
+        put_len_head(out, 11, label_len(key, value));
         put_bytes(out, 1, key.as_bytes());
         put_bytes(out, 2, value.as_bytes());
     }

@@ -13,8 +13,8 @@ use crate::store::{Labels, NodeView, PodView, Store};
 use crate::wire::selector::{FieldSelector, LabelSelector};
 use std::cell::Cell;
 
-/// Label sets remembered at a time; a power of two.
-const SETS: usize = 32;
+/// Label sets remembered at a time.
+const SETS: usize = 256;
 
 /// Which objects a list asks for.
 #[derive(Clone, Debug)]
@@ -82,11 +82,11 @@ impl Selection {
         mut visit: impl FnMut(&MetricsObject<'a>) -> bool,
     ) -> Walked {
         let mut matcher = Matcher::new(self);
-        let mut last = None;
         let generation = position.generation;
         let mut end = Walked::End;
         match self.resource {
             Resource::Nodes => {
+                let mut last = None;
                 for node in store.nodes_after(position.after().map(|(_, name)| name)) {
                     if matcher.is_spent() {
                         end = Walked::Paused;
@@ -102,8 +102,10 @@ impl Selection {
                     }
                     last = Some(("", node.name));
                 }
+                position.advance(last);
             }
             Resource::Pods => {
+                let mut last = None;
                 for pod in store.pods_after(self.namespace.as_deref(), position.after()) {
                     if matcher.is_spent() {
                         end = Walked::Paused;
@@ -117,21 +119,13 @@ impl Selection {
                         end = Walked::Full;
                         break;
                     }
-                    last = Some((pod.namespace, pod.name));
+                    last = Some(pod);
                 }
+                position.advance(last.map(|pod| (pod.namespace(), pod.name())));
             }
         }
-        position.advance(last);
         end
     }
-}
-
-/// The verdict on one label set, known by where its text lies.
-#[derive(Clone, Copy)]
-struct LabelVerdict {
-    start: usize,
-    len: usize,
-    selected: bool,
 }
 
 /// Matches the objects of one walk.
@@ -139,7 +133,8 @@ struct Matcher<'s> {
     selection: &'s Selection,
     /// No labels are asked for: every set is selected.
     any_labels: bool,
-    sets: [Option<LabelVerdict>; SETS],
+    /// Label sets, each at the place of its number, and whether they are selected.
+    sets: [Option<(u32, bool)>; SETS],
     /// Objects and terms that may still be looked at.
     left: Cell<u32>,
 }
@@ -168,8 +163,8 @@ impl<'s> Matcher<'s> {
     fn has_pod(&mut self, pod: &PodView<'_>) -> bool {
         self.spend();
         self.has_fields(|field| match field {
-            "metadata.name" => pod.name,
-            "metadata.namespace" => pod.namespace,
+            "metadata.name" => pod.name(),
+            "metadata.namespace" => pod.namespace(),
             "spec.nodeName" => pod.node().unwrap_or(""),
             _ => "",
         }) && self.has_labels(pod.labels)
@@ -186,20 +181,20 @@ impl<'s> Matcher<'s> {
         if self.any_labels {
             return true;
         }
-        let (start, len) = labels.identity();
-        let place = (start >> 4 ^ start >> 10 ^ len) % SETS;
-        if let Some(Some(known)) = self.sets.get(place)
-            && (known.start, known.len) == (start, len)
+        let set = labels.identity();
+        let place = set as usize % SETS;
+        if let Some(Some((known, selected))) = self.sets.get(place)
+            && *known == set
         {
-            return known.selected;
+            return *selected;
         }
         let value = |key: &str| {
             self.spend();
             labels.value(key)
         };
         let selected = self.selection.labels.matches(value) && self.selection.node_labels.matches(value);
-        if let Some(set) = self.sets.get_mut(place) {
-            *set = Some(LabelVerdict { start, len, selected });
+        if let Some(slot) = self.sets.get_mut(place) {
+            *slot = Some((set, selected));
         }
         selected
     }

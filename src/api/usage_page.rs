@@ -266,7 +266,7 @@ impl UsagePage {
             }
             piece.work = piece.work.saturating_sub(1);
             if piece.is_full() {
-                self.after = Some((pod.namespace.into(), pod.name.into()));
+                self.after = Some((pod.namespace().into(), pod.name().into()));
                 return false;
             }
         }
@@ -287,8 +287,12 @@ impl UsagePage {
             if piece.is_full() {
                 return Some(index);
             }
-            let labels =
-                [("container", container), ("namespace", pod.namespace), ("node", node), ("pod", pod.name)];
+            let labels = [
+                ("container", container),
+                ("namespace", pod.namespace()),
+                ("node", node),
+                ("pod", pod.name()),
+            ];
             piece.point(head, &mut self.has_head, shown, &labels, point);
         }
         None
@@ -300,7 +304,7 @@ impl UsagePage {
             let Some(stall) = stall else { continue };
             piece.head(head, &mut self.has_head);
             let labels =
-                [("namespace", pod.namespace), ("node", node), ("pod", pod.name), ("resource", resource)];
+                [("namespace", pod.namespace()), ("node", node), ("pod", pod.name()), ("resource", resource)];
             piece.text.sample(&[head[0]], &labels, stall.total_micros as f64 / 1e6);
         }
     }

@@ -131,8 +131,8 @@ impl<'a> MetricsObject<'a> {
         let usage = pod.usage?;
         let (at, window) = usage.span();
         Some(MetricsObject {
-            namespace: Some(pod.namespace),
-            name: pod.name,
+            namespace: Some(pod.namespace()),
+            name: pod.name(),
             labels: pod.labels,
             at,
             window,

@@ -5,12 +5,15 @@
 //! sorted by key, so that pods of one template share it. When a capacity is used up an object is refused, and what was
 //! known of it before stays.
 
-use super::labels::{SEPARATOR, intern_labels};
+use super::labels::intern_labels;
 use super::names::{NameId, Names};
 use super::records::{Listing, Node, Pod};
 use super::slab::NONE;
 use super::{Inventory, NodeRecord, PodRecord, Refused, Store, Target};
 use std::cmp::Ordering;
+
+/// Between the parts of a node's endpoint.
+const SEPARATOR: char = '\0';
 
 impl Store {
     /// Starts a full list of one kind: what is not upserted until [`Store::end_list`] is removed then.

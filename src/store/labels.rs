@@ -1,15 +1,13 @@
-//! Label sets as one text, so that the pods of one template share it: `key\0value\0` for each label, sorted by key.
+//! Label sets as one text, so that the pods of one template share it: the keys, sorted, each with its value.
 //!
-//! Written once when an object comes in, read back by walking it; a set has few labels, so a lookup walks too.
+//! Before a key or a value stands the character whose number is its length, so that a walk steps over them unread. Written
+//! once when an object comes in, read back by walking it; a set has few labels, so a lookup walks too.
 
 use super::Labels;
 use super::names::{NameId, Names};
 use crate::limits;
 
-/// Between the parts of an interned list. Kubernetes allows it in none of them; a part that has it is left out.
-pub(super) const SEPARATOR: char = '\0';
-
-/// Interns a label set; of a repeated key the last one counts. `None` when there is no room.
+/// Interns a label set; of a repeated key the last one counts, and a label as long as no character's number is left out. `None` when there is no room.
 pub(super) fn intern_labels(
     names: &mut Names,
     scratch: &mut String,
@@ -21,12 +19,12 @@ pub(super) fn intern_labels(
     let mut rest = sorted.iter().peekable();
     while let Some((key, value)) = rest.next() {
         let is_repeated = rest.peek().is_some_and(|(next, _)| next == key);
-        if is_repeated || key.contains(SEPARATOR) || value.contains(SEPARATOR) {
-            continue;
-        }
-        for part in [key, value] {
-            scratch.push_str(part);
-            scratch.push(SEPARATOR);
+        let (Some(key_head), Some(value_head)) = (head(key), head(value)) else { continue };
+        if !is_repeated {
+            for (head, part) in [(key_head, key), (value_head, value)] {
+                scratch.push(head);
+                scratch.push_str(part);
+            }
         }
     }
     let interned = names.intern(scratch);
@@ -34,35 +32,39 @@ pub(super) fn intern_labels(
     interned
 }
 
+/// The character whose number is the length of a text.
+fn head(part: &str) -> Option<char> {
+    char::from_u32(u32::try_from(part.len()).ok()?)
+}
+
 impl<'a> Labels<'a> {
+    fn text(self) -> &'a str {
+        self.names.text(self.id)
+    }
+
     /// `(key, value)` pairs in key order.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let mut rest = self.text;
+        let mut rest = self.text();
         let mut next = move || {
-            let len = memchr::memchr(SEPARATOR as u8, rest.as_bytes())?;
-            let (part, behind) = rest.split_at_checked(len)?;
-            rest = behind.get(1..)?;
+            let mut chars = rest.chars();
+            let len = chars.next()? as usize;
+            let (part, behind) = chars.as_str().split_at_checked(len)?;
+            rest = behind;
             Some(part)
         };
         std::iter::from_fn(move || Some((next()?, next()?)))
     }
 
-    /// Bytes of all keys and values, and a separator behind each.
+    /// Bytes of all keys and values, and of their lengths.
     #[must_use]
     pub fn text_len(self) -> usize {
-        self.text.len()
+        self.text().len()
     }
 
-    /// How many labels there are.
+    /// A number that the same set of labels has, and no other one, for as long as the store is borrowed.
     #[must_use]
-    pub fn count(self) -> usize {
-        self.text.bytes().filter(|byte| *byte == SEPARATOR as u8).count() / 2
-    }
-
-    /// Where the text lies: the same for the same set of labels, for as long as the store is borrowed.
-    #[must_use]
-    pub fn identity(self) -> (usize, usize) {
-        (self.text.as_ptr().addr(), self.text.len())
+    pub fn identity(self) -> u32 {
+        self.id.0
     }
 
     /// The value of one key.

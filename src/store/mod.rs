@@ -33,7 +33,7 @@ use crate::wire::allocatable::Allocatable;
 use history::History;
 pub use history::Recent;
 use instances::Rejected;
-use names::Names;
+use names::{NameId, Names};
 pub use pressure::PodPressure;
 use records::{Listing, Node, Pod};
 use rows::Rows;
@@ -218,13 +218,14 @@ pub struct Usage {
 }
 
 /// Labels of one object, sorted by key; iterate for `(key, value)`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Labels<'a> {
-    pub(crate) text: &'a str,
+    names: &'a Names,
+    id: NameId,
 }
 
 /// One node of the inventory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct NodeView<'a> {
     /// Name.
     pub name: &'a str,
@@ -242,17 +243,13 @@ pub struct NodeView<'a> {
     pub served_since: u64,
 }
 
-/// One running pod of the inventory.
+/// One running pod of the inventory. Its texts are looked up when they are asked for: a list passes most pods over.
 #[derive(Clone, Copy)]
 pub struct PodView<'a> {
-    /// Namespace.
-    pub namespace: &'a str,
-    /// Name.
-    pub name: &'a str,
+    store: &'a Store,
+    pod: &'a Pod,
     /// Labels, sorted by key.
     pub labels: Labels<'a>,
-    /// Slot of the node whose kubelet reported it.
-    pub(crate) node: u32,
     /// Usage; `None` unless every container has two points. May hold zero containers (all counters went back).
     pub usage: Option<PodUsage<'a>>,
     /// The last point of each of its containers.

@@ -15,7 +15,7 @@ const END: u32 = u32::MAX;
 
 /// An interned text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NameId(u32);
+pub(super) struct NameId(pub(super) u32);
 
 impl NameId {
     /// The empty text, which is never stored.
@@ -23,14 +23,21 @@ impl NameId {
 }
 
 /// One text.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct NameEntry {
+    /// Where it lies in the arena; behind all of it when free.
     start: u32,
     len: u32,
     /// How many use it; 0 when free.
     use_count: u32,
     /// Next entry of the same hash.
     next: u32,
+}
+
+impl Default for NameEntry {
+    fn default() -> Self {
+        NameEntry { start: END, len: 0, use_count: 0, next: END }
+    }
 }
 
 /// The texts.
@@ -68,30 +75,33 @@ impl Names {
         self.arena_len_max - self.live_len
     }
 
-    /// The text of an id.
+    /// The text of an id; only the empty one has no entry.
     pub(super) fn text(&self, id: NameId) -> &str {
-        if id == NameId::EMPTY {
-            return "";
-        }
-        let entry = *assured(self.entries.at(id.0), "a name has a place of its own");
-        assert!(entry.use_count > 0, "a name in use has an entry");
-        self.slice(entry)
+        self.entries.at(id.0).map_or("", |entry| self.slice(*entry))
     }
 
-    /// Finds or keeps a text, and counts one more use; `None` when there is no room.
-    pub(super) fn intern(&mut self, text: &str) -> Option<NameId> {
+    /// The id of a text that is in use.
+    pub(super) fn find(&self, text: &str) -> Option<NameId> {
         if text.is_empty() {
             return Some(NameId::EMPTY);
         }
         let mut at = self.head(self.bucket(text));
-        while let Some(entry) = self.entries.at(at).copied() {
-            if self.slice(entry) == text {
-                self.entries.at_mut(at)?.use_count += 1;
+        while let Some(entry) = self.entries.at(at) {
+            if self.slice(*entry) == text {
                 return Some(NameId(at));
             }
             at = entry.next;
         }
-        self.keep(text)
+        None
+    }
+
+    /// Finds or keeps a text, and counts one more use; `None` when there is no room.
+    pub(super) fn intern(&mut self, text: &str) -> Option<NameId> {
+        let Some(id) = self.find(text) else { return self.keep(text) };
+        if let Some(entry) = self.entries.at_mut(id.0) {
+            entry.use_count += 1;
+        }
+        Some(id)
     }
 
     /// Counts one use less; the last one frees the text.
@@ -130,10 +140,11 @@ impl Names {
         Some(NameId(id))
     }
 
+    #[inline]
     fn slice(&self, entry: NameEntry) -> &str {
         let start = entry.start as usize;
         let text = self.arena.get(start..start + entry.len as usize);
-        assured(text, "an entry in use lies in the arena, between two characters")
+        assured(text, "a name in use lies in the arena, between two characters")
     }
 
     fn head(&self, bucket: usize) -> u32 {

@@ -31,8 +31,8 @@ impl PodView<'_> {
     /// What the pod's work waits for; `None` where that is not known.
     #[must_use]
     pub fn waits(&self) -> Option<[Option<Stall>; 3]> {
-        let all = &self.points.store.pressures;
-        let key = (self.namespace, self.name);
+        let all = &self.store.pressures;
+        let key = (self.namespace(), self.name());
         let found = all.binary_search_by(|one| (one.namespace.as_str(), one.name.as_str()).cmp(&key)).ok()?;
         all.get(found).map(|one| one.waits)
     }

@@ -3,10 +3,10 @@
 //! Views borrow the store; usage is computed as it is read. A walk finds its start by binary search, so that a list may
 //! be taken in pieces, with the store free between them.
 
+use super::names::NameId;
 use super::pool::count_of;
 use super::records::{Node, Pod};
 use super::row::{Point, Row};
-use super::rows::END;
 use super::{
     Labels, NodeView, Occupancy, PodPoints, PodUsage, PodView, Readiness, Recent, Store, Usage, rate,
 };
@@ -43,7 +43,7 @@ impl Store {
     /// Running pods in order of namespace, then name, after `after` (exclusive). `namespace` limits the walk to one.
     pub fn pods_after<'a>(
         &'a self,
-        namespace: Option<&'a str>,
+        namespace: Option<&str>,
         after: Option<(&str, &str)>,
     ) -> impl Iterator<Item = PodView<'a>> + use<'a> {
         let resumed = after.map_or(0, |(namespace, name)| behind(self.find_pod(namespace, name)));
@@ -51,9 +51,10 @@ impl Store {
         let first =
             namespace.map_or(0, |namespace| self.find_pod(namespace, "").unwrap_or_else(|position| position));
         let slots = self.pods.order_from(resumed.max(first));
+        // A text that nobody uses is the namespace of no pod.
+        let only = namespace.map(|namespace| self.names.find(namespace));
         let pods = slots.iter().filter_map(|slot| self.pods.at(*slot));
-        let inside =
-            pods.take_while(move |pod| namespace.is_none_or(|name| self.names.text(pod.namespace) == name));
+        let inside = pods.take_while(move |pod| only.is_none_or(|only| only == Some(pod.namespace)));
         inside.filter(|pod| pod.listed).map(|pod| self.view_pod(pod))
     }
 
@@ -110,7 +111,7 @@ impl Store {
     fn view_node<'a>(&'a self, node: &Node) -> NodeView<'a> {
         NodeView {
             name: self.names.text(node.name),
-            labels: Labels { text: self.names.text(node.labels) },
+            labels: Labels { names: &self.names, id: node.labels },
             usage: rate::usage(&node.row),
             allocatable: node.allocatable,
             source: Some(node.source).filter(|_| node.row.last != Point::NONE),
@@ -119,25 +120,28 @@ impl Store {
         }
     }
 
-    fn view_pod<'a>(&'a self, pod: &Pod) -> PodView<'a> {
+    fn view_pod<'a>(&'a self, pod: &'a Pod) -> PodView<'a> {
         PodView {
-            namespace: self.names.text(pod.namespace),
-            name: self.names.text(pod.name),
-            labels: Labels { text: self.names.text(pod.labels) },
-            node: pod.node,
+            store: self,
+            pod,
+            labels: Labels { names: &self.names, id: pod.labels },
             points: PodPoints { store: self, head: pod.rows },
             usage: (pod.served_since != 0).then_some(PodUsage { store: self, head: pod.rows }),
             served_since: pod.served_since,
         }
     }
 
-    pub(super) fn containers(&self, head: u32) -> impl Iterator<Item = (&str, &Row)> {
+    fn rows(&self, head: u32) -> impl Iterator<Item = (NameId, &Row)> {
         let mut index = head;
         std::iter::from_fn(move || {
-            let (name, row, next) = self.rows.at(index).filter(|_| index != END)?;
+            let (name, row, next) = self.rows.at(index)?;
             index = next;
-            Some((self.names.text(name), row))
+            Some((name, row))
         })
+    }
+
+    pub(super) fn containers(&self, head: u32) -> impl Iterator<Item = (&str, &Row)> {
+        self.rows(head).map(|(name, row)| (self.names.text(name), row))
     }
 }
 
@@ -147,10 +151,22 @@ fn behind(found: Result<usize, usize>) -> usize {
 }
 
 impl<'a> PodView<'a> {
-    /// The node whose kubelet reported the pod, if any did. Looked up when asked: few lists want it.
+    /// Namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &'a str {
+        self.store.names.text(self.pod.namespace)
+    }
+
+    /// Name.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.store.names.text(self.pod.name)
+    }
+
+    /// The node whose kubelet reported the pod, if any did.
     #[must_use]
     pub fn node(&self) -> Option<&'a str> {
-        Some(self.points.store.node_name(self.node)).filter(|name| !name.is_empty())
+        Some(self.store.node_name(self.pod.node)).filter(|name| !name.is_empty())
     }
 }
 
@@ -160,7 +176,7 @@ impl<'a> PodUsage<'a> {
     #[must_use]
     pub fn span(&self) -> (Option<UnixNanos>, Window) {
         let mut earliest: Option<(UnixNanos, Window)> = None;
-        for (_, row) in self.store.containers(self.head) {
+        for (_, row) in self.store.rows(self.head) {
             if let Some(Usage { at, window, .. }) = rate::usage(row)
                 && earliest.is_none_or(|(other, _)| at < other)
             {

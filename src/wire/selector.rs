@@ -39,7 +39,10 @@ struct LabelRequirement {
 
 impl LabelRequirement {
     fn matches(&self, value: Option<&str>) -> bool {
-        let has = |value: &str| self.values.binary_search_by(|known| (**known).cmp(value)).is_ok();
+        let has = |value: &str| match &*self.values {
+            [one] => one == value,
+            all => all.binary_search_by(|known| (**known).cmp(value)).is_ok(),
+        };
         let number = |text: &str| text.parse::<i64>().ok();
         match (self.operator, value) {
             (Operator::In, value) => value.is_some_and(has),

@@ -71,7 +71,7 @@ pub fn check(store: &Store, nodes_max: u32, pods_max: u32, text_len_max: u32) {
     assert!(occupancy.nodes <= nodes_max && occupancy.pods <= pods_max && occupancy.text_len <= text_len_max);
     let nodes: Vec<_> = store.nodes_after(None).map(|node| node.name).collect();
     assert!(nodes.is_sorted_by(|a, b| a < b), "{nodes:?}");
-    let pods: Vec<_> = store.pods_after(None, None).map(|pod| (pod.namespace, pod.name)).collect();
+    let pods: Vec<_> = store.pods_after(None, None).map(|pod| (pod.namespace(), pod.name())).collect();
     assert!(pods.is_sorted_by(|a, b| a < b), "{pods:?}");
     assert!(nodes.iter().all(|name| store.node(name).is_some()));
     assert!(pods.iter().all(|(namespace, name)| store.pod(namespace, name).is_some()));

@@ -134,7 +134,7 @@ impl Ranking {
         let mut last = None;
         let after = after.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
         for (count, pod) in (1..=limits::LIST_WORK_MAX).zip(store.pods_after(namespace, after)) {
-            last = Some((pod.namespace, pod.name)).filter(|_| count == limits::LIST_WORK_MAX);
+            last = Some((pod.namespace(), pod.name())).filter(|_| count == limits::LIST_WORK_MAX);
             if node.is_some() && pod.node() != node {
                 continue;
             }
@@ -146,7 +146,7 @@ impl Ranking {
             self.totals.pods += 1;
             self.totals.cpu = self.totals.cpu.saturating_add(cpu);
             self.totals.working_set = self.totals.working_set.saturating_add(working_set);
-            self.pods.offer(cpu.0, || (pod.namespace.to_owned(), pod.name.to_owned()));
+            self.pods.offer(cpu.0, || (pod.namespace().to_owned(), pod.name().to_owned()));
         }
         self.progress = match last {
             Some((namespace, name)) => RankProgress::Pods(Some((namespace.to_owned(), name.to_owned()))),

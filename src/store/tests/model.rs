@@ -90,7 +90,7 @@ fn any_history_serves_what_a_plain_model_serves() {
 fn assert_serves(store: &Store, listed: &BTreeMap<String, ()>, known: &Model, nodes: &[&str], step: i64) {
     let served: Vec<String> = store
         .pods_after(None, None)
-        .filter_map(|pod| Some((pod.name, pod.node(), pod.usage?.containers().collect::<Vec<_>>())))
+        .filter_map(|pod| Some((pod.name(), pod.node(), pod.usage?.containers().collect::<Vec<_>>())))
         .map(|(name, node, containers)| format!("{name} {node:?} {containers:?}"))
         .collect();
     let expected: Vec<String> = listed
