@@ -31,6 +31,8 @@ pub fn place(node: usize, pod: usize) -> (String, String) {
 pub fn exposition(node: usize, turn: u64) -> String {
     let at = NOW.0 / 1_000_000 - 20_000 + i64::try_from(turn).unwrap() * 15_000;
     let mut text = String::new();
+    let mut places: Vec<_> = (0..PODS).map(|pod| (place(node, pod), pod)).collect();
+    places.sort();
     for family in [
         "container_cpu_usage_seconds_total",
         "container_memory_working_set_bytes",
@@ -39,7 +41,7 @@ pub fn exposition(node: usize, turn: u64) -> String {
     ] {
         text += &head(family, "What the container used");
         for (container, weight) in CONTAINERS {
-            for pod in 0..PODS {
+            for ((namespace, name), pod) in &places {
                 let seed = (node * PODS + pod) as u64 * 7_919 % 1_009;
                 let value = match family {
                     "container_cpu_usage_seconds_total" => {
@@ -49,7 +51,6 @@ pub fn exposition(node: usize, turn: u64) -> String {
                     "container_start_time_seconds" => format!("1.79551{:04}{:05}e+09", seed, seed * 7),
                     _ => "0".to_owned(),
                 };
-                let (namespace, name) = place(node, pod);
                 text += &format!(
                     "{family}{{container=\"{container}\",namespace=\"{namespace}\",pod=\"{name}\"}} {value} {at}\n"
                 );
@@ -66,8 +67,7 @@ pub fn exposition(node: usize, turn: u64) -> String {
     }
     for family in ["pod_cpu_usage_seconds_total", "pod_memory_working_set_bytes", "pod_swap_usage_bytes"] {
         text += &head(family, "What the pod used");
-        for pod in 0..PODS {
-            let (namespace, name) = place(node, pod);
+        for ((namespace, name), _) in &places {
             text += &format!("{family}{{namespace=\"{namespace}\",pod=\"{name}\"}} 14.25 {at}\n");
         }
     }
