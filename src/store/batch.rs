@@ -14,7 +14,7 @@ pub use super::grouping::BatchError;
 use super::grouping::Points;
 use super::row::Point;
 use crate::units::UnixNanos;
-use crate::wire::exposition::{Decoder, Key, Sample};
+use crate::wire::exposition::{Decoder, Family, Key, Sample, TakeSamples};
 use crate::wire::summary::SummaryDecoder;
 
 /// What decoding dropped, for the log and the self metrics.
@@ -158,12 +158,12 @@ impl Batch {
         match (&error, self.source) {
             (Some(_), _) => {}
             (None, BatchSource::Summary) => {
-                let fed = summary.feed(piece, |sample| keep(points, error, sample_count, &sample));
-                if let Err(malformed) = fed {
+                let mut keep = Keep { points, error, sample_count };
+                if let Err(malformed) = summary.feed(piece, |sample| keep.take(sample)) {
                     error.get_or_insert(BatchError::Malformed(malformed));
                 }
             }
-            (None, _) => decoder.feed(piece, |sample| keep(points, error, sample_count, &sample)),
+            (None, _) => decoder.feed(piece, Keep { points, error, sample_count }),
         }
         self.check()
     }
@@ -172,7 +172,7 @@ impl Batch {
     pub fn finish(&mut self) -> Dropped {
         let Batch { decoder, summary, points, error, sample_count, .. } = self;
         if error.is_none() {
-            decoder.finish(|sample| keep(points, error, sample_count, &sample));
+            decoder.finish(Keep { points, error, sample_count });
             *error = (*error).or(summary.finish().err().map(BatchError::Malformed));
         }
         let _ = self.check();
@@ -254,7 +254,8 @@ impl Batch {
         let points = &self.points;
         self.order.clear();
         self.order.extend(0..points.count());
-        self.order.sort_unstable_by(|a, b| points.key_order(*a).cmp(&points.key_order(*b)));
+        // Bodies list each container name's pods in order, and this sort merges what is in order already.
+        self.order.sort_by(|a, b| points.names(*a).cmp(&points.names(*b)));
         let (mut incomplete_pods, mut kept, mut start) = (0, 0, 0);
         while let Some(rest) = self.order.get(start..)
             && let Some(pod) = rest.chunk_by(|a, b| points.is_same_pod(*a, *b)).next()
@@ -278,10 +279,28 @@ impl Batch {
     }
 }
 
-fn keep(points: &mut Points, error: &mut Option<BatchError>, count: &mut u32, sample: &Sample<'_>) {
-    if error.is_none() {
-        *count = count.saturating_add(1);
-        *error = points.take(sample).err();
+/// Keeps samples, until one has no room.
+struct Keep<'a> {
+    points: &'a mut Points,
+    error: &'a mut Option<BatchError>,
+    sample_count: &'a mut u32,
+}
+
+impl TakeSamples for Keep<'_> {
+    fn take(&mut self, sample: Sample<'_>) {
+        if self.error.is_none() {
+            *self.sample_count = self.sample_count.saturating_add(1);
+            *self.error = self.points.take(&sample).err();
+        }
+    }
+
+    fn expected(&self, family: Family) -> Option<Key<'_>> {
+        self.points.expected(family).filter(|_| self.error.is_none())
+    }
+
+    fn take_expected(&mut self, family: Family, value: f64, at_millis: Option<i64>) {
+        *self.sample_count = self.sample_count.saturating_add(1);
+        self.points.take_expected(family, value, at_millis);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos};
 use crate::wire::exposition::{Family, Key, Sample};
 use crate::wire::summary::SummaryError;
+use memchr::memchr2;
 use std::fmt;
 
 /// Why a body could not be used as a whole. The batch is then empty.
@@ -69,7 +70,7 @@ pub(super) struct Entry {
     namespace_len: u16,
     pod_len: u16,
     container_len: u16,
-    /// Families that were seen, a bit each; [`CROWDED`], [`FURTHER`].
+    /// Families that were seen, a bit each; [`CROWDED`], [`FURTHER`], [`QUOTED`].
     seen: u8,
     /// The next instance of the same container.
     next: u32,
@@ -82,6 +83,8 @@ const ALONE: u32 = u32::MAX;
 const CROWDED: u8 = 0x80;
 /// Not the first instance of its container: not in the index.
 const FURTHER: u8 = 0x40;
+/// A name has a quote or a backslash in it, so that it stands in bodies with escapes.
+const QUOTED: u8 = 0x20;
 const START: u8 = 8;
 
 /// The bit of a family.
@@ -95,23 +98,23 @@ const fn bit(family: Family) -> u8 {
 }
 
 /// Puts a sample into a point.
-fn apply(point: &mut Point, sample: &Sample<'_>, at: UnixNanos) {
-    match sample.family {
+fn apply(point: &mut Point, family: Family, value: f64, at: UnixNanos) {
+    match family {
         Family::NodeCpu | Family::ContainerCpu => {
-            (point.cpu, point.taken_at) = (CoreNanos(whole(sample.value * 1e9)), at);
+            (point.cpu, point.taken_at) = (CoreNanos(whole(value * 1e9)), at);
         }
         Family::NodeMemory | Family::ContainerMemory => {
-            (point.working_set, point.taken_at) = (Bytes(whole(sample.value)), at);
+            (point.working_set, point.taken_at) = (Bytes(whole(value)), at);
         }
-        Family::NodeSwap | Family::ContainerSwap => point.set_swap(Bytes(whole(sample.value))),
-        Family::ContainerStart => point.started_at = start(sample.value),
+        Family::NodeSwap | Family::ContainerSwap => point.set_swap(Bytes(whole(value))),
+        Family::ContainerStart => point.started_at = start(value),
     }
 }
 
 /// Whether a sample says what the point says already.
 fn says_the_same(mut point: Point, sample: &Sample<'_>, at: UnixNanos) -> bool {
     let before = point;
-    apply(&mut point, sample, at);
+    apply(&mut point, sample.family, sample.value, at);
     point == before
 }
 
@@ -150,7 +153,7 @@ impl Points {
                 self.node_repeated |= !says_the_same(self.node, sample, at);
             }
             self.node_seen |= bit(family);
-            apply(&mut self.node, sample, at);
+            apply(&mut self.node, family, sample.value, at);
             return Ok(());
         }
         if self.family != Some(family) {
@@ -160,9 +163,29 @@ impl Points {
         let Some(position) = self.instance(first, sample, at)? else { return Ok(()) };
         if let Some(entry) = self.entries.get_mut(position) {
             entry.seen |= bit(family);
-            apply(&mut entry.point, sample, at);
+            apply(&mut entry.point, family, sample.value, at);
         }
         Ok(())
+    }
+
+    /// The container whose sample of this family comes next, if the family lists them as the one before: one that has none yet.
+    pub(super) fn expected(&self, family: Family) -> Option<Key<'_>> {
+        let entry = self.entries.get(if self.family == Some(family) { self.cursor } else { 0 })?;
+        let is_usable = entry.seen & (FURTHER | QUOTED | bit(family)) == 0 && entry.next == ALONE;
+        is_usable.then(|| self.key_of(entry))
+    }
+
+    /// Takes a sample of the container that is expected.
+    pub(super) fn take_expected(&mut self, family: Family, value: f64, at_millis: Option<i64>) {
+        let at = at_millis.map_or(self.requested_at, UnixNanos::from_millis);
+        if self.family != Some(family) {
+            (self.cursor, self.family) = (0, Some(family));
+        }
+        if let Some(entry) = self.entries.get_mut(self.cursor) {
+            entry.seen |= bit(family);
+            apply(&mut entry.point, family, value, at);
+        }
+        self.cursor += 1;
     }
 
     /// Which instance of a container a sample belongs to: one that lacks its family, of the same time if there is one.
@@ -291,7 +314,7 @@ impl Points {
             self.large = Some(LargePlace::take());
         }
         let len = |text: &str| u16::try_from(text.len()).map_err(|_| BatchError::TooMuchText);
-        let entry = Entry {
+        let mut entry = Entry {
             text_start: u32::try_from(self.text.len()).map_err(|_| BatchError::TooMuchText)?,
             namespace_len: len(key.namespace)?,
             pod_len: len(key.pod)?,
@@ -302,6 +325,10 @@ impl Points {
         };
         for text in [key.namespace, key.pod, key.container] {
             self.text.push_str(text);
+        }
+        let names = self.text.as_bytes().get(entry.text_start as usize..).unwrap_or_default();
+        if memchr2(b'"', b'\\', names).is_some() {
+            entry.seen = QUOTED;
         }
         self.entries.push(entry);
         if self.text.len() > limits::NODE_TEXT_LEN_MAX { Err(BatchError::TooMuchText) } else { Ok(()) }
@@ -361,15 +388,20 @@ impl Points {
         self.entries.get(index as usize).map_or_else(Key::default, |entry| self.key_of(entry))
     }
 
-    /// What entries are ordered by: namespace, pod, container, and the body's order.
-    pub(super) fn key_order(&self, index: u32) -> (&str, &str, &str, u32) {
-        let key = self.key(index);
-        (key.namespace, key.pod, key.container, index)
+    /// What entries are ordered by: the bytes of namespace, pod and container.
+    pub(super) fn names(&self, index: u32) -> [&[u8]; 3] {
+        let Some(entry) = self.entries.get(index as usize) else { return [&[]; 3] };
+        let mut rest = self.text.as_bytes().get(entry.text_start as usize..).unwrap_or_default();
+        [entry.namespace_len, entry.pod_len, entry.container_len].map(|len| {
+            let (name, after) = rest.split_at_checked(len.into()).unwrap_or_default();
+            rest = after;
+            name
+        })
     }
 
     /// Whether two entries of one pod are of one container.
     pub(super) fn is_same_container(&self, a: u32, b: u32) -> bool {
-        self.key(a).container == self.key(b).container
+        self.names(a)[2] == self.names(b)[2]
     }
 
     /// Whether an entry can be used: it has CPU and memory, and its instances could be told apart.
@@ -380,8 +412,8 @@ impl Points {
 
     /// Whether two containers belong to one pod.
     pub(super) fn is_same_pod(&self, a: u32, b: u32) -> bool {
-        let (a, b) = (self.key(a), self.key(b));
-        a.pod == b.pod && a.namespace == b.namespace
+        let ([namespace, pod, _], [other_namespace, other_pod, _]) = (self.names(a), self.names(b));
+        pod == other_pod && namespace == other_namespace
     }
 
     /// The point of an entry.

@@ -13,9 +13,9 @@
 mod number;
 
 use crate::limits;
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 pub(super) use number::VALUE_MAX;
-use number::{skip_blanks, value_and_time};
+use number::value_and_time;
 
 /// The families in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,30 @@ pub struct Sample<'a> {
     pub at_millis: Option<i64>,
 }
 
+/// Takes the samples of a body; any function of a sample does.
+pub trait TakeSamples {
+    /// Takes one.
+    fn take(&mut self, sample: Sample<'_>);
+
+    /// Whose sample of a container's family probably comes next, if names without quotes and backslashes. Families list
+    /// containers in the same order, so that labels are read once and then only compared.
+    fn expected(&self, family: Family) -> Option<Key<'_>> {
+        let _ = family;
+        None
+    }
+
+    /// Takes one of the container that [`TakeSamples::expected`] named just now.
+    fn take_expected(&mut self, family: Family, value: f64, at_millis: Option<i64>) {
+        let _ = (family, value, at_millis);
+    }
+}
+
+impl<F: FnMut(Sample<'_>)> TakeSamples for F {
+    fn take(&mut self, sample: Sample<'_>) {
+        self(sample);
+    }
+}
+
 /// Why a line was dropped.
 pub(super) type DropReason = &'static str;
 
@@ -132,22 +156,26 @@ impl Decoder {
     }
 
     /// Takes one piece and hands out the samples of every line that ends in it.
-    pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(Sample<'_>)) {
+    pub fn feed(&mut self, piece: &[u8], mut to: impl TakeSamples) {
+        // In one go for all lines; those of a piece that is not UTF-8 as a whole, or cut within a character, are looked at one by one.
+        let text = str::from_utf8(piece).unwrap_or_default();
         let mut rest = piece;
         if (!self.carry.is_empty() || self.is_overlong)
             && let Some(end) = memchr(b'\n', rest)
         {
             let (line, after) = split_line(rest, end);
             self.carry_on(line);
-            self.end_carried(&mut each);
+            self.end_carried(&mut to);
             rest = after;
         }
         // Without the end of the carried line there is none in the rest either.
         while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = split_line(rest, end);
+            let start = piece.len() - rest.len();
+            let text = text.get(start..start + end);
             rest = after;
             self.line_count = self.line_count.saturating_add(1);
-            if let Err(reason) = decode_line(line, &mut self.escaped, &mut self.others, &mut each) {
+            if let Err(reason) = decode_line(line, text, &mut self.escaped, &mut self.others, &mut to) {
                 self.drop_line(reason);
             }
         }
@@ -155,9 +183,9 @@ impl Decoder {
     }
 
     /// Ends the body: its last line need not end with a line feed.
-    pub fn finish(&mut self, mut each: impl FnMut(Sample<'_>)) {
+    pub fn finish(&mut self, mut to: impl TakeSamples) {
         if !self.carry.is_empty() || self.is_overlong {
-            self.end_carried(&mut each);
+            self.end_carried(&mut to);
         }
     }
 
@@ -194,12 +222,12 @@ impl Decoder {
         }
     }
 
-    fn end_carried(&mut self, each: &mut impl FnMut(Sample<'_>)) {
+    fn end_carried(&mut self, to: &mut impl TakeSamples) {
         self.line_count = self.line_count.saturating_add(1);
         let decoded = if self.is_overlong {
             Err(TOO_LONG)
         } else {
-            decode_line(&self.carry, &mut self.escaped, &mut self.others, each)
+            decode_line(&self.carry, None, &mut self.escaped, &mut self.others, to)
         };
         self.carry.clear();
         self.is_overlong = false;
@@ -224,12 +252,14 @@ fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
     (line, after.get(1..).unwrap_or(&[]))
 }
 
-/// Decodes one line; lines of other families, comments and empty lines are fine and give nothing.
+/// Decodes one line; lines of other families, comments and empty lines are fine and give nothing. `text` is the line where it
+/// is known to be UTF-8.
 fn decode_line(
     line: &[u8],
+    text: Option<&str>,
     escaped: &mut Escaped,
     others: &mut Others,
-    each: &mut impl FnMut(Sample<'_>),
+    to: &mut impl TakeSamples,
 ) -> Result<(), DropReason> {
     if line.len() > limits::EXPOSITION_LINE_LEN_MAX {
         return Err(TOO_LONG);
@@ -238,11 +268,24 @@ fn decode_line(
         others.note(line);
         return Ok(());
     };
+    let rest = match text {
+        Some(text) => text.get(line.len() - rest.len()..),
+        None => str::from_utf8(rest).ok(),
+    };
+    let rest = rest.ok_or("line is not UTF-8")?;
     // Some exporters end lines as on Windows.
-    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
-    let rest = std::str::from_utf8(rest).map_err(|_| "line is not UTF-8")?;
+    let rest = rest.strip_suffix('\r').unwrap_or(rest);
     let is_node = matches!(family, Family::NodeCpu | Family::NodeMemory | Family::NodeSwap);
-    let (key, rest) = match rest.strip_prefix('{') {
+    let labels = rest.strip_prefix('{');
+    if let Some(labels) = labels
+        && !is_node
+        && let Some(rest) = to.expected(family).and_then(|key| after_labels_of(key, labels))
+    {
+        let (value, at_millis) = value_and_time(rest)?;
+        to.take_expected(family, value, at_millis);
+        return Ok(());
+    }
+    let (key, rest) = match labels {
         Some(labels) => plain_labels(labels).map_or_else(|| parse_labels(labels, escaped), Ok)?,
         None => (Key::default(), rest),
     };
@@ -250,7 +293,7 @@ fn decode_line(
         key.check()?;
     }
     let (value, at_millis) = value_and_time(rest)?;
-    each(Sample { family, key: if is_node { Key::default() } else { key }, value, at_millis });
+    to.take(Sample { family, key: if is_node { Key::default() } else { key }, value, at_millis });
     Ok(())
 }
 
@@ -276,6 +319,14 @@ fn family_of(line: &[u8]) -> Option<(Family, &[u8])> {
     matches!(rest.first(), None | Some(b'{' | b' ' | b'\t')).then_some((family, rest))
 }
 
+/// What follows the labels of a container, if they are these as a kubelet writes them.
+#[inline]
+fn after_labels_of<'a>(key: Key<'_>, labels: &'a str) -> Option<&'a str> {
+    let rest = labels.strip_prefix("container=\"")?.strip_prefix(key.container)?;
+    let rest = rest.strip_prefix("\",namespace=\"")?.strip_prefix(key.namespace)?;
+    rest.strip_prefix("\",pod=\"")?.strip_prefix(key.pod)?.strip_prefix("\"}")
+}
+
 /// Labels exactly as a kubelet writes them, sorted by name and without escapes; `None` for anything else.
 fn plain_labels(labels: &str) -> Option<(Key<'_>, &str)> {
     let (container, rest) = plain_value(labels.strip_prefix("container=\"")?)?;
@@ -286,9 +337,28 @@ fn plain_labels(labels: &str) -> Option<(Key<'_>, &str)> {
 
 /// A label's value without escapes and what follows its closing quote.
 fn plain_value(text: &str) -> Option<(&str, &str)> {
-    let end = memchr2(b'"', b'\\', text.as_bytes())?;
-    let (value, rest) = text.split_at_checked(end)?;
+    let (value, rest) = text.split_at_checked(quote_or_backslash(text.as_bytes())?)?;
     Some((value, rest.strip_prefix('"')?))
+}
+
+/// Where the first of the two stands. Names are short: eight bytes at a time cost less than a search that first aligns itself.
+#[inline]
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    let (words, last) = text.as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let (quotes, backslashes) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
+        // The top bit of a byte that is zero, and perhaps of bytes behind it.
+        let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+        let found = is_zero(quotes) | is_zero(backslashes);
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = last.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(text.len() - last.len() + at)
 }
 
 /// Scratch for label values with escapes.
@@ -299,6 +369,10 @@ struct Escaped {
     container: String,
     /// Any other label's value.
     other: String,
+}
+
+fn skip_blanks(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
 }
 
 /// Labels in any order, with blanks, a trailing comma and escapes; what follows the closing brace. Of a repeated label
@@ -340,7 +414,7 @@ fn unescape<'a>(text: &'a str, target: &mut String) -> Result<&'a str, DropReaso
     target.clear();
     let mut rest = text;
     loop {
-        let end = memchr2(b'"', b'\\', rest.as_bytes()).ok_or(VALUE_NOT_CLOSED)?;
+        let end = quote_or_backslash(rest.as_bytes()).ok_or(VALUE_NOT_CLOSED)?;
         let (plain, after) = rest.split_at(end);
         target.push_str(plain);
         if let Some(after) = after.strip_prefix('"') {

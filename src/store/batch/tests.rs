@@ -448,3 +448,53 @@ fn of_large_batches_few_are_filled_at_a_time_and_the_next_waits_for_a_place() {
     next.join().unwrap().unwrap();
     assert!(held[0].points.text_capacity() == 0, "what was large is given back");
 }
+
+/// What a batch holds whose labels are all read, none only compared.
+fn read_in_full(body: &[u8]) -> String {
+    let mut batch = Batch::new();
+    batch.begin(UnixNanos(0));
+    let Batch { decoder, points, error, sample_count, .. } = &mut batch;
+    let mut keep = Keep { points, error, sample_count };
+    decoder.feed(body, |sample: Sample<'_>| keep.take(sample));
+    decoder.finish(|sample: Sample<'_>| keep.take(sample));
+    shown(batch)
+}
+
+fn shown(mut batch: Batch) -> String {
+    let dropped = batch.finish();
+    let repeated = batch.first_repeated();
+    format!("{dropped:?} {:?} {:?} {repeated:?} {:?}", batch.node(), pods(&batch), batch.contents())
+}
+
+#[test]
+fn labels_that_are_compared_give_what_labels_that_are_read_give() {
+    let quoted = r#"container_cpu_usage_seconds_total{container="a\"",namespace="n\"",pod="p"} 1 1
+container_cpu_usage_seconds_total{container="b\\",namespace="n",pod="p"} 1 1
+container_memory_working_set_bytes{container="a"",namespace="n"",pod="p"} 2 1
+container_memory_working_set_bytes{container="b\",namespace="n",pod="p"} 2 1
+container_memory_working_set_bytes{container="a\"",namespace="n\"",pod="p"} 2 1
+container_start_time_seconds{container="a\"",namespace="n\"",pod="p"} 2 1
+container_start_time_seconds{container="b\",namespace="n",pod="p"} 2 1"#;
+    let mut lcg = Lcg(67);
+    for round in 0..3_000 {
+        let body = if round % 3 == 0 { quoted } else { REAL };
+        let mut lines: Vec<String> = body.lines().map(str::to_owned).collect();
+        for _ in 0..round % 8 {
+            let (from, to) = (lcg.below(lines.len()), lcg.below(lines.len()));
+            match lcg.below(4) {
+                0 => lines.swap(from, to),
+                1 => lines.insert(to, lines[from].clone()),
+                2 => drop(lines.remove(from)),
+                _ => {
+                    let at = lcg.below(lines[from].len() + 1);
+                    lines[from].insert(at, ['"', '\\', '}', ',', ' ', 'a'][lcg.below(6)]);
+                }
+            }
+        }
+        let body = lines.join("\n");
+        let mut batch = Batch::new();
+        batch.begin(UnixNanos(0));
+        body.as_bytes().chunks(1 + lcg.below(5_000)).for_each(|piece| batch.feed(piece).unwrap());
+        assert_eq!(shown(batch), read_in_full(body.as_bytes()), "{body}");
+    }
+}

@@ -144,11 +144,11 @@ fn a_line_beyond_the_limit_is_dropped_in_bounded_memory() {
     let mut decoder = Decoder::default();
     let mut seen = 0;
     for _ in 0..100 {
-        decoder.feed(&[b'n'; 1000], |_| seen += 1);
+        decoder.feed(&[b'n'; 1000], |_: Sample<'_>| seen += 1);
         assert!(decoder.carry.capacity() <= 2 * limits::EXPOSITION_LINE_LEN_MAX);
     }
-    decoder.feed(b"\nnode_swap_usage_bytes 1\n", |_| seen += 1);
-    decoder.finish(|_| seen += 1);
+    decoder.feed(b"\nnode_swap_usage_bytes 1\n", |_: Sample<'_>| seen += 1);
+    decoder.finish(|_: Sample<'_>| seen += 1);
     assert_eq!((seen, decoder.bad_line_count()), (1, 1));
     assert_eq!(decoder.first_bad(), Some((1, "line is too long")));
 }
@@ -156,11 +156,11 @@ fn a_line_beyond_the_limit_is_dropped_in_bounded_memory() {
 #[test]
 fn a_decoder_is_used_again_without_traces() {
     let mut decoder = Decoder::default();
-    decoder.feed(b"container_cpu_usage_seconds_total 5\nnode_cpu_us", |_| {});
+    decoder.feed(b"container_cpu_usage_seconds_total 5\nnode_cpu_us", |_: Sample<'_>| {});
     decoder.begin();
     let mut seen = 0;
-    decoder.feed(b"node_cpu_usage_seconds_total 5\n", |_| seen += 1);
-    decoder.finish(|_| seen += 1);
+    decoder.feed(b"node_cpu_usage_seconds_total 5\n", |_: Sample<'_>| seen += 1);
+    decoder.finish(|_: Sample<'_>| seen += 1);
     assert_eq!((seen, decoder.bad_line_count(), decoder.first_bad()), (1, 0, None));
 }
 
@@ -187,15 +187,63 @@ fn a15_arbitrary_bytes_never_panic_and_chunk_alike() {
 }
 
 #[test]
+fn times_of_any_length_are_whole_numbers_that_saturate() {
+    let mut lcg = Lcg(59);
+    for round in 0..20_000 {
+        let mut time =
+            (0..round % 24).map(|_| char::from(b'0' + (lcg.next() % 10) as u8)).collect::<String>();
+        if round % 5 == 0 {
+            time.insert(
+                lcg.below(time.len() + 1),
+                ['-', '+', '.', '/', ':', 'e', '\0', '\u{e9}'][lcg.below(8)],
+            );
+        }
+        let expected = match time.parse::<u128>() {
+            _ if time.is_empty() => Ok(None),
+            _ if time.starts_with('+') => Err("timestamp is not a whole number"),
+            Ok(0) => Err("timestamp is zero"),
+            Ok(millis) => Ok(Some(i64::try_from(millis).unwrap_or(i64::MAX))),
+            _ if time.starts_with('-') => Err("timestamp is negative"),
+            _ => Err("timestamp is not a whole number"),
+        };
+        for blanks in ["", " ", " \t"] {
+            let found = value_and_time(&format!(" 1 {time}{blanks}"));
+            assert_eq!(found, expected.map(|at| (1.0, at)), "{time:?}");
+        }
+        let expected = if time.is_empty() { expected } else { Err("something follows the timestamp") };
+        assert!(time.is_empty() || value_and_time(&format!("1 {time} 7")) == expected.map(|at| (1.0, at)));
+    }
+}
+
+#[test]
+fn a_search_for_quotes_and_backslashes_finds_the_first_wherever_it_stands() {
+    let mut lcg = Lcg(61);
+    let alphabet = ['"', '\\', 'a', '#', '!', ']', '[', '\u{22}', '\u{a2}', '\u{dc}', '\0', '\u{7f}'];
+    for round in 0..20_000 {
+        let plain_len = lcg.below(20);
+        let text: String = (0..lcg.below(40))
+            .map(|at| alphabet[if at < plain_len { 2 + lcg.below(5) } else { lcg.below(12) }])
+            .collect();
+        let known = text.bytes().position(|byte| byte == b'"' || byte == b'\\');
+        assert_eq!(quote_or_backslash(text.as_bytes()), known, "{round} {text:?}");
+    }
+}
+
+#[test]
 fn plain_numbers_are_those_of_the_standard_library() {
     let mut lcg = Lcg(53);
     let check = |text: &str| {
         let known: Option<f64> = text.parse().ok();
-        if let Some(value) = plain_number(text) {
-            assert_eq!(Some(value.to_bits()), known.map(f64::to_bits), "{text}");
-            return true;
+        let plain = plain_number(text.as_bytes());
+        if let Some((value, rest)) = plain {
+            assert_eq!((Some(value.to_bits()), rest), (known.map(f64::to_bits), &b""[..]), "{text}");
         }
-        false
+        let line = format!("node_cpu_usage_seconds_total \t{text} 5");
+        let taken = known.filter(|value| (0.0..VALUE_MAX).contains(value));
+        let expected = taken.map(|value| format!("NodeCpu // {value} Some(5)"));
+        let expected = if text.is_empty() { Some("NodeCpu // 5 None".to_owned()) } else { expected };
+        assert_eq!(decode(&[line.as_bytes()]).0, expected.into_iter().collect::<Vec<_>>(), "{text}");
+        plain.is_some()
     };
     for text in
         ["", ".", "e5", "1e", "1e+", "-1", "+1", "1.2.3", "1e5e5", "1e123", "NaN", "Inf", "1_0", "1e-23"]

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 use toplet::store::PodRecord;
 use toplet::store::batch::Batch;
-use toplet::wire::exposition::Decoder;
+use toplet::wire::exposition::{Decoder, Sample};
 use toplet::wire::kube_objects::Object;
 use toplet::wire::kube_stream::ListDecoder;
 
@@ -39,9 +39,9 @@ fn samples() -> Work {
         let mut sum = 0;
         decoder.begin();
         for piece in body.as_bytes().chunks(PIECE_LEN) {
-            decoder.feed(piece, |sample| sum += sample.value as usize + sample.key.pod.len());
+            decoder.feed(piece, |sample: Sample<'_>| sum += sample.value as usize + sample.key.pod.len());
         }
-        decoder.finish(|_| ());
+        decoder.finish(|_: Sample<'_>| ());
         sum
     })
 }
