@@ -9,7 +9,6 @@ use crate::invariant::assured;
 use crate::store::Usage;
 use crate::wire::text::append;
 use crate::wire::{quantity, time};
-use memchr::memchr2;
 
 /// Appends a string in quotes. Escaped is what JSON demands, what HTML could take for markup, and what YAML does not allow
 /// as it is, since the documents are YAML too.
@@ -51,6 +50,17 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Whether a byte changes the layout, or may begin, end or escape in a string.
+static IS_LAYOUT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut bytes: &[u8] = b"\"\\,:{}[]";
+    while let [byte, rest @ ..] = bytes {
+        table[*byte as usize] = true;
+        bytes = rest;
+    }
+    table
+};
+
 /// Whether a byte is escaped, or belongs to a character that may be.
 static MAY_NEED_ESCAPE: [bool; 256] = {
     let mut table = [false; 256];
@@ -83,7 +93,7 @@ fn escape(out: &mut Vec<u8>, code: u16) {
 }
 
 fn flush(out: &mut Vec<u8>, bytes: &[u8], from: usize, to: usize) {
-    out.extend_from_slice(assured(bytes.get(from..to), "an escape lies within its text"));
+    append(out, assured(bytes.get(from..to), "what is copied lies within the text"));
 }
 
 const fn hex(nibble: u8) -> u8 {
@@ -95,59 +105,49 @@ const fn hex(nibble: u8) -> u8 {
 pub struct Indenter {
     depth: usize,
     in_string: bool,
-    escaped: bool,
-    /// A bracket was opened and nothing came yet.
-    opened: bool,
+    /// The next byte matters, whatever it is: in a string it is escaped, else the first behind an opened bracket.
+    pending: bool,
 }
 
 impl Indenter {
-    /// Appends a piece, two blanks a level.
+    /// Appends a piece, two blanks a level. What lies between two changes of the layout is copied as a whole.
     pub fn feed(&mut self, compact: &[u8], out: &mut Vec<u8>) {
-        let mut rest = compact;
-        while let Some((byte, after)) = rest.split_first() {
-            if self.in_string {
-                rest = self.text(rest, out);
+        let mut copied = 0;
+        for (at, byte) in compact.iter().enumerate() {
+            if !self.pending && !IS_LAYOUT[usize::from(*byte)] {
                 continue;
             }
-            rest = after;
-            let closes = matches!(byte, b'}' | b']');
-            match (std::mem::take(&mut self.opened), closes) {
-                (true, false) => {
-                    self.depth += 1;
-                    self.new_line(out);
-                }
-                (false, true) => {
-                    self.depth = self.depth.saturating_sub(1);
-                    self.new_line(out);
-                }
-                _ => {}
+            let was_pending = std::mem::take(&mut self.pending);
+            if self.in_string {
+                self.in_string = was_pending || *byte != b'"';
+                self.pending = !was_pending && *byte == b'\\';
+                continue;
             }
-            out.push(*byte);
+            let closes = matches!(byte, b'}' | b']');
+            if was_pending != closes {
+                flush(out, compact, copied, at);
+                copied = at;
+                self.depth = if closes { self.depth.saturating_sub(1) } else { self.depth + 1 };
+                self.new_line(out);
+            }
             match byte {
                 b'"' => self.in_string = true,
-                b'{' | b'[' => self.opened = true,
-                b',' => self.new_line(out),
-                b':' => out.push(b' '),
+                b'{' | b'[' => self.pending = true,
+                b',' | b':' => {
+                    flush(out, compact, copied, at + 1);
+                    copied = at + 1;
+                    if *byte == b':' { out.push(b' ') } else { self.new_line(out) }
+                }
                 _ => {}
             }
         }
+        flush(out, compact, copied, compact.len());
     }
 
-    /// Appends a string up to its next escape or its end; what follows.
-    fn text<'b>(&mut self, rest: &'b [u8], out: &mut Vec<u8>) -> &'b [u8] {
-        let plain_len = if self.escaped { 0 } else { memchr2(b'"', b'\\', rest).unwrap_or(rest.len()) };
-        let (text, after) = rest.split_at_checked(plain_len + 1).unwrap_or((rest, &[]));
-        out.extend_from_slice(text);
-        // Without a last byte the text goes on in the next piece.
-        let last = text.get(plain_len).filter(|_| !std::mem::take(&mut self.escaped));
-        self.in_string = last != Some(&b'"');
-        self.escaped = last == Some(&b'\\');
-        after
-    }
-
+    /// Levels beyond those of the longest line begin where the last of these does.
     fn new_line(&self, out: &mut Vec<u8>) {
-        out.push(b'\n');
-        out.resize(out.len() + 2 * self.depth, b' ');
+        const LINE: &[u8] = b"\n                                ";
+        append(out, LINE.get(..1 + 2 * self.depth).unwrap_or(LINE));
     }
 }
 

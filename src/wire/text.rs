@@ -28,23 +28,29 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Appends bytes that are few as a rule: moves of fixed lengths instead of a call of the C library's copy, which costs more
-/// than the bytes of a name, above all musl's.
+/// Appends bytes that are few as a rule: two moves of a fixed length instead of a call of the C library's copy, which costs
+/// more than the bytes of a name, above all musl's.
 #[inline]
 pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.len() > APPENDED_IN_PARTS_MAX {
-        out.extend_from_slice(bytes);
-        return;
+    match bytes.len() {
+        0..4 => bytes.iter().for_each(|byte| out.push(*byte)),
+        4..8 => append_ends::<4>(out, bytes),
+        8..16 => append_ends::<8>(out, bytes),
+        16..=32 => append_ends::<16>(out, bytes),
+        _ => out.extend_from_slice(bytes),
     }
-    let (sixteens, rest) = bytes.as_chunks::<16>();
-    sixteens.iter().for_each(|part| out.extend_from_slice(part));
-    let (fours, rest) = rest.as_chunks::<4>();
-    fours.iter().for_each(|part| out.extend_from_slice(part));
-    rest.iter().for_each(|byte| out.push(*byte));
 }
 
-/// Beyond it one copy is cheaper.
-const APPENDED_IN_PARTS_MAX: usize = 64;
+/// Appends N to 2 N bytes: the first N, and over what they have of the end the last N.
+#[inline]
+fn append_ends<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+        let end = out.len() + bytes.len();
+        out.extend_from_slice(first);
+        out.truncate(end - N);
+        out.extend_from_slice(last);
+    }
+}
 
 /// Longest text; the longest in use is a negative Go duration of 25 bytes.
 const LEN_MAX: usize = 32;
@@ -61,26 +67,13 @@ impl Text {
         Text { bytes: [0; LEN_MAX], start: LEN_MAX }
     }
 
-    /// Puts one byte in front.
-    pub(super) fn push_front(&mut self, byte: u8) {
-        // A number without its first digits would be a wrong number: ending is better.
-        assert!(self.start > 0, "the longest quantity or time has 25 bytes");
-        self.start -= 1;
-        if let Some(slot) = self.bytes.get_mut(self.start) {
-            *slot = byte;
-        }
-    }
-
-    /// Puts two digits in front.
+    /// Puts a few bytes in front.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)]
-    fn push_pair_front(&mut self, number: u64) {
-        // As in `push_front`.
-        assert!(self.start > 1, "the longest quantity or time has 25 bytes");
-        self.start -= 2;
-        let at = 2 * number as usize;
-        if let Some(place) = self.bytes.get_mut(self.start..self.start + 2) {
-            place.copy_from_slice(assured(DIGIT_PAIRS.get(at..at + 2), "a pair is below a hundred"));
+    pub(super) fn push_front<const N: usize>(&mut self, bytes: [u8; N]) {
+        // A number without its first digits would be a wrong number: ending is better.
+        self.start = assured(self.start.checked_sub(N), "the longest quantity or time has 25 bytes");
+        if let Some(place) = self.bytes.get_mut(self.start..).and_then(|rest| rest.first_chunk_mut::<N>()) {
+            *place = bytes;
         }
     }
 
@@ -94,18 +87,20 @@ impl Text {
     }
 
     /// Puts a number in front, with at least `width` digits.
+    #[allow(clippy::cast_possible_truncation)]
     pub(super) fn push_number_front(&mut self, mut number: u64, width: usize) {
         let end = self.start;
         // Two digits a division: it is what a number costs.
         while number >= 10 {
-            self.push_pair_front(number % 100);
+            let pair = DIGIT_PAIRS.as_chunks::<2>().0.get((number % 100) as usize);
+            self.push_front(*assured(pair, "a pair is below a hundred"));
             number /= 100;
         }
         if number > 0 {
-            self.push_front(digit(number));
+            self.push_front([digit(number)]);
         }
         while end - self.start < width {
-            self.push_front(b'0');
+            self.push_front([b'0']);
         }
     }
 

@@ -14,17 +14,17 @@ pub fn rfc3339_text(at: UnixNanos) -> Text {
     let (year, month, day) = date_of(seconds.div_euclid(86_400));
     let second = seconds.rem_euclid(86_400).unsigned_abs();
     let mut text = Text::new();
-    text.push_front(b'Z');
+    text.push_front([b'Z']);
     text.push_number_front(second % 60, 2);
-    text.push_front(b':');
+    text.push_front([b':']);
     text.push_number_front(second / 60 % 60, 2);
-    text.push_front(b':');
+    text.push_front([b':']);
     text.push_number_front(second / 3600, 2);
-    text.push_front(b'T');
+    text.push_front([b'T']);
     text.push_number_front(day, 2);
-    text.push_front(b'-');
+    text.push_front([b'-']);
     text.push_number_front(month, 2);
-    text.push_front(b'-');
+    text.push_front([b'-']);
     text.push_number_front(year, 4);
     text
 }
@@ -123,7 +123,7 @@ pub fn duration_text(duration: Window) -> Text {
         _ => push_clock(&mut text, nanos),
     }
     if duration.0 < 0 {
-        text.push_front(b'-');
+        text.push_front([b'-']);
     }
     text
 }
@@ -144,7 +144,7 @@ fn push_units(text: &mut Text, nanos: u64, unit: u64, name: &str) {
             width -= 1;
         }
         text.push_number_front(fraction, width);
-        text.push_front(b'.');
+        text.push_front([b'.']);
     }
     text.push_number_front(nanos / unit, 1);
 }
@@ -155,11 +155,11 @@ fn push_clock(text: &mut Text, nanos: u64) {
     push_units(text, nanos % MINUTE, 1_000_000_000, "s");
     let minutes = nanos / MINUTE;
     if minutes > 0 {
-        text.push_front(b'm');
+        text.push_front([b'm']);
         text.push_number_front(minutes % 60, 1);
     }
     if minutes >= 60 {
-        text.push_front(b'h');
+        text.push_front([b'h']);
         text.push_number_front(minutes / 60, 1);
     }
 }
