@@ -4,7 +4,7 @@ use crate::support::api_server::ApiServer;
 use crate::support::certs::{Authority, Leaf, server_config};
 use crate::support::kubelet::{Behaviour, Kubelet, container};
 use crate::support::protobuf::Node;
-use crate::support::toplet::{Folder, command, free_port};
+use crate::support::toplet::{Folder, command, command_in, free_port};
 use std::sync::atomic::Ordering;
 
 /// A cluster over TLS: API server and one kubelet, both under one authority.
@@ -79,8 +79,8 @@ impl Ward {
     }
 
     fn run(&self, arguments: &[String], more: &[&str]) -> Report {
-        let mut program = command();
-        program.arg("doctor").args(arguments).args(more).current_dir(self.folder.path());
+        let mut program = command_in(&self.folder);
+        program.arg("doctor").args(arguments).args(more);
         let output = program.output().unwrap();
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         Report { code: output.status.code(), text: text.concat() }

@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Runs the program with a passed socket to its end: exit code and what it said.
 fn refused_socket(socket: &impl std::os::fd::AsFd, args: &[&str]) -> (Option<i32>, String) {
     let folder = Folder::new();
-    let output =
-        crate::support::toplet::with_passed(socket, args).current_dir(folder.path()).output().unwrap();
+    let output = crate::support::toplet::with_passed(socket, &folder, args).output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
@@ -109,9 +108,8 @@ fn ask_until(done: &AtomicBool, client: &crate::support::client::Client, keeps: 
 /// The program with a standard error that nobody reads, after more log lines than fit into the pipe and the queue.
 fn with_unread_log() -> (std::process::Child, crate::support::client::Client, Folder) {
     let (folder, port) = (Folder::new(), crate::support::toplet::free_port());
-    let child = crate::support::toplet::command()
+    let child = crate::support::toplet::command_in(&folder)
         .args(["-v=2", &format!("--secure-port={port}"), &format!("--cert-dir={}", folder.path().display())])
-        .current_dir(folder.path())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()

@@ -23,7 +23,29 @@ pub struct Toplet {
 
 /// The program, with nothing of this machine's configuration.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_toplet"));
+    bare(env!("CARGO_BIN_EXE_toplet"))
+}
+
+/// The same in a folder.
+///
+/// `env` changes into it: with `current_dir` the standard library copies this whole process first (fork), where it is
+/// linked statically.
+pub fn command_in(folder: &Folder) -> Command {
+    let mut command = bare("/usr/bin/env");
+    command.arg("-C").arg(folder.path()).arg(env!("CARGO_BIN_EXE_toplet"));
+    command
+}
+
+/// The same after a line of shell.
+fn command_after(script: &str, folder: &Folder) -> Command {
+    let mut command = bare("/bin/sh");
+    command.args(["-c", &format!("cd \"$0\"; {script} exec \"$@\"")]).arg(folder.path());
+    command.arg(env!("CARGO_BIN_EXE_toplet"));
+    command
+}
+
+fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
     command
 }
@@ -31,7 +53,7 @@ pub fn command() -> Command {
 /// Runs it to its end in a folder of its own: exit code, standard output, standard error.
 pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
     let folder = Folder::new();
-    let output = command().current_dir(folder.path()).args(args).output().unwrap();
+    let output = command_in(&folder).args(args).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -47,15 +69,9 @@ pub fn reserved(flags: &[&str]) -> BTreeMap<String, u64> {
 }
 
 /// The program with a socket as systemd passes it: descriptor 3, and the process that it is for.
-pub fn with_passed(socket: &impl std::os::fd::AsFd, args: &[&str]) -> Command {
-    let mut command = Command::new("/bin/sh");
-    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
-    command
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .args(["-c", script, env!("CARGO_BIN_EXE_toplet")])
-        .args(args);
-    command.stdin(Stdio::from(socket.as_fd().try_clone_to_owned().unwrap()));
+pub fn with_passed(socket: &impl std::os::fd::AsFd, folder: &Folder, args: &[&str]) -> Command {
+    let mut command = command_after("exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1", folder);
+    command.args(args).stdin(Stdio::from(socket.as_fd().try_clone_to_owned().unwrap()));
     command
 }
 
@@ -104,25 +120,22 @@ impl Toplet {
     /// The same without waiting.
     pub fn spawn(folder: &Folder, args: &[&str]) -> Toplet {
         let port = free_port();
-        let mut program = command();
+        let mut program = command_in(folder);
         program.args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")]).args(args);
         Toplet::launch(program, port, folder)
     }
 
     /// Starts it under a limit of the operating system, for example `-n 100` (`ulimit` of the shell), without waiting.
     pub fn spawn_limited(folder: &Folder, limit: &str, args: &[&str]) -> Toplet {
-        let (port, mut program) = (free_port(), Command::new("/bin/sh"));
-        let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
-        program.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
-        program.args(["-c", &script, env!("CARGO_BIN_EXE_toplet"), "--bind-address=127.0.0.1"]);
-        program.arg(format!("--secure-port={port}")).args(args);
+        let (port, mut program) = (free_port(), command_after(&format!("ulimit {limit};"), folder));
+        program.args(["--bind-address=127.0.0.1", &format!("--secure-port={port}")]).args(args);
         Toplet::launch(program, port, folder)
     }
 
     /// Starts it as systemd would, with a listening socket that this process keeps, and waits until it serves.
     pub fn with_socket(folder: &Folder, args: &[&str], socket: &std::net::TcpListener) -> Toplet {
-        let mut toplet =
-            Toplet::launch(with_passed(socket, args), socket.local_addr().unwrap().port(), folder);
+        let port = socket.local_addr().unwrap().port();
+        let mut toplet = Toplet::launch(with_passed(socket, folder, args), port, folder);
         toplet.until_serving();
         toplet
     }
@@ -130,7 +143,6 @@ impl Toplet {
     fn launch(mut program: Command, port: u16, folder: &Folder) -> Toplet {
         let mut child = program
             .arg(format!("--cert-dir={}", folder.path().join("cert").display()))
-            .current_dir(folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -211,18 +223,23 @@ impl Toplet {
         anonymous_kib(self.child.id()).unwrap()
     }
 
-    /// Looks at that from now on, every few milliseconds.
+    /// Looks at that from now on, every few milliseconds, and exactly whenever the kernel's cheap count is higher than before.
     ///
-    /// The kernel's peak (`VmHWM`) counts the program's file too, of which some is given back soon after the start: a debug
+    /// The exact figure walks every page, and many watches together took a tenth of all CPU time. The kernel's peak (`VmHWM`) counts the program's file too, of which some is given back soon after the start: a debug
     /// build has so much of it that a growth by megabytes would not show.
     pub fn watch_memory(&self) -> MemoryWatch {
         let (pid, before) = (self.child.id(), self.anonymous_kib());
         let (peak, stop) = (Arc::new(AtomicU64::new(before)), Arc::new(AtomicBool::new(false)));
         let (highest, stopped) = (peak.clone(), stop.clone());
         std::thread::spawn(move || {
+            let mut most_pages = 0;
             while !stopped.load(Ordering::SeqCst) {
-                let Some(now) = anonymous_kib(pid) else { break };
-                highest.fetch_max(now, Ordering::SeqCst);
+                let Some(pages) = anonymous_pages(pid) else { break };
+                if pages > most_pages {
+                    most_pages = pages;
+                    let Some(now) = anonymous_kib(pid) else { break };
+                    highest.fetch_max(now, Ordering::SeqCst);
+                }
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
@@ -307,6 +324,14 @@ fn anonymous_kib(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = text.lines().find(|line| line.starts_with("Anonymous:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The kernel's count of the same in pages, which may lag by some dozens for each processor.
+fn anonymous_pages(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let mut fields = text.split(' ').skip(1).map(|field| field.parse::<u64>().ok());
+    let (resident, of_files) = (fields.next()??, fields.next()??);
+    Some(resident.saturating_sub(of_files))
 }
 
 /// Gathers the lines of a pipe.
