@@ -120,6 +120,9 @@ pub fn hint(reason: Reason, right: &str) -> String {
         Reason::Untrusted | Reason::KeyChanged => {
             "certificate-authority(-data) of the kubeconfig is not the one that signed its certificate"
         }
+        Reason::NotForServers => {
+            "issue the server's certificate again with extendedKeyUsage=serverAuth, or without that extension"
+        }
         Reason::WrongName => {
             "the server's certificate does not name this address: use one it names, or tls-server-name"
         }

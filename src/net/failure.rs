@@ -21,6 +21,8 @@ pub enum Reason {
     Tls,
     /// The server's certificate does not chain to an authority we believe.
     Untrusted,
+    /// The extended key usage of the server's certificate, or of its authority's, leaves servers out.
+    NotForServers,
     /// The server's certificate is for other names or addresses.
     WrongName,
     /// The server's certificate has expired, or our clock is wrong.
@@ -63,9 +65,12 @@ impl Reason {
             Reason::Dns => "dns",
             Reason::Refused => "refused",
             Reason::Timeout => "timeout",
-            Reason::Tls | Reason::Untrusted | Reason::WrongName | Reason::Expired | Reason::KeyChanged => {
-                "tls"
-            }
+            Reason::Tls
+            | Reason::Untrusted
+            | Reason::NotForServers
+            | Reason::WrongName
+            | Reason::Expired
+            | Reason::KeyChanged => "tls",
             Reason::Unauthorized => "unauthorized",
             Reason::Forbidden => "forbidden",
             Reason::NotFound => "not_found",
@@ -134,6 +139,7 @@ pub(super) fn sort_tls(error: &rustls::Error) -> FetchError {
         E::InvalidCertificate(
             C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
         ) => Reason::Expired,
+        E::InvalidCertificate(C::InvalidPurpose | C::InvalidPurposeContext { .. }) => Reason::NotForServers,
         E::InvalidCertificate(_) => Reason::Untrusted,
         _ => Reason::Tls,
     };
@@ -163,7 +169,7 @@ fn tls_text(error: &rustls::Error) -> String {
         E::InvalidCertificate(C::BadEncoding) => "the certificate cannot be decoded",
         E::InvalidCertificate(C::Revoked) => "the certificate is revoked",
         E::InvalidCertificate(C::InvalidPurpose | C::InvalidPurposeContext { .. }) => {
-            "the certificate is not one for servers"
+            "the certificate, or the authority that signed it, is not one for servers: its extended key usage leaves out serverAuth"
         }
         E::InvalidCertificate(C::UnhandledCriticalExtension) => {
             "the certificate has a critical extension that is not known"

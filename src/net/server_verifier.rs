@@ -1,8 +1,8 @@
 //! Verification of the servers that are called: the API server and kubelets.
 //!
-//! A certificate chains to an authority of the pool (webpki) that is itself valid now, which webpki leaves to us, or stands in the pool itself, as openssl's self-signed ones
-//! with `CA:TRUE` do: then it is trusted for the names it carries while it is valid. With verification off, any
-//! certificate is taken. In each case the server must hold the certificate's key: the handshake's signature is verified
+//! A certificate chains to an authority of the pool (webpki) that is itself valid now and, as far as it says, for servers,
+//! both of which webpki leaves to us; or it stands in the pool itself, as openssl's self-signed ones with `CA:TRUE` do: then
+//! it is trusted as a server for the names it carries while it is valid. With verification off, any certificate is taken. In each case the server must hold the certificate's key: the handshake's signature is verified
 //! with the key as it stands in the certificate, so a version-1 certificate can be used where it need not be verified.
 //! Every refusal is a sentence of our own; the library would print the names of its types.
 
@@ -47,13 +47,20 @@ impl ServerVerifier {
         }
         // A server's own certificate is trusted itself and signs no other: the library would let every certificate of the
         // pool issue some, and one node of a bundle could pass for all of them.
-        let webpki = chains_to(certificates.iter().filter(|der| may_issue(der)))?;
+        let webpki = chains_to(certificates.iter().filter(|der| vouches(der)))?;
         Ok(ServerVerifier { pool: Some(TrustedPool { webpki, certificates }) })
     }
 }
 
-fn may_issue(der: &[u8]) -> bool {
-    Certificate::parse(der).is_some_and(|certificate| certificate.may_issue())
+/// Whether this may have signed servers' certificates.
+fn vouches(der: &[u8]) -> bool {
+    Certificate::parse(der).is_some_and(|certificate| certificate.may_issue() && certificate.is_for_servers())
+}
+
+/// Whether this may have signed certificates, though none of servers.
+fn is_for_others(der: &[u8]) -> bool {
+    Certificate::parse(der)
+        .is_some_and(|certificate| certificate.may_issue() && !certificate.is_for_servers())
 }
 
 fn is_current(der: &[u8]) -> bool {
@@ -86,37 +93,47 @@ impl TrustedPool {
         if self.certificates.contains(leaf) {
             return verify_itself(leaf, name);
         }
-        let Some(webpki) = &self.webpki else { return Err(CertificateError::UnknownIssuer.into()) };
-        let verified =
-            webpki.verify_server_cert(leaf, sent, name, ocsp, now).map_err(|error| match error {
-                Error::InvalidCertificate(
-                    CertificateError::Other(_)
-                    | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-                    | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-                ) => refusal(std::iter::once(leaf).chain(sent)),
-                error => error,
-            })?;
-        let authorities = || self.certificates.iter().filter(|der| may_issue(der));
+        let verify =
+            |webpki: &Arc<WebPkiServerVerifier>| webpki.verify_server_cert(leaf, sent, name, ocsp, now);
+        let unknown = || Err(CertificateError::UnknownIssuer.into());
+        let verified = self.webpki.as_ref().map_or_else(unknown, verify).map_err(|error| match error {
+            Error::InvalidCertificate(
+                CertificateError::Other(_)
+                | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+            ) => refusal(std::iter::once(leaf).chain(sent)),
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                let others = chains_to(self.certificates.iter().filter(|der| is_for_others(der)));
+                match others.ok().flatten().is_some_and(|webpki| verify(&webpki).is_ok()) {
+                    true => CertificateError::InvalidPurpose.into(),
+                    false => error,
+                }
+            }
+            error => error,
+        })?;
+        let authorities = || self.certificates.iter().filter(|der| vouches(der));
         if authorities().all(|der| is_current(der)) {
             return Ok(verified);
         }
         // Seldom: an authority was replaced and its certificate stays in the bundle.
         let current = chains_to(authorities().filter(|der| is_current(der))).map_err(Error::General)?;
-        let still = current.map(|webpki| webpki.verify_server_cert(leaf, sent, name, ocsp, now));
-        still
-            .and_then(Result::ok)
+        current
+            .and_then(|webpki| verify(&webpki).ok())
             .ok_or_else(|| flawed("the authority that signed the certificate is not valid now"))
     }
 }
 
-/// A certificate of the pool: trusted for its names and as long as it says.
+/// A certificate of the pool: trusted for its names and as long as it says, if it is one for servers (as in Go).
 fn verify_itself(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<ServerCertVerified, Error> {
     let now = clock::wall();
-    let (start, end) = validity(leaf).ok_or(CertificateError::BadEncoding)?;
-    if now < start {
+    let certificate = Certificate::parse(leaf).ok_or(CertificateError::BadEncoding)?;
+    if !certificate.is_for_servers() {
+        return Err(CertificateError::InvalidPurpose.into());
+    }
+    if now < certificate.not_before {
         return Err(CertificateError::NotValidYet.into());
     }
-    if now > end {
+    if now > certificate.not_after {
         return Err(CertificateError::Expired.into());
     }
     let parsed = ParsedCertificate::try_from(leaf).map_err(|_| refusal(std::iter::once(leaf)))?;

@@ -51,6 +51,9 @@ pub fn remedy(reason: Reason, endpoint: KubeletPath, terms: KubeletTerms) -> Cow
             "check that the node is up and that a firewall or network policy lets this machine reach the kubelet's port"
         }
         Reason::Untrusted => return untrusted(terms.verification).into(),
+        Reason::NotForServers => {
+            "issue the kubelet's serving certificate again with extendedKeyUsage=serverAuth, or without that extension"
+        }
         Reason::KeyChanged => {
             "if the kubelet's key was renewed on purpose, forget the old one: toplet doctor --forget-pin NODE with the flags \
              of the server; else find out what answers at the node's address"
@@ -165,10 +168,11 @@ const fn unauthorized(terms: KubeletTerms) -> &'static str {
 mod tests {
     use super::*;
 
-    const REASONS: [Reason; 8] = [
+    const REASONS: [Reason; 9] = [
         Reason::Dns,
         Reason::Refused,
         Reason::Untrusted,
+        Reason::NotForServers,
         Reason::WrongName,
         Reason::Unauthorized,
         Reason::Forbidden,

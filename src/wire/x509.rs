@@ -102,6 +102,8 @@ pub struct Certificate<'a> {
     pub path_len: Option<usize>,
     /// The key usage allows signing certificates; `None` without the extension.
     pub signs_certificates: Option<bool>,
+    /// The extended key usage allows servers, by name or as any usage; `None` without the extension.
+    pub allows_servers: Option<bool>,
 }
 
 /// The key in a certificate.
@@ -133,6 +135,10 @@ impl<'a> PublicKey<'a> {
 pub const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 /// Value of the OID basicConstraints.
 pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+/// Value of the OID extKeyUsage.
+pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+/// Value of the OID serverAuth.
+pub const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 /// Value of the OID clientAuth.
 pub const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 /// Value of the OID anyExtendedKeyUsage.
@@ -193,6 +199,8 @@ impl<'a> Certificate<'a> {
                     let usage = Reader(value).value(tag::BIT_STRING)?.get(1..)?;
                     self.signs_certificates = Some(usage.first().is_some_and(|bits| bits & 0x04 != 0));
                 }
+                // What cannot be read allows nothing.
+                EXTENDED_KEY_USAGE => self.allows_servers = Some(names_servers(value).unwrap_or(false)),
                 // webpki checks all others, and refuses critical ones that it does not know.
                 _ => {}
             }
@@ -215,6 +223,21 @@ impl<'a> Certificate<'a> {
         let is_ca = if self.is_v3 { self.is_ca == Some(true) } else { true };
         is_ca && self.signs_certificates.unwrap_or(true)
     }
+
+    /// Whether this, and what it issued, may be a server's certificate as far as its extended key usage says.
+    pub fn is_for_servers(&self) -> bool {
+        self.allows_servers.unwrap_or(true)
+    }
+}
+
+/// Whether one of the usages is that of a server, or any; `None` when it is no list of usages.
+fn names_servers(value: &[u8]) -> Option<bool> {
+    let mut usages = Reader(Reader(value).value(tag::SEQUENCE)?);
+    let mut found = false;
+    while !usages.is_empty() {
+        found |= [SERVER_AUTH, ANY_USAGE].contains(&usages.value(tag::OID)?);
+    }
+    Some(found)
 }
 
 /// The first and the last instant at which a certificate (DER) is valid; `None` when it is none.

@@ -113,6 +113,67 @@ fn a_client_s_certificate_or_a_common_name_makes_no_server() {
     }
 }
 
+/// As in Go, with which metrics-server verifies: an extended key usage that leaves servers out counts for a certificate
+/// of the pool itself too.
+#[test]
+fn a_certificate_in_the_pool_that_is_not_one_for_servers_is_refused() {
+    use rcgen::ExtendedKeyUsagePurpose as Usage;
+    for (usages, is_server) in [
+        (vec![], true),
+        (vec![Usage::ServerAuth], true),
+        (vec![Usage::ClientAuth, Usage::ServerAuth], true),
+        (vec![Usage::Any], true),
+        (vec![Usage::ClientAuth], false),
+        (vec![Usage::CodeSigning, Usage::OcspSigning], false),
+    ] {
+        for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::ExplicitNoCa, IsCa::NoCa] {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            (params.is_ca, params.extended_key_usages) = (is_ca, usages.clone());
+            let key = KeyPair::generate().unwrap();
+            let leaf = params.self_signed(&key).unwrap().pem();
+            let asked = ask((leaf.as_bytes(), key.serialize_pem().as_bytes()), trusting(leaf.as_bytes()));
+            is_for_servers(asked, is_server, &usages);
+        }
+    }
+}
+
+#[test]
+fn an_authority_that_is_not_one_for_servers_vouches_for_none() {
+    use rcgen::ExtendedKeyUsagePurpose as Usage;
+    for (usages, is_server) in [
+        (vec![], true),
+        (vec![Usage::ServerAuth], true),
+        (vec![Usage::Any], true),
+        (vec![Usage::ClientAuth], false),
+    ] {
+        let mut top = CertificateParams::new(Vec::new()).unwrap();
+        (top.is_ca, top.extended_key_usages) = (IsCa::Ca(BasicConstraints::Unconstrained), usages.clone());
+        let key = KeyPair::generate().unwrap();
+        let pem = top.self_signed(&key).unwrap().pem();
+        let issuer = rcgen::Issuer::new(top, key);
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &issuer).unwrap().pem();
+        let asked = ask((leaf.as_bytes(), key.serialize_pem().as_bytes()), trusting(pem.as_bytes()));
+        is_for_servers(asked, is_server, &usages);
+    }
+}
+
+#[track_caller]
+fn is_for_servers(
+    asked: Result<u16, (Reason, String)>,
+    expected: bool,
+    usages: &[rcgen::ExtendedKeyUsagePurpose],
+) {
+    match asked {
+        Ok(status) => assert!(expected && status == 200, "{usages:?} is taken"),
+        Err((reason, text)) => {
+            assert!(!expected && reason == Reason::NotForServers, "{usages:?}: {reason:?} {text}");
+            assert!(text.contains("serverAuth"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn without_verification_a_version_1_certificate_is_taken_and_its_key_still_proven() {
     let any = || Credentials { roots: Roots::Any, ..Credentials::none() };

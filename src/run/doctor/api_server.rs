@@ -35,8 +35,9 @@ pub fn reachable(clients: &Clients, findings: &mut Vec<Finding>) -> bool {
         }
     };
     let reachable = findings.last().is_some_and(|finding| !finding.is_failed());
-    let unverified =
-        answer.is_err_and(|e| matches!(e.reason, Reason::Expired | Reason::Untrusted | Reason::WrongName));
+    let unverified = answer.is_err_and(|e| {
+        matches!(e.reason, Reason::Expired | Reason::Untrusted | Reason::NotForServers | Reason::WrongName)
+    });
     if (connected || unverified)
         && let Ok((_, facts)) = probe::ask(&format!("{base}/version"), TIME)
     {
