@@ -54,6 +54,8 @@ impl Front {
         if let Some((stop, thread)) = self.running.take() {
             drop(stop);
             thread.join().unwrap();
+            // A child process between its start and exec still has the listener, and the kernel connects for it.
+            eventually("the port is closed", PATIENCE, || std::net::TcpStream::connect(self.address).err());
         }
     }
 
@@ -64,7 +66,7 @@ impl Front {
 
     /// Listens again where it listened before.
     pub fn resume(&mut self) {
-        // A child process between fork and exec still has what this process has closed.
+        // A child process may still have the listener that looked whether the port is free.
         let listener =
             eventually("the port is free", PATIENCE, || std::net::TcpListener::bind(self.address).ok());
         let (stop, stopped) = smol::channel::bounded::<()>(1);
