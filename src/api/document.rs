@@ -1,7 +1,7 @@
 //! A whole document from its compact JSON, in the layout asked for.
 
 use super::answer::{Answer, Body};
-use super::encode_json::Indenter;
+use super::layout::Indenter;
 use super::negotiate::Choice;
 use std::borrow::Cow;
 

@@ -6,6 +6,7 @@
 //! protobuf form. Source: `pkg/api/table.go` of metrics-server, `handlers/response.go` of `k8s.io/apiserver`.
 
 use super::encode_json;
+use super::layout::JsonLayout;
 use super::selection::{Position, Selection, Walked};
 use super::view::{Form, Include, Measured, MetricsObject};
 use crate::store::{Store, Usage};
@@ -73,33 +74,40 @@ fn column(out: &mut Vec<u8>, before: u8, name: &str, format: &str, description: 
 }
 
 /// Appends one row. `columns` are the table's; they are learned from the rows before they are used.
-pub fn row(out: &mut Vec<u8>, object: &MetricsObject<'_>, columns: Columns, form: &Form) {
-    out.extend_from_slice(b"{\"cells\":[");
-    encode_json::string(out, object.name);
+pub fn row(
+    out: &mut Vec<u8>,
+    layout: &mut JsonLayout,
+    object: &MetricsObject<'_>,
+    columns: Columns,
+    form: &Form,
+) {
+    layout.part(out, b"{\"cells\":[\"");
+    encode_json::escaped(out, object.name);
     let sum = Sum::of(object);
     if columns.usage {
-        cell(out, |out| quantity::cpu(sum.cpu, out));
-        cell(out, |out| quantity::bytes(sum.memory, out));
+        layout.part(out, NEXT_CELL);
+        quantity::cpu(sum.cpu, out);
+        layout.part(out, NEXT_CELL);
+        quantity::bytes(sum.memory, out);
     }
-    cell(out, |out| time::duration(object.window, out));
+    layout.part(out, NEXT_CELL);
+    time::duration(object.window, out);
     if columns.swap {
         // A cell is a quantity; metrics-server writes zero as well where an object lacks a resource that others have.
-        cell(out, |out| quantity::bytes(sum.swap.unwrap_or_default(), out));
+        layout.part(out, NEXT_CELL);
+        quantity::bytes(sum.swap.unwrap_or_default(), out);
     }
-    out.extend_from_slice(b"],\"object\":");
+    layout.part(out, b"\"],\"object\":");
     match form.include {
-        Include::Metadata => encode_json::partial(out, object, form),
-        Include::Object => encode_json::object(out, object, form, true),
-        Include::None => out.extend_from_slice(b"null"),
+        Include::Metadata => encode_json::partial(out, layout, object, form),
+        Include::Object => encode_json::object(out, layout, object, form, true),
+        Include::None => layout.part(out, b"null"),
     }
-    out.push(b'}');
+    layout.part(out, b"}");
 }
 
-fn cell(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.extend_from_slice(b",\"");
-    write(out);
-    out.push(b'"');
-}
+/// Between two cells.
+const NEXT_CELL: &[u8] = b"\",\"";
 
 /// Usage of an object as a whole.
 #[derive(Default)]

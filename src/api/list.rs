@@ -1,14 +1,15 @@
 //! Lists, encoded from the store piece by piece.
 //!
 //! JSON (which is also YAML) needs no length and is chunked. Protobuf needs one before the first byte, which is why it has a file of
-//! its own. A list keeps its selectors, two strings and, indented, one object; pieces are at most
+//! its own. A list keeps its selectors, two strings and, indented, its fixed texts; pieces are at most
 //! `limits::CHUNK_LEN_MAX`, unless a single object is larger.
 
 mod protobuf;
 
 use super::answer::{Body, Pieces, Progress};
-use super::encode_json::{self, Indenter};
+use super::encode_json;
 use super::encode_table::{self, Columns};
+use super::layout::JsonLayout;
 use super::negotiate::{Choice, Media};
 use super::selection::{Position, Selection, Walked};
 use super::view::{Form, MetricsObject};
@@ -27,8 +28,7 @@ pub fn body(selection: Selection, form: Form, choice: &Choice, store: &Store) ->
     if choice.media == Media::Protobuf {
         return Body::List(Box::new(ProtobufList::new(selection, form, store)));
     }
-    let indenter = choice.pretty.then(Indenter::default);
-    Body::List(Box::new(TextList::new(selection, form, indenter, store)))
+    Body::List(Box::new(TextList::new(selection, form, JsonLayout::new(choice.pretty), store)))
 }
 
 /// One object in the form asked for, in any encoding.
@@ -44,10 +44,10 @@ pub fn single(object: &MetricsObject<'_>, form: &Form, choice: &Choice) -> Vec<u
         let columns = Columns::of(object);
         json = encode_table::shell(columns);
         json.truncate(json.len().saturating_sub(2));
-        encode_table::row(&mut json, object, columns, form);
+        encode_table::row(&mut json, &mut JsonLayout::Compact, object, columns, form);
         json.extend_from_slice(b"]}");
     } else {
-        encode_json::object(&mut json, object, form, true);
+        encode_json::object(&mut json, &mut JsonLayout::Compact, object, form, true);
     }
     document::encoded(choice.pretty, json)
 }
@@ -56,8 +56,7 @@ pub fn single(object: &MetricsObject<'_>, form: &Form, choice: &Choice) -> Vec<u
 struct TextList {
     selection: Selection,
     form: Form,
-    /// Indents what is written; `None`: compact.
-    indenter: Option<Indenter>,
+    layout: JsonLayout,
     position: Position,
     columns: Columns,
     /// How far a table has been looked through for its columns; `None` once they are known.
@@ -68,8 +67,6 @@ struct TextList {
     any: bool,
     /// Everything is written.
     ended: bool,
-    /// One object as compact JSON, before it is indented.
-    scratch: Vec<u8>,
     /// The first piece, encoded before the answer begins.
     ahead: Vec<u8>,
     /// `ahead` is complete, or was taken.
@@ -77,20 +74,19 @@ struct TextList {
 }
 
 impl TextList {
-    fn new(selection: Selection, form: Form, indenter: Option<Indenter>, store: &Store) -> TextList {
+    fn new(selection: Selection, form: Form, layout: JsonLayout, store: &Store) -> TextList {
         let position = Position::begin(store);
         let learning = form.is_table.then(|| position.clone());
         TextList {
             selection,
             form,
-            indenter,
+            layout,
             position,
             columns: Columns::default(),
             learning,
             begun: false,
             any: false,
             ended: false,
-            scratch: Vec::new(),
             ahead: Vec::new(),
             prepared: false,
         }
@@ -105,24 +101,20 @@ impl TextList {
             self.learning = None;
         }
         self.begin(out);
-        let TextList { selection, form, indenter, position, columns, any, scratch, .. } = self;
+        let TextList { selection, form, layout, position, columns, any, .. } = self;
         // An object that is larger than a piece comes alone, and so fits no piece that has others.
         let mut fresh = out.len() == start || !*any;
         let walked = selection.walk(store, position, |object| {
-            let (len, before) = (out.len(), *indenter);
-            let separator = if *any { b',' } else { b'[' };
-            if let Some(indenter) = indenter {
-                scratch.clear();
-                scratch.push(separator);
-                write(scratch, object, *columns, form);
-                indenter.feed(scratch, out);
+            let (len, before) = (out.len(), layout.place());
+            layout.part(out, if *any { b"," } else { b"[" });
+            if form.is_table {
+                encode_table::row(out, layout, object, *columns, form);
             } else {
-                out.push(separator);
-                write(out, object, *columns, form);
+                encode_json::object(out, layout, object, form, false);
             }
             if out.len() - start > CHUNK_LEN_MAX - TAIL_LEN && !fresh {
                 out.truncate(len);
-                *indenter = before;
+                layout.go_back(before);
                 return false;
             }
             (*any, fresh) = (true, false);
@@ -146,7 +138,7 @@ impl TextList {
         };
         let head = shell.strip_suffix(b"[]}");
         debug_assert!(head.is_some(), "a shell ends in its empty list");
-        put(&mut self.indenter, head.unwrap_or(&shell), out);
+        self.layout.once(out, head.unwrap_or(&shell));
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -157,27 +149,10 @@ impl TextList {
             (false, false) => b"[]}",
             (false, true) => b"null}",
         };
-        put(&mut self.indenter, end, out);
-        if self.indenter.is_none() {
+        self.layout.once(out, end);
+        if matches!(self.layout, JsonLayout::Compact) {
             out.push(b'\n');
         }
-    }
-}
-
-/// Appends a part of the document, in its layout.
-fn put(indenter: &mut Option<Indenter>, part: &[u8], out: &mut Vec<u8>) {
-    match indenter {
-        Some(indenter) => indenter.feed(part, out),
-        None => out.extend_from_slice(part),
-    }
-}
-
-/// Appends one object as compact JSON, in its form.
-fn write(out: &mut Vec<u8>, object: &MetricsObject<'_>, columns: Columns, form: &Form) {
-    if form.is_table {
-        encode_table::row(out, object, columns, form);
-    } else {
-        encode_json::object(out, object, form, false);
     }
 }
 

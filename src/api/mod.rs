@@ -14,6 +14,7 @@ pub mod encode_status;
 pub mod encode_table;
 pub mod health;
 pub mod index;
+pub mod layout;
 pub mod list;
 pub mod metrics_page;
 pub mod negotiate;

@@ -28,27 +28,38 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Appends bytes that are few as a rule: two moves of a fixed length instead of a call of the C library's copy, which costs
-/// more than the bytes of a name, above all musl's.
-#[inline]
+/// Appends bytes that are few as a rule, by moves of fixed lengths into room that is made at once: a call of the C library's
+/// copy costs more than the bytes of a name, above all musl's.
 pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    match bytes.len() {
-        0..4 => bytes.iter().for_each(|byte| out.push(*byte)),
-        4..8 => append_ends::<4>(out, bytes),
-        8..16 => append_ends::<8>(out, bytes),
-        16..=32 => append_ends::<16>(out, bytes),
-        _ => out.extend_from_slice(bytes),
+    let end = out.len() + bytes.len();
+    if bytes.len() > APPENDED_IN_MOVES_MAX {
+        out.extend_from_slice(bytes);
+        return;
     }
+    out.extend_from_slice(&[0; APPENDED_IN_MOVES_MAX]);
+    if let Some(room) = out.last_chunk_mut() {
+        match bytes.len() {
+            16.. => put_ends::<16>(room, bytes),
+            8.. => put_ends::<8>(room, bytes),
+            4.. => put_ends::<4>(room, bytes),
+            _ => room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from),
+        }
+    }
+    out.truncate(end);
 }
 
-/// Appends N to 2 N bytes: the first N, and over what they have of the end the last N.
+const APPENDED_IN_MOVES_MAX: usize = 32;
+
+/// Puts N to 2 N bytes at the begin: the first N, and over what these have of the end the last N.
 #[inline]
-fn append_ends<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+fn put_ends<const N: usize>(room: &mut [u8; APPENDED_IN_MOVES_MAX], bytes: &[u8]) {
     if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
-        let end = out.len() + bytes.len();
-        out.extend_from_slice(first);
-        out.truncate(end - N);
-        out.extend_from_slice(last);
+        if let Some(place) = room.first_chunk_mut() {
+            *place = *first;
+        }
+        if let Some(place) = room.get_mut(bytes.len() - N..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = *last;
+        }
     }
 }
 

@@ -25,15 +25,3 @@ fn strings_are_escaped_as_go_does() {
         assert_eq!(json_string(text), wanted);
     }
 }
-
-#[test]
-fn any_cutting_gives_the_same_indented_json() {
-    let compact = br#"{"a":{},"b":[],"c":[{"d":"{[,:\"\\"},null,1],"e":{"f":"g"}}"#;
-    let wanted = "{\n  \"a\": {},\n  \"b\": [],\n  \"c\": [\n    {\n      \"d\": \"{[,:\\\"\\\\\"\n    },\n    null,\n    1\n  ],\n  \"e\": {\n    \"f\": \"g\"\n  }\n}";
-    for cut in 0..=compact.len() {
-        let (mut indenter, mut out) = (Indenter::default(), Vec::new());
-        indenter.feed(&compact[..cut], &mut out);
-        indenter.feed(&compact[cut..], &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), wanted);
-    }
-}

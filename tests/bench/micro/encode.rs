@@ -114,21 +114,25 @@ fn written(wanted: &[u8], mut write: impl FnMut(&mut Vec<u8>) + 'static) -> Work
     }))
 }
 
+/// All pods as toplet writes them, and the same read by serde.
+fn read<T: serde::de::DeserializeOwned>(accept: &str) -> (Vec<u8>, T) {
+    let wanted = Served::new().whole("pods", accept);
+    let list = serde_json::from_slice(&wanted).unwrap();
+    (wanted, list)
+}
+
 fn serde_json() -> Work {
-    let wanted = Served::new().whole("pods", JSON);
-    let list: json::PodMetricsList = serde_json::from_slice(&wanted).unwrap();
+    let (wanted, list) = read::<json::PodMetricsList>(JSON);
     written(&wanted, move |out| serde_json::to_writer(out, &list).unwrap())
 }
 
 fn serde_json_table() -> Work {
-    let wanted = Served::new().whole("pods", TABLE);
-    let table: json::Table = serde_json::from_slice(&wanted).unwrap();
+    let (wanted, table) = read::<json::Table>(TABLE);
     written(&wanted, move |out| serde_json::to_writer(out, &table).unwrap())
 }
 
 fn serde_json_pretty() -> Work {
-    let wanted = Served::new().whole("pods", YAML);
-    let list: json::PodMetricsList = serde_json::from_slice(&wanted).unwrap();
+    let (wanted, list) = read::<json::PodMetricsList>(YAML);
     written(&wanted, move |out| serde_json::to_writer_pretty(out, &list).unwrap())
 }
 
