@@ -102,14 +102,26 @@ fn a_foreign_object_is_never_touched_without_being_told_to() {
 }
 
 #[test]
-fn replacing_deletes_what_others_made_but_takes_their_account_over() {
+fn replacing_deletes_what_others_made_and_makes_it_again() {
     let board = Board::new();
     let others = ["services", "serviceaccounts"].map(|kind| format!("{SYSTEM}/{kind}/metrics-server"));
     board.with_objects(|objects| others.iter().for_each(|path| objects.add_foreign(path)));
+    let before = board.with_objects(|objects| objects.kept[&others[1]].uid);
     let printed = board.setup(0, &["--replace"]);
-    assert!(printed.contains("deleted    Service metrics-server"), "{printed}");
-    assert!(printed.contains("changed    ServiceAccount metrics-server"), "{printed}");
-    assert!(!printed.contains("deleted    ServiceAccount"), "{printed}");
+    for object in ["Service", "ServiceAccount"] {
+        for done in ["deleted   ", "created   "] {
+            assert!(printed.contains(&format!("{done} {object} metrics-server\n")), "{printed}");
+        }
+    }
+    board.with_objects(|objects| {
+        let account = objects.kept[&others[1]].uid;
+        let secret = &objects.kept[&format!("{SYSTEM}/secrets/metrics-server-host")].text;
+        assert_ne!(account, before);
+        assert!(
+            secret.contains(&format!("kubernetes.io/service-account.uid: \"uid-{account}\"")),
+            "{secret}"
+        );
+    });
 }
 
 #[test]

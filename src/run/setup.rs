@@ -82,7 +82,7 @@ fn set_up(options: &SetupOptions, mut record: FileRecord) -> Result<(), String> 
     let authority = make_authority(&mut record, &directory, config)?;
     let facts = HostFacts { address, port: listen.port(), ca_bundle: Some(authority) };
     let wanted = manifest::objects(&manifest::text(ManifestKind::Host, &facts));
-    survey.delete_foreign(&api, &wanted)?;
+    survey.delete_foreign(&api)?;
     let is_api_service = |object: &ManifestObject| object.path.contains("/apiservices/");
     for (index, object) in wanted.iter().enumerate().filter(|(_, object)| !is_api_service(object)) {
         survey.apply(&api, index, object, options.replace)?;

@@ -92,16 +92,12 @@ impl Survey {
         }
     }
 
-    /// Deletes what others made, the last first; the account is taken over: with a new one of its name, a token controller
-    /// that lags behind would still sign for the old one, and the API server refuse that token.
+    /// Deletes what others made, the last first.
     /// # Errors
     /// The API server refuses.
-    pub fn delete_foreign(&mut self, api: &ApiServer, wanted: &[ManifestObject]) -> Result<(), String> {
+    pub fn delete_foreign(&mut self, api: &ApiServer) -> Result<(), String> {
         let has_service = self.foreign.iter().any(|foreign| foreign.path == SERVICE);
-        let is_account = |path: &str| path.contains("/serviceaccounts/");
-        for ForeignObject { path, title } in
-            self.foreign.drain(..).rev().filter(|found| !is_account(&found.path))
-        {
+        for ForeignObject { path, title } in self.foreign.drain(..).rev() {
             objects::delete(api, &path).map_err(|e| refused(&title, "delete", &e))?;
             say("deleted", &title);
         }
@@ -111,8 +107,8 @@ impl Survey {
                 objects::delete(api, path).map_err(|e| refused(title, "delete", &e))?;
             }
         }
-        for (found, object) in self.found.iter_mut().zip(wanted) {
-            *found = found.take().filter(|found| found.is_ours || is_account(&object.path));
+        for found in &mut self.found {
+            *found = found.take().filter(|found| found.is_ours);
         }
         Ok(())
     }
