@@ -71,16 +71,16 @@ pub const UNLISTED_CONTAINERS_MAX: u32 = 128;
 /// remembered so that no rate mixes two. A pod beyond is left out.
 pub const REJECTED_INSTANCES_MAX: usize = 256;
 
-/// Bytes of names one node may report: 128 for each container. Beyond it the node is refused as a whole.
+/// Bytes of labels one node may report, as kubelets write them: 128 for each container. Beyond it the node is refused as a whole.
 pub const NODE_TEXT_LEN_MAX: usize = 1024 * 1024;
 
 /// Containers of a node that each thread has room for by itself: some more than a kubelet's default of 110 pods has.
 pub const BATCH_CONTAINERS_OWN: usize = 512;
-/// Bytes of their names.
+/// Bytes of their labels.
 pub const BATCH_TEXT_LEN_OWN: usize = 64 * 1024;
 /// Larger nodes that are read at a time. A thread that comes upon another waits, within the time of its request.
 pub const LARGE_BATCHES_MAX: usize = 2;
-/// Bytes of a larger node: names, and 88 for each container.
+/// Bytes of a larger node: labels, and 88 for each container.
 pub const LARGE_BATCH_LEN: usize = NODE_TEXT_LEN_MAX + 88 * NODE_CONTAINERS_MAX;
 
 /// Bytes of freed text that are left in place in a small arena. Beyond this, and beyond the bytes in use, the texts in

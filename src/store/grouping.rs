@@ -12,9 +12,8 @@ use super::row::Point;
 use crate::invariant::assured;
 use crate::limits;
 use crate::units::{Bytes, CoreNanos, UnixNanos};
-use crate::wire::exposition::{Family, Key, Sample};
+use crate::wire::exposition::{Family, Key, LABELS, Sample};
 use crate::wire::summary::SummaryError;
-use memchr::memchr2;
 use std::fmt;
 
 /// Why a body could not be used as a whole. The batch is then empty.
@@ -51,7 +50,7 @@ pub(super) struct Points {
     pub(super) node_repeated: bool,
     /// In order of first sight.
     entries: Vec<Entry>,
-    /// Namespace, pod and container of every entry, one after the other.
+    /// The labels of every entry as kubelets write them ([`LABELS`]), one after the other.
     text: String,
     /// Entry numbers by hash, plus one; 0 is free. A power of two, at least twice the entries.
     index: Vec<u32>,
@@ -75,6 +74,19 @@ pub(super) struct Entry {
     /// The next instance of the same container.
     next: u32,
     pub(super) point: Point,
+}
+
+impl Entry {
+    /// Where namespace, pod and container stand in the text.
+    fn places(&self) -> [(usize, usize); 3] {
+        let [before_container, before_namespace, before_pod, _] = LABELS.map(str::len);
+        let container = self.text_start as usize + before_container;
+        let container_end = container + usize::from(self.container_len);
+        let namespace = container_end + before_namespace;
+        let namespace_end = namespace + usize::from(self.namespace_len);
+        let pod = namespace_end + before_pod;
+        [(namespace, namespace_end), (pod, pod + usize::from(self.pod_len)), (container, container_end)]
+    }
 }
 
 /// No further instance.
@@ -168,11 +180,16 @@ impl Points {
         Ok(())
     }
 
-    /// The container whose sample of this family comes next, if the family lists them as the one before: one that has none yet.
-    pub(super) fn expected(&self, family: Family) -> Option<Key<'_>> {
-        let entry = self.entries.get(if self.family == Some(family) { self.cursor } else { 0 })?;
-        let is_usable = entry.seen & (FURTHER | QUOTED | bit(family)) == 0 && entry.next == ALONE;
-        is_usable.then(|| self.key_of(entry))
+    /// The labels of the next sample of this family, if it lists containers as the one before; empty when that has one already.
+    pub(super) fn expected(&self, family: Family) -> &[u8] {
+        let next = self.entries.get(if self.family == Some(family) { self.cursor } else { 0 });
+        match next {
+            Some(entry) if entry.seen & (FURTHER | QUOTED | bit(family)) == 0 && entry.next == ALONE => {
+                let [_, (_, end), _] = entry.places();
+                self.text.as_bytes().get(entry.text_start as usize..end + LABELS[3].len()).unwrap_or_default()
+            }
+            _ => &[],
+        }
     }
 
     /// Takes a sample of the container that is expected.
@@ -314,22 +331,20 @@ impl Points {
             self.large = Some(LargePlace::take());
         }
         let len = |text: &str| u16::try_from(text.len()).map_err(|_| BatchError::TooMuchText);
-        let mut entry = Entry {
+        let entry = Entry {
             text_start: u32::try_from(self.text.len()).map_err(|_| BatchError::TooMuchText)?,
             namespace_len: len(key.namespace)?,
             pod_len: len(key.pod)?,
             container_len: len(key.container)?,
-            seen: 0,
+            seen: if key.is_plain() { 0 } else { QUOTED },
             next: ALONE,
             point: Point::NONE,
         };
-        for text in [key.namespace, key.pod, key.container] {
-            self.text.push_str(text);
+        for (before, name) in LABELS.into_iter().zip([key.container, key.namespace, key.pod]) {
+            self.text.push_str(before);
+            self.text.push_str(name);
         }
-        let names = self.text.as_bytes().get(entry.text_start as usize..).unwrap_or_default();
-        if memchr2(b'"', b'\\', names).is_some() {
-            entry.seen = QUOTED;
-        }
+        self.text.push_str(LABELS[3]);
         self.entries.push(entry);
         if self.text.len() > limits::NODE_TEXT_LEN_MAX { Err(BatchError::TooMuchText) } else { Ok(()) }
     }
@@ -363,14 +378,10 @@ impl Points {
     }
 
     fn key_of(&self, entry: &Entry) -> Key<'_> {
-        let mut start = entry.text_start as usize;
-        let mut part = |len: u16| {
-            let part = self.text.get(start..start + usize::from(len));
-            start += usize::from(len);
-            assured(part, "the names of an entry lie in the text, one behind the other")
-        };
-        let (namespace, pod) = (part(entry.namespace_len), part(entry.pod_len));
-        Key { namespace, pod, container: part(entry.container_len) }
+        let [namespace, pod, container] = entry.places().map(|(start, end)| {
+            assured(self.text.get(start..end), "the names of an entry lie in the text, between quotes")
+        });
+        Key { namespace, pod, container }
     }
 
     #[cfg(test)]
@@ -391,12 +402,7 @@ impl Points {
     /// What entries are ordered by: the bytes of namespace, pod and container.
     pub(super) fn names(&self, index: u32) -> [&[u8]; 3] {
         let Some(entry) = self.entries.get(index as usize) else { return [&[]; 3] };
-        let mut rest = self.text.as_bytes().get(entry.text_start as usize..).unwrap_or_default();
-        [entry.namespace_len, entry.pod_len, entry.container_len].map(|len| {
-            let (name, after) = rest.split_at_checked(len.into()).unwrap_or_default();
-            rest = after;
-            name
-        })
+        entry.places().map(|(start, end)| self.text.as_bytes().get(start..end).unwrap_or_default())
     }
 
     /// Whether two entries of one pod are of one container.

@@ -48,6 +48,13 @@ pub struct Key<'a> {
 }
 
 impl Key<'_> {
+    /// Whether the names stand in a body as they are, without escapes.
+    pub(crate) fn is_plain(&self) -> bool {
+        [self.namespace, self.pod, self.container]
+            .iter()
+            .all(|name| quote_or_backslash(name.as_bytes()).is_none())
+    }
+
     /// Whether all three are names that Kubernetes allows by their length; else what is wrong.
     pub(super) fn check(&self) -> Result<(), DropReason> {
         if self.namespace.is_empty() || self.pod.is_empty() || self.container.is_empty() {
@@ -77,19 +84,24 @@ pub struct Sample<'a> {
     pub at_millis: Option<i64>,
 }
 
+/// What stands before the names of container, namespace and pod, and behind the last, where a kubelet writes labels: sorted by
+/// their names and without escapes.
+pub const LABELS: [&str; 4] = ["{container=\"", "\",namespace=\"", "\",pod=\"", "\"}"];
+
 /// Takes the samples of a body; any function of a sample does.
 pub trait TakeSamples {
     /// Takes one.
     fn take(&mut self, sample: Sample<'_>);
 
-    /// Whose sample of a container's family probably comes next, if names without quotes and backslashes. Families list
-    /// containers in the same order, so that labels are read once and then only compared.
-    fn expected(&self, family: Family) -> Option<Key<'_>> {
+    /// The labels that the next sample of a container's family probably has, as kubelets write them ([`LABELS`]), of a container
+    /// that was taken before; empty when nothing is expected. Families list containers in the same order, so that labels
+    /// are read once and then only compared.
+    fn expected(&self, family: Family) -> &[u8] {
         let _ = family;
-        None
+        &[]
     }
 
-    /// Takes one of the container that [`TakeSamples::expected`] named just now.
+    /// Takes one with the labels that [`TakeSamples::expected`] gave just now.
     fn take_expected(&mut self, family: Family, value: f64, at_millis: Option<i64>) {
         let _ = (family, value, at_millis);
     }
@@ -157,8 +169,6 @@ impl Decoder {
 
     /// Takes one piece and hands out the samples of every line that ends in it.
     pub fn feed(&mut self, piece: &[u8], mut to: impl TakeSamples) {
-        // In one go for all lines; those of a piece that is not UTF-8 as a whole, or cut within a character, are looked at one by one.
-        let text = str::from_utf8(piece).unwrap_or_default();
         let mut rest = piece;
         if (!self.carry.is_empty() || self.is_overlong)
             && let Some(end) = memchr(b'\n', rest)
@@ -171,11 +181,9 @@ impl Decoder {
         // Without the end of the carried line there is none in the rest either.
         while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = split_line(rest, end);
-            let start = piece.len() - rest.len();
-            let text = text.get(start..start + end);
             rest = after;
             self.line_count = self.line_count.saturating_add(1);
-            if let Err(reason) = decode_line(line, text, &mut self.escaped, &mut self.others, &mut to) {
+            if let Err(reason) = decode_line(line, &mut self.escaped, &mut self.others, &mut to) {
                 self.drop_line(reason);
             }
         }
@@ -227,7 +235,7 @@ impl Decoder {
         let decoded = if self.is_overlong {
             Err(TOO_LONG)
         } else {
-            decode_line(&self.carry, None, &mut self.escaped, &mut self.others, to)
+            decode_line(&self.carry, &mut self.escaped, &mut self.others, to)
         };
         self.carry.clear();
         self.is_overlong = false;
@@ -252,11 +260,10 @@ fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
     (line, after.get(1..).unwrap_or(&[]))
 }
 
-/// Decodes one line; lines of other families, comments and empty lines are fine and give nothing. `text` is the line where it
-/// is known to be UTF-8.
+/// Decodes one line; lines of other families, comments and empty lines are fine and give nothing.
+#[inline]
 fn decode_line(
     line: &[u8],
-    text: Option<&str>,
     escaped: &mut Escaped,
     others: &mut Others,
     to: &mut impl TakeSamples,
@@ -264,35 +271,44 @@ fn decode_line(
     if line.len() > limits::EXPOSITION_LINE_LEN_MAX {
         return Err(TOO_LONG);
     }
-    let Some((family, rest)) = family_of(line) else {
-        others.note(line);
-        return Ok(());
-    };
-    let rest = match text {
-        Some(text) => text.get(line.len() - rest.len()..),
-        None => str::from_utf8(rest).ok(),
-    };
-    let rest = rest.ok_or("line is not UTF-8")?;
+    match family_of(line) {
+        Some((family, rest)) => decode_sample(family, rest, escaped, to),
+        None => {
+            others.note(line);
+            Ok(())
+        }
+    }
+}
+
+/// Decodes what follows the name of a family in use.
+#[inline(never)]
+fn decode_sample(
+    family: Family,
+    rest: &[u8],
+    escaped: &mut Escaped,
+    to: &mut impl TakeSamples,
+) -> Result<(), DropReason> {
     // Some exporters end lines as on Windows.
-    let rest = rest.strip_suffix('\r').unwrap_or(rest);
+    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
     let is_node = matches!(family, Family::NodeCpu | Family::NodeMemory | Family::NodeSwap);
-    let labels = rest.strip_prefix('{');
-    if let Some(labels) = labels
-        && !is_node
-        && let Some(rest) = to.expected(family).and_then(|key| after_labels_of(key, labels))
+    let expected = if is_node { &[] } else { to.expected(family) };
+    if !expected.is_empty()
+        && let Some(rest) = rest.strip_prefix(expected)
+        // What is taken here is UTF-8: the names are, and the rest is digits.
+        && let Ok((value, at_millis)) = value_and_time(rest)
     {
-        let (value, at_millis) = value_and_time(rest)?;
         to.take_expected(family, value, at_millis);
         return Ok(());
     }
-    let (key, rest) = match labels {
-        Some(labels) => plain_labels(labels).map_or_else(|| parse_labels(labels, escaped), Ok)?,
+    let rest = str::from_utf8(rest).map_err(|_| "line is not UTF-8")?;
+    let (key, rest) = match rest.strip_prefix('{') {
+        Some(labels) => plain_labels(rest).map_or_else(|| parse_labels(labels, escaped), Ok)?,
         None => (Key::default(), rest),
     };
     if !is_node {
         key.check()?;
     }
-    let (value, at_millis) = value_and_time(rest)?;
+    let (value, at_millis) = value_and_time(rest.as_bytes())?;
     to.take(Sample { family, key: if is_node { Key::default() } else { key }, value, at_millis });
     Ok(())
 }
@@ -304,41 +320,36 @@ const LABEL_LEN_MAX: usize = 63;
 #[inline]
 fn family_of(line: &[u8]) -> Option<(Family, &[u8])> {
     // The first bytes that tell the families apart; most lines are of none.
-    let (name, family): (&[u8], Family) = match (line.first()?, line.get(5)?, line.get(10)?, line.get(11)?) {
-        (b'c', _, b'c', _) => (b"container_cpu_usage_seconds_total", Family::ContainerCpu),
-        (b'c', _, b'm', _) => (b"container_memory_working_set_bytes", Family::ContainerMemory),
-        (b'c', _, b's', b't') => (b"container_start_time_seconds", Family::ContainerStart),
-        (b'c', _, b's', b'w') => (b"container_swap_usage_bytes", Family::ContainerSwap),
-        (b'n', b'c', ..) => (b"node_cpu_usage_seconds_total", Family::NodeCpu),
-        (b'n', b'm', ..) => (b"node_memory_working_set_bytes", Family::NodeMemory),
-        (b'n', b's', ..) => (b"node_swap_usage_bytes", Family::NodeSwap),
+    let (rest, family) = match (line.first()?, line.get(5)?, line.get(10)?, line.get(11)?) {
+        (b'c', _, b'c', _) => (line.strip_prefix(b"container_cpu_usage_seconds_total"), Family::ContainerCpu),
+        (b'c', _, b'm', _) => {
+            (line.strip_prefix(b"container_memory_working_set_bytes"), Family::ContainerMemory)
+        }
+        (b'c', _, b's', b't') => (line.strip_prefix(b"container_start_time_seconds"), Family::ContainerStart),
+        (b'c', _, b's', b'w') => (line.strip_prefix(b"container_swap_usage_bytes"), Family::ContainerSwap),
+        (b'n', b'c', ..) => (line.strip_prefix(b"node_cpu_usage_seconds_total"), Family::NodeCpu),
+        (b'n', b'm', ..) => (line.strip_prefix(b"node_memory_working_set_bytes"), Family::NodeMemory),
+        (b'n', b's', ..) => (line.strip_prefix(b"node_swap_usage_bytes"), Family::NodeSwap),
         _ => return None,
     };
-    let rest = line.strip_prefix(name)?;
+    let rest = rest?;
     // A longer name is another family.
     matches!(rest.first(), None | Some(b'{' | b' ' | b'\t')).then_some((family, rest))
 }
 
-/// What follows the labels of a container, if they are these as a kubelet writes them.
+/// Labels exactly as a kubelet writes them; `None` for anything else.
 #[inline]
-fn after_labels_of<'a>(key: Key<'_>, labels: &'a str) -> Option<&'a str> {
-    let rest = labels.strip_prefix("container=\"")?.strip_prefix(key.container)?;
-    let rest = rest.strip_prefix("\",namespace=\"")?.strip_prefix(key.namespace)?;
-    rest.strip_prefix("\",pod=\"")?.strip_prefix(key.pod)?.strip_prefix("\"}")
+fn plain_labels(text: &str) -> Option<(Key<'_>, &str)> {
+    let (container, rest) = plain_value(text.strip_prefix(LABELS[0])?)?;
+    let (namespace, rest) = plain_value(rest.strip_prefix(LABELS[1])?)?;
+    let (pod, rest) = plain_value(rest.strip_prefix(LABELS[2])?)?;
+    Some((Key { namespace, pod, container }, rest.strip_prefix(LABELS[3])?))
 }
 
-/// Labels exactly as a kubelet writes them, sorted by name and without escapes; `None` for anything else.
-fn plain_labels(labels: &str) -> Option<(Key<'_>, &str)> {
-    let (container, rest) = plain_value(labels.strip_prefix("container=\"")?)?;
-    let (namespace, rest) = plain_value(rest.strip_prefix(",namespace=\"")?)?;
-    let (pod, rest) = plain_value(rest.strip_prefix(",pod=\"")?)?;
-    Some((Key { namespace, pod, container }, rest.strip_prefix('}')?))
-}
-
-/// A label's value without escapes and what follows its closing quote.
+/// A label's value without escapes, and what begins with its closing quote.
+#[inline]
 fn plain_value(text: &str) -> Option<(&str, &str)> {
-    let (value, rest) = text.split_at_checked(quote_or_backslash(text.as_bytes())?)?;
-    Some((value, rest.strip_prefix('"')?))
+    text.split_at_checked(quote_or_backslash(text.as_bytes())?)
 }
 
 /// Where the first of the two stands. Names are short: eight bytes at a time cost less than a search that first aligns itself.

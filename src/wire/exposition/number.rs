@@ -6,8 +6,8 @@ pub(in crate::wire) const VALUE_MAX: f64 = 9_223_372_036_854_775_807.0;
 const NOT_A_NUMBER: &str = "value is not a number";
 
 /// A value and an optional timestamp.
-pub(super) fn value_and_time(text: &str) -> Result<(f64, Option<i64>), &'static str> {
-    let text = skip_blanks(text.as_bytes());
+pub(super) fn value_and_time(text: &[u8]) -> Result<(f64, Option<i64>), &'static str> {
+    let text = skip_blanks(text);
     let (value, rest) = match plain_number(text) {
         Some(found) => found,
         None => any_number(text)?,
@@ -95,15 +95,14 @@ pub(super) fn plain_number(text: &[u8]) -> Option<(f64, &[u8])> {
     Some((if power < 0 { number as f64 / exact } else { number as f64 * exact }, rest))
 }
 
-/// A sign, if any, and one or two digits; what follows them.
+/// A sign, if any, and two digits, as kubelets print exponents; what follows them.
 fn exponent(text: &[u8]) -> Option<(i32, &[u8])> {
     let (sign, text) = match text {
         [b'-', rest @ ..] => (-1, rest),
         [b'+', rest @ ..] | rest => (1, rest),
     };
-    let (value, rest) = digits(0, text);
-    let is_short = (1..=2).contains(&(text.len() - rest.len()));
-    Some((sign * i32::try_from(value).ok().filter(|_| is_short)?, rest))
+    let [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] = text else { return None };
+    Some((sign * (10 * i32::from(tens - b'0') + i32::from(ones - b'0')), rest))
 }
 
 /// Any number that the standard library knows, and what follows it.

@@ -207,11 +207,14 @@ fn times_of_any_length_are_whole_numbers_that_saturate() {
             _ => Err("timestamp is not a whole number"),
         };
         for blanks in ["", " ", " \t"] {
-            let found = value_and_time(&format!(" 1 {time}{blanks}"));
+            let found = value_and_time(format!(" 1 {time}{blanks}").as_bytes());
             assert_eq!(found, expected.map(|at| (1.0, at)), "{time:?}");
         }
         let expected = if time.is_empty() { expected } else { Err("something follows the timestamp") };
-        assert!(time.is_empty() || value_and_time(&format!("1 {time} 7")) == expected.map(|at| (1.0, at)));
+        assert!(
+            time.is_empty()
+                || value_and_time(format!("1 {time} 7").as_bytes()) == expected.map(|at| (1.0, at))
+        );
     }
 }
 
