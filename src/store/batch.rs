@@ -12,6 +12,7 @@
 
 pub use super::grouping::BatchError;
 use super::grouping::Points;
+use super::pool::count_of;
 use super::row::Point;
 use crate::units::UnixNanos;
 use crate::wire::exposition::{Decoder, Family, Key, Sample, TakeSamples};
@@ -86,6 +87,8 @@ pub struct Batch {
     points: Points,
     /// Containers of complete pods, by namespace, pod and name.
     order: Vec<u32>,
+    /// Where each pod ends in them.
+    pod_ends: Vec<u32>,
     source: BatchSource,
     sample_count: u32,
     error: Option<BatchError>,
@@ -123,7 +126,7 @@ impl Batch {
     /// Gives back the memory of a large node, once its points are in the store: others may be waiting for it.
     pub fn release(&mut self) {
         if self.points.release() {
-            self.order = Vec::new();
+            (self.order, self.pod_ends) = (Vec::new(), Vec::new());
         }
     }
 
@@ -135,6 +138,7 @@ impl Batch {
         self.points.clear();
         self.points.requested_at = UnixNanos::from_millis(requested_at.0.div_euclid(1_000_000));
         self.order.clear();
+        self.pod_ends.clear();
         self.source = BatchSource::Kubelet;
         (self.sample_count, self.error) = (0, None);
     }
@@ -232,7 +236,11 @@ impl Batch {
     /// The complete pods, by namespace and name. After [`Batch::finish`].
     pub fn pods(&self) -> impl Iterator<Item = BatchPod<'_>> {
         let (points, source) = (&self.points, self.source);
-        self.order.chunk_by(|a, b| points.is_same_pod(*a, *b)).filter_map(move |containers| {
+        let mut rest = &*self.order;
+        let mut start = 0;
+        self.pod_ends.iter().filter_map(move |end| {
+            let (containers, after) = rest.split_at_checked((end - start) as usize)?;
+            (rest, start) = (after, *end);
             let Key { namespace, pod, .. } = points.key(*containers.first()?);
             Some(BatchPod { namespace, name: pod, source, points, containers })
         })
@@ -253,6 +261,7 @@ impl Batch {
     fn sort_and_complete(&mut self) -> u32 {
         let points = &self.points;
         self.order.clear();
+        self.pod_ends.clear();
         self.order.extend(0..points.count());
         // Bodies list each container name's pods in order, and this sort merges what is in order already.
         self.order.sort_by(|a, b| points.names(*a).cmp(&points.names(*b)));
@@ -272,6 +281,9 @@ impl Batch {
                 }
             }
             debug_assert!(is_complete == (kept > pod_start));
+            if is_complete {
+                self.pod_ends.push(count_of(kept));
+            }
             start = end;
         }
         self.order.truncate(kept);

@@ -261,7 +261,6 @@ fn split_line(bytes: &[u8], end: usize) -> (&[u8], &[u8]) {
 }
 
 /// Decodes one line; lines of other families, comments and empty lines are fine and give nothing.
-#[inline]
 fn decode_line(
     line: &[u8],
     escaped: &mut Escaped,
