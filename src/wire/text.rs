@@ -97,14 +97,20 @@ impl Text {
         }
     }
 
-    /// Puts a number in front, with at least `width` digits.
+    /// Puts a number below a hundred in front, in two digits.
+    #[inline]
     #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn push_pair_front(&mut self, number: u64) {
+        let pair = DIGIT_PAIRS.as_chunks::<2>().0.get(number as usize);
+        self.push_front(*assured(pair, "a pair is below a hundred"));
+    }
+
+    /// Puts a number in front, with at least `width` digits.
     pub(super) fn push_number_front(&mut self, mut number: u64, width: usize) {
         let end = self.start;
         // Two digits a division: it is what a number costs.
         while number >= 10 {
-            let pair = DIGIT_PAIRS.as_chunks::<2>().0.get((number % 100) as usize);
-            self.push_front(*assured(pair, "a pair is below a hundred"));
+            self.push_pair_front(number % 100);
             number /= 100;
         }
         if number > 0 {

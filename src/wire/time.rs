@@ -15,17 +15,18 @@ pub fn rfc3339_text(at: UnixNanos) -> Text {
     let second = seconds.rem_euclid(86_400).unsigned_abs();
     let mut text = Text::new();
     text.push_front([b'Z']);
-    text.push_number_front(second % 60, 2);
+    text.push_pair_front(second % 60);
     text.push_front([b':']);
-    text.push_number_front(second / 60 % 60, 2);
+    text.push_pair_front(second / 60 % 60);
     text.push_front([b':']);
-    text.push_number_front(second / 3600, 2);
+    text.push_pair_front(second / 3600);
     text.push_front([b'T']);
-    text.push_number_front(day, 2);
+    text.push_pair_front(day);
     text.push_front([b'-']);
-    text.push_number_front(month, 2);
+    text.push_pair_front(month);
     text.push_front([b'-']);
-    text.push_number_front(year, 4);
+    text.push_pair_front(year % 100);
+    text.push_pair_front(year / 100);
     text
 }
 
