@@ -15,6 +15,7 @@ use super::selection::{Position, Selection, Walked};
 use super::view::{Form, MetricsObject};
 use super::{document, encode_protobuf};
 use crate::counters::Counters;
+use crate::invariant::assured;
 use crate::limits::CHUNK_LEN_MAX;
 use crate::store::Store;
 use protobuf::ProtobufList;
@@ -137,8 +138,7 @@ impl TextList {
             false => encode_json::shell(self.selection.resource.list_kind(), self.form.api_version),
         };
         let head = shell.strip_suffix(b"[]}");
-        debug_assert!(head.is_some(), "a shell ends in its empty list");
-        self.layout.once(out, head.unwrap_or(&shell));
+        self.layout.once(out, assured(head, "a shell ends in its empty list"));
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {

@@ -8,6 +8,7 @@
 //! takes for booleans.
 
 use super::status::Status;
+use crate::invariant::assured;
 use crate::wire::request::{Head, parameter};
 
 /// `Content-Type` of JSON.
@@ -207,9 +208,8 @@ impl<'a> Clause<'a> {
 
 /// The text before and after the first separator, without blanks.
 fn halves(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
-    // A split has a first part, even of nothing.
     let mut halves = text.splitn(2, |b| *b == separator).map(<[u8]>::trim_ascii);
-    (halves.next().unwrap_or_default(), halves.next())
+    (assured(halves.next(), "a split has a first part, even of nothing"), halves.next())
 }
 
 #[cfg(test)]

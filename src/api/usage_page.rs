@@ -282,6 +282,7 @@ impl UsagePage {
         shown: Shown,
         piece: &mut Piece<'_>,
     ) -> Option<usize> {
+        // To Prometheus an empty label is an absent one: the pod is not bound to a node yet.
         let node = pod.node().unwrap_or_default();
         for (index, (container, point)) in pod.points.containers().enumerate().skip(written) {
             if piece.is_full() {

@@ -402,6 +402,7 @@ fn inside(
     Material::Field(Field { file: path.to_owned(), name: field, value: now, read: Arc::new(again) })
 }
 
+/// Where relative paths of a kubeconfig begin. Only the root and an empty path have no parent, and neither is a file.
 fn directory(path: &Path) -> &Path {
     path.parent().unwrap_or_else(|| Path::new("."))
 }

@@ -19,7 +19,7 @@ const MANAGER: &str = "toplet";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-/// What the API server has under a name.
+/// What the API server has under a name. Texts are empty where it leaves them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectFacts {
     /// Its name.

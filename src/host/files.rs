@@ -6,6 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[must_use]
 pub fn raise_limit(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
+    // `None` is no limit.
     let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let raised = (wanted as u64).min(number(limit.maximum));
     let is_raised = number(limit.current) < raised

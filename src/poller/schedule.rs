@@ -324,6 +324,7 @@ impl<S> Schedule<S> {
             // The node left the inventory meanwhile.
             return;
         };
+        // Soon after the boot of this machine there may be no earlier instant.
         let taken_at = now.checked_sub(took).unwrap_or(now);
         let due_from = entry.due.max(taken_at.checked_sub(self.resolution / 8).unwrap_or(taken_at));
         self.dequeue(job.slot);

@@ -55,6 +55,7 @@ pub fn poll(config: &Config, shared: &SharedState, make_source: MakeSource) -> R
 
 /// The names of a serving certificate made here, for a server that listens on `bind`.
 pub fn certificate_names(bind: IpAddr) -> Vec<String> {
+    // Without the host's name the certificate has those of the Service and of the address.
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     subject_names("metrics-server", "kube-system", Some(host_name.trim()), Some(bind))
 }

@@ -130,7 +130,7 @@ impl RequestHandler {
     ) -> Result<(Instant, UnderWay), Status> {
         api::before_authentication(head, info)?;
         let time = info.timeout.unwrap_or(limits::REQUEST_TIME_MAX).min(self.app.request_time_max);
-        let until = started_at.checked_add(time).unwrap_or(started_at);
+        let until = started_at + time;
         if peer.has_certificate() {
             self.first_lookup().await;
         }

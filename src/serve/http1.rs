@@ -8,6 +8,7 @@
 //! and a connection closes after a request with a body.
 //! Memory: one header line is 32 bytes beside the buffer; their number is bounded by `limits::HEADER_COUNT_MAX`.
 
+use crate::invariant::assured;
 use crate::limits;
 use crate::wire::percent;
 use crate::wire::request::{Head, Header};
@@ -93,7 +94,7 @@ pub fn line_count(head: &[u8]) -> usize {
 /// identities and reviews, the path into two more texts; of a selector each term is an allocation.
 #[must_use]
 pub fn cost(head: &[u8]) -> usize {
-    let line = head.split(|&b| b == b'\n').next().unwrap_or(head);
+    let line = assured(head.split(|&b| b == b'\n').next(), "a split has a first part, even of nothing");
     let path_len = memchr::memchr(b'?', line).unwrap_or(line.len());
     let selector_len = (line.len() - path_len).saturating_mul(24).min(limits::SELECTOR_TERMS_MAX * 64);
     let lines_len = line_count(head).saturating_mul(size_of::<Header<'_>>());

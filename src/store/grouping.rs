@@ -402,7 +402,8 @@ impl Points {
     /// What entries are ordered by: the bytes of namespace, pod and container.
     pub(super) fn names(&self, index: u32) -> [&[u8]; 3] {
         let Some(entry) = self.entries.get(index as usize) else { return [&[]; 3] };
-        entry.places().map(|(start, end)| self.text.as_bytes().get(start..end).unwrap_or_default())
+        let text = self.text.as_bytes();
+        entry.places().map(|(start, end)| assured(text.get(start..end), "an entry's names stand in the text"))
     }
 
     /// Whether two entries of one pod are of one container.

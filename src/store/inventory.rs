@@ -10,6 +10,7 @@ use super::names::{NameId, Names};
 use super::records::{Listing, Node, Pod};
 use super::slab::NONE;
 use super::{Inventory, NodeRecord, PodRecord, Refused, Store, Target};
+use crate::invariant::assured;
 use std::cmp::Ordering;
 
 /// Between the parts of a node's endpoint.
@@ -295,7 +296,7 @@ impl Store {
 /// Reads a target back from its interned texts.
 fn target(names: &Names, node: &Node) -> Target {
     let mut parts = names.text(node.endpoint).split(SEPARATOR);
-    let metrics_path = parts.next().unwrap_or("").to_owned();
+    let metrics_path = assured(parts.next(), "a split has a first part, even of nothing").to_owned();
     let mut addresses = Vec::new();
     while let (Some(kind), Some(address)) = (parts.next(), parts.next()) {
         addresses.push((kind.to_owned(), address.to_owned()));

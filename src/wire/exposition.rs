@@ -12,6 +12,7 @@
 
 mod number;
 
+use crate::invariant::assured;
 use crate::limits;
 use memchr::memchr;
 pub(super) use number::VALUE_MAX;
@@ -155,7 +156,8 @@ impl Others {
 
 /// The first word of some bytes.
 fn first_word_of(bytes: &[u8]) -> &[u8] {
-    bytes.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default()
+    let first = bytes.trim_ascii().split(u8::is_ascii_whitespace).next();
+    assured(first, "a split has a first part, even of nothing")
 }
 
 impl Decoder {

@@ -185,6 +185,7 @@ impl SummaryDecoder {
             return parse::<SummaryStats>(text)?.hand_out(Key::default(), NODE, each);
         }
         let SummaryPod { pod_ref, containers } = parse(text)?;
+        // Names that are missing are empty here, and refused by `check`.
         let SummaryPodRef { name, namespace } = pod_ref.unwrap_or_default();
         let (pod, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
         for stats in containers.iter().flatten() {

@@ -5,6 +5,7 @@
 
 use super::kept::{Idle, RemoteHost};
 use crate::host::clock;
+use crate::invariant::assured;
 use crate::limits;
 use crate::net::dial::Buffers;
 use crate::net::failure::{FetchError, Reason, sort_io};
@@ -56,9 +57,8 @@ impl OutgoingCall {
         let mut call = match call.proceed().map_err(malformed)? {
             Some(SendRequestResult::RecvResponse(call)) => call,
             Some(SendRequestResult::SendBody(mut call)) => {
-                let room = &mut bytes[len..];
-                // Only a request with a body comes here.
-                len += call.write(body.unwrap_or_default(), room).map_err(malformed)?.1;
+                let body = assured(body, "only a request with a body has one to send");
+                len += call.write(body, &mut bytes[len..]).map_err(malformed)?.1;
                 call.proceed().ok_or_else(|| FetchError::new(Reason::Io, "the request is too large"))?
             }
             _ => return Err(FetchError::new(Reason::Io, "the request is too large")),

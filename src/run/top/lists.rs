@@ -225,10 +225,12 @@ impl NodeFigure {
     }
 }
 
+/// What a node has; zero where the server does not say, of which no share is shown.
 fn cpu(text: Option<&String>) -> Nanocores {
     text.and_then(|text| quantity::parse_cpu(text)).unwrap_or_default()
 }
 
+/// As [`cpu`].
 fn bytes(text: Option<&String>) -> Bytes {
     text.and_then(|text| quantity::parse_bytes(text)).unwrap_or_default()
 }

@@ -69,6 +69,7 @@ pub(super) fn rows(seen: &Seen, options: &TopOptions) -> Vec<ScreenRow> {
     let all = seen.figures.iter().fold(Figures::default(), |sum, figure| sum.plus(figure.figures));
     let mut rows: Vec<ScreenRow> = Vec::new();
     for line in &seen.nodes {
+        // Of nothing no bar is shown.
         let of = has.get(&*line.name).copied().unwrap_or_default();
         rows.push(ScreenRow {
             name: ascii(&line.name),

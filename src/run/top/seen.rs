@@ -67,7 +67,10 @@ fn missing(server: &UsageServer, nodes: &[NodeLine], figures: &[NodeFigure]) -> 
     if missing.is_empty() {
         return Vec::new();
     }
-    let told = server.text("/readyz/nodes").unwrap_or_default();
+    let Ok(told) = server.text("/readyz/nodes") else {
+        let unsaid = || "the server did not answer why".to_owned();
+        return missing.iter().map(|node| (printable(&node.name), unsaid())).collect();
+    };
     let reasons: HashMap<&str, &str> =
         told.lines().filter_map(|line| line.strip_prefix("[-]")?.split_once(" failed: ")).collect();
     let reason = |name: &str| printable(reasons.get(name).unwrap_or(&"it was not read twice yet"));

@@ -34,6 +34,7 @@ pub fn nodes(
         figures.iter().map(|figure| (figure.name.as_str(), figure)).collect();
     for line in &lines {
         let has = has.get(&*line.name);
+        // Of nothing no share is shown.
         let available = has.map(|has| has.figures).unwrap_or_default();
         let used = line.figures;
         let mut cells = vec![
