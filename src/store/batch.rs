@@ -263,7 +263,8 @@ impl Batch {
         self.order.clear();
         self.pod_ends.clear();
         self.order.extend(0..points.count());
-        // Bodies list each container name's pods in order, and this sort merges what is in order already.
+        // Bodies list each container name's pods in order, and this sort merges what is in order already. Beyond 1,024 containers
+        // it borrows four bytes for each from the heap.
         self.order.sort_by(|a, b| points.names(*a).cmp(&points.names(*b)));
         let (mut incomplete_pods, mut kept, mut start) = (0, 0, 0);
         while let Some(rest) = self.order.get(start..)

@@ -1,7 +1,7 @@
 //! Samples to points: which container a sample belongs to, in one pass over a body.
 //!
 //! Families list containers in the same order, so a sample is looked for next to its family's last one first, then in
-//! a hash index; each container's names are kept once, one after the other in one text. A body that holds one series
+//! a hash index; each container's labels are kept once, one after the other in one text. A body that holds one series
 //! twice (the cgroup of an old instance remained) gives an entry for each instance; which one counts is decided by the
 //! commit. All of it is scratch of a batch, bounded by `limits`, and kept between scrapes unless it is that of a large node.
 
