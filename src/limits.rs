@@ -524,6 +524,9 @@ pub const THREAD_STACK_LEN: usize = if cfg!(debug_assertions) { 1024 * 1024 } el
 /// so that its end is not known exactly.
 pub const STACK_SPARE_LEN: usize = 16 * 1024;
 
+/// Shortest pause between two scrapes for which a thread gives its stack back: with many nodes they follow each other closely.
+pub const STACK_KEPT_TIME: Duration = Duration::from_secs(1);
+
 /// Bytes from which an allocation has a mapping of its own: parts of answers, TLS records, large heads and objects come and go,
 /// and must leave no holes that small pieces then pin.
 pub const HEAP_PIECE_LEN_MAX: usize = 16 * 1024;

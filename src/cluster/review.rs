@@ -156,6 +156,7 @@ impl ReviewQueue {
                 }
                 queue.idle += 1;
                 let left = refresh_at.saturating_duration_since(clock::mono());
+                threads::give_back_stack();
                 let (mut queue, _) =
                     self.wake.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner);
                 queue.idle -= 1;

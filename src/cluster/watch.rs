@@ -238,6 +238,8 @@ impl Watcher {
             }
         };
         self.reachable();
+        // What the list before needed.
+        threads::give_back_stack();
         let accepted_at = clock::mono();
         let mut events = false;
         let cause = match self.follow(answer, state, piece, &mut events) {

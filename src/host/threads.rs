@@ -1,7 +1,7 @@
 //! Threads with small stacks: the program has a handful, each for the life of the process.
 //!
-//! A TLS handshake needs some 40 KiB of stack, the hours of waiting after it a quarter of that: [`give_back_stack`] returns
-//! the rest, which would stay resident otherwise.
+//! A TLS handshake needs some 40 KiB of stack and a request 20, the waiting after them a page or two: [`give_back_stack`]
+//! returns the rest, which would stay resident otherwise.
 
 #![allow(unsafe_code)]
 

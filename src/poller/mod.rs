@@ -180,6 +180,9 @@ impl Crew {
         desk.idle += 1;
         desk.wakes_at = Some(desk.wakes_at.filter(|_| desk.idle > 1).map_or(until, |at| at.min(until)));
         let left = until.saturating_duration_since(now);
+        if left >= limits::STACK_KEPT_TIME {
+            threads::give_back_stack();
+        }
         let mut desk = match self.wake.wait_timeout(desk, left) {
             Ok((desk, _)) => desk,
             Err(poisoned) => poisoned.into_inner().0,

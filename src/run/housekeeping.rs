@@ -6,7 +6,7 @@
 use super::file_duties::{FileCare, FileDuties};
 use crate::allocator;
 use crate::host::signals::{Signal, Signals};
-use crate::host::{clock, memory, systemd};
+use crate::host::{clock, memory, systemd, threads};
 use crate::limits;
 use crate::lock::lock;
 use crate::poller::Poller;
@@ -49,6 +49,7 @@ impl Housekeeping {
         let mut starting = true;
         loop {
             files.start();
+            threads::give_back_stack();
             match self.signals.wait(pause) {
                 Ok(Some(Signal::Stop)) => {
                     log::info!("stopping: no new connections, answers under way are finished");
