@@ -4,6 +4,7 @@
 //! indented by looking at each of its fixed texts once: what came of it is kept for the objects that follow. Memory of an
 //! indented list: a few kilobytes, since there are some twenty texts, each in one or two places of an object.
 
+use crate::invariant::assured;
 use crate::wire::text::append;
 
 /// Turns compact JSON into indented JSON, piece by piece; pieces may end anywhere.
@@ -124,11 +125,10 @@ impl IndentedParts {
             true => self.next,
             false => self.known.iter().position(is_it).unwrap_or_else(|| self.learn(compact)),
         };
-        if let Some(part) = self.known.get(index) {
-            append(out, &part.text);
-            self.indenter = part.after;
-            self.next = index + 1;
-        }
+        let part = assured(self.known.get(index), "a text is learned before it is put");
+        append(out, &part.text);
+        self.indenter = part.after;
+        self.next = index + 1;
     }
 
     fn learn(&mut self, compact: &'static [u8]) -> usize {

@@ -2,8 +2,9 @@
 //!
 //! A certificate chains to an authority of the pool (webpki) that is itself valid now and, as far as it says, for servers,
 //! both of which webpki leaves to us; or it stands in the pool itself, as openssl's self-signed ones with `CA:TRUE` do: then
-//! it is trusted as a server for the names it carries while it is valid. With verification off, any certificate is taken. In each case the server must hold the certificate's key: the handshake's signature is verified
-//! with the key as it stands in the certificate, so a version-1 certificate can be used where it need not be verified.
+//! it is trusted as a server for the names it carries while it is valid. With verification off, any certificate is taken.
+//! In each case the server must hold the certificate's key: the handshake's signature is verified with the key as it
+//! stands in the certificate, so a version-1 certificate can be used where it need not be verified.
 //! Every refusal is a sentence of our own; the library would print the names of its types.
 
 use super::tls::{self, provider};
@@ -47,20 +48,15 @@ impl ServerVerifier {
         }
         // A server's own certificate is trusted itself and signs no other: the library would let every certificate of the
         // pool issue some, and one node of a bundle could pass for all of them.
-        let webpki = chains_to(certificates.iter().filter(|der| vouches(der)))?;
+        let webpki = chains_to(certificates.iter().filter(|der| may_issue(der, true)))?;
         Ok(ServerVerifier { pool: Some(TrustedPool { webpki, certificates }) })
     }
 }
 
-/// Whether this may have signed servers' certificates.
-fn vouches(der: &[u8]) -> bool {
-    Certificate::parse(der).is_some_and(|certificate| certificate.may_issue() && certificate.is_for_servers())
-}
-
-/// Whether this may have signed certificates, though none of servers.
-fn is_for_others(der: &[u8]) -> bool {
+/// Whether this may have signed certificates: those of servers, or of all but servers.
+fn may_issue(der: &[u8], for_servers: bool) -> bool {
     Certificate::parse(der)
-        .is_some_and(|certificate| certificate.may_issue() && !certificate.is_for_servers())
+        .is_some_and(|certificate| certificate.may_issue() && certificate.is_for_servers() == for_servers)
 }
 
 fn is_current(der: &[u8]) -> bool {
@@ -103,7 +99,7 @@ impl TrustedPool {
                 | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
             ) => refusal(std::iter::once(leaf).chain(sent)),
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                let others = chains_to(self.certificates.iter().filter(|der| is_for_others(der)));
+                let others = chains_to(self.certificates.iter().filter(|der| may_issue(der, false)));
                 match others.ok().flatten().is_some_and(|webpki| verify(&webpki).is_ok()) {
                     true => CertificateError::InvalidPurpose.into(),
                     false => error,
@@ -111,7 +107,7 @@ impl TrustedPool {
             }
             error => error,
         })?;
-        let authorities = || self.certificates.iter().filter(|der| vouches(der));
+        let authorities = || self.certificates.iter().filter(|der| may_issue(der, true));
         if authorities().all(|der| is_current(der)) {
             return Ok(verified);
         }

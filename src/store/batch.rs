@@ -236,11 +236,10 @@ impl Batch {
     /// The complete pods, by namespace and name. After [`Batch::finish`].
     pub fn pods(&self) -> impl Iterator<Item = BatchPod<'_>> {
         let (points, source) = (&self.points, self.source);
-        let mut rest = &*self.order;
         let mut start = 0;
         self.pod_ends.iter().filter_map(move |end| {
-            let (containers, after) = rest.split_at_checked((end - start) as usize)?;
-            (rest, start) = (after, *end);
+            let containers = self.order.get(start as usize..*end as usize)?;
+            start = *end;
             let Key { namespace, pod, .. } = points.key(*containers.first()?);
             Some(BatchPod { namespace, name: pod, source, points, containers })
         })

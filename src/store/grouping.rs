@@ -157,7 +157,7 @@ impl Points {
 
     /// Takes one sample to the point it belongs to.
     pub(super) fn take(&mut self, sample: &Sample<'_>) -> Result<(), BatchError> {
-        let at = sample.at_millis.map_or(self.requested_at, UnixNanos::from_millis);
+        let at = self.time_of(sample.at_millis);
         let family = sample.family;
         if matches!(family, Family::NodeCpu | Family::NodeMemory | Family::NodeSwap) {
             let is_repeated = self.node_seen & bit(family) != 0;
@@ -168,16 +168,31 @@ impl Points {
             apply(&mut self.node, family, sample.value, at);
             return Ok(());
         }
+        self.enter(family);
+        let first = self.position(sample.key)?;
+        if let Some(position) = self.instance(first, sample, at)? {
+            self.put(position, family, sample.value, at);
+        }
+        Ok(())
+    }
+
+    /// A sample without a time is of when the kubelet was asked.
+    fn time_of(&self, at_millis: Option<i64>) -> UnixNanos {
+        at_millis.map_or(self.requested_at, UnixNanos::from_millis)
+    }
+
+    /// Each family lists its containers from the first.
+    fn enter(&mut self, family: Family) {
         if self.family != Some(family) {
             (self.cursor, self.family) = (0, Some(family));
         }
-        let first = self.position(sample.key)?;
-        let Some(position) = self.instance(first, sample, at)? else { return Ok(()) };
+    }
+
+    fn put(&mut self, position: usize, family: Family, value: f64, at: UnixNanos) {
         if let Some(entry) = self.entries.get_mut(position) {
             entry.seen |= bit(family);
-            apply(&mut entry.point, family, sample.value, at);
+            apply(&mut entry.point, family, value, at);
         }
-        Ok(())
     }
 
     /// The labels of the next sample of this family, if it lists containers as the one before; empty when that has one already.
@@ -194,14 +209,8 @@ impl Points {
 
     /// Takes a sample of the container that is expected.
     pub(super) fn take_expected(&mut self, family: Family, value: f64, at_millis: Option<i64>) {
-        let at = at_millis.map_or(self.requested_at, UnixNanos::from_millis);
-        if self.family != Some(family) {
-            (self.cursor, self.family) = (0, Some(family));
-        }
-        if let Some(entry) = self.entries.get_mut(self.cursor) {
-            entry.seen |= bit(family);
-            apply(&mut entry.point, family, value, at);
-        }
+        self.enter(family);
+        self.put(self.cursor, family, value, self.time_of(at_millis));
         self.cursor += 1;
     }
 
