@@ -225,8 +225,9 @@ impl Toplet {
 
     /// Looks at that from now on, every few milliseconds, and exactly whenever the kernel's cheap count is higher than before.
     ///
-    /// The exact figure walks every page, and many watches together took a tenth of all CPU time. The kernel's peak (`VmHWM`) counts the program's file too, of which some is given back soon after the start: a debug
-    /// build has so much of it that a growth by megabytes would not show.
+    /// The exact figure walks every page, and many watches together took a tenth of all CPU time. The kernel's peak (`VmHWM`)
+    /// counts the program's file too, of which some is given back soon after the start: a debug build has so much of it
+    /// that a growth by megabytes would not show.
     pub fn watch_memory(&self) -> MemoryWatch {
         let (pid, before) = (self.child.id(), self.anonymous_kib());
         let (peak, stop) = (Arc::new(AtomicU64::new(before)), Arc::new(AtomicBool::new(false)));
